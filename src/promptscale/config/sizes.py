@@ -1,0 +1,111 @@
+"""T5 1.1 architectures: one record per size, and the exact parameter counts that follow from it.
+
+Sizes: the authors' released configurations (google-research/prompt-tuning, `configs/models/sizes`).
+The `mini-*` sizes belong to the miniature; they keep the paper's names and order.
+"""
+
+import dataclasses
+from typing import Any
+
+from promptscale.errors import ConfigError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """A T5 1.1 architecture.
+
+    `num_layers` counts the layers of each tower. The joint width of the heads,
+    `num_heads * head_dim`, may differ from `d_model` (it does in T5 1.1 Small).
+    """
+
+    d_model: int
+    d_ff: int
+    num_layers: int
+    num_heads: int
+    head_dim: int = 64
+    vocab_size: int = 32128
+    relative_attention_num_buckets: int = 32
+    relative_attention_max_distance: int = 128
+
+    def __post_init__(self) -> None:
+        for name, value in dataclasses.asdict(self).items():
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise ConfigError(
+                    f"The architecture's {name} is {value!r}; it must be a positive whole number."
+                )
+
+    @property
+    def num_parameters(self) -> int:
+        """All parameters of the frozen model (Table 4 less the prompt): no biases anywhere."""
+        d, joint, ff = self.d_model, self.num_heads * self.head_dim, self.d_ff
+        encoder_layer = 4 * d * joint + 3 * d * ff + 2 * d
+        decoder_layer = 8 * d * joint + 3 * d * ff + 3 * d
+        tower = d + self.relative_attention_num_buckets * self.num_heads
+        embedding_and_head = 2 * self.vocab_size * d
+        return embedding_and_head + self.num_layers * (encoder_layer + decoder_layer) + 2 * tower
+
+
+PAPER_SIZES: dict[str, ModelConfig] = {
+    "small": ModelConfig(d_model=512, d_ff=1024, num_layers=8, num_heads=6),
+    "base": ModelConfig(d_model=768, d_ff=2048, num_layers=12, num_heads=12),
+    "large": ModelConfig(d_model=1024, d_ff=2816, num_layers=24, num_heads=16),
+    "xl": ModelConfig(d_model=2048, d_ff=5120, num_layers=24, num_heads=32),
+    "xxl": ModelConfig(d_model=4096, d_ff=10240, num_layers=24, num_heads=64),
+}
+
+
+def _mini(d_model: int, num_layers: int, num_heads: int) -> ModelConfig:
+    return ModelConfig(
+        d_model=d_model,
+        d_ff=2 * d_model,
+        num_layers=num_layers,
+        num_heads=num_heads,
+        head_dim=16,
+        vocab_size=512,
+    )
+
+
+MINIATURE_SIZES: dict[str, ModelConfig] = {
+    "mini-small": _mini(16, 1, 1),
+    "mini-base": _mini(24, 2, 2),
+    "mini-large": _mini(32, 2, 2),
+    "mini-xl": _mini(48, 2, 3),
+    "mini-xxl": _mini(64, 2, 4),
+}
+
+SIZES: dict[str, ModelConfig] = PAPER_SIZES | MINIATURE_SIZES
+
+
+def model_config(size: str, extra: dict[str, ModelConfig] | None = None) -> ModelConfig:
+    """The architecture called `size`, among the built-in ones and `extra`.
+
+    Raises:
+      ConfigError: no architecture has that name.
+    """
+    known = SIZES | (extra or {})
+    if size not in known:
+        raise ConfigError(f"There is no size {size!r}; the sizes are {', '.join(known)}.")
+    return known[size]
+
+
+def parameter_counts(size: str, prompt_length: int) -> dict[str, Any]:
+    """Table 4's row for a prompt of `prompt_length` tokens on the model called `size`.
+
+    Returns:
+      `size`, `prompt_length`, `trainable` (the prompt's parameters), `total` (prompt and model)
+      and `percent` (trainable of total).
+    Raises:
+      ConfigError: unknown size, or a prompt length below one.
+    """
+    config = model_config(size)
+    if prompt_length < 1:
+        raise ConfigError(f"The prompt length is {prompt_length}; it must be at least 1.")
+    trainable = prompt_length * config.d_model
+    total = trainable + config.num_parameters
+    return {
+        "size": size,
+        "prompt_length": prompt_length,
+        "trainable": trainable,
+        "total": total,
+        "percent": 100.0 * trainable / total,
+    }

@@ -1,0 +1,165 @@
+"""The paper's tasks as facts: labels, words for class-label initialisation, metrics, TFDS sources.
+
+No TensorFlow here. Labels stand in TFDS's class-index order and are written as the T5 library's
+preprocessors write them; the initialisation words of ReCoRD and WSC are from the paper's
+footnote 8. SQuAD's words are ours (docs/deviations.md).
+"""
+
+import dataclasses
+from typing import Literal
+
+from promptscale.errors import ConfigError
+
+Kind = Literal["classification", "multirc", "record", "wsc", "qa"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Task:
+    """One task: what its targets look like, how it is scored and where its rows come from.
+
+    Attributes:
+      name: the short name used in configurations and paths.
+      title: the name the paper prints.
+      kind: which post-processing applies (`promptscale.metrics`).
+      labels: target strings by class index; empty for free-form targets.
+      init_words: strings whose embeddings start a class-label prompt.
+      metrics: names of the metrics, in the paper's order; the task's score is their mean.
+      tfds: TFDS name and version of the paper's run.
+      seqio: name of the T5 library's task whose text we follow; None where it has none.
+      prefix: whether the T5 text starts with the task's name (to strip for prompt tuning).
+      splits: our split to TFDS split.
+    """
+
+    name: str
+    title: str
+    kind: Kind
+    labels: tuple[str, ...] = ()
+    init_words: tuple[str, ...] = ()
+    metrics: tuple[str, ...]
+    tfds: str
+    seqio: str | None
+    prefix: bool = True
+    splits: tuple[tuple[str, str], ...] = (("train", "train"), ("validation", "validation"))
+
+    @property
+    def class_label_words(self) -> tuple[str, ...]:
+        """The strings that class-label initialisation embeds, in order (section 3.2)."""
+        return self.init_words or self.labels
+
+
+def _super_glue(name: str, title: str, metrics: tuple[str, ...], **fields) -> Task:
+    return Task(
+        name=name,
+        title=title,
+        metrics=metrics,
+        tfds=f"super_glue/{name}:1.0.2",
+        seqio=f"super_glue_{name}_v102",
+        **{"kind": "classification", **fields},
+    )
+
+
+def _mrqa(name: str, title: str, config: str) -> Task:
+    return Task(
+        name=name,
+        title=title,
+        kind="qa",
+        metrics=("f1", "em"),
+        tfds=f"mrqa/{config}:1.0.0",
+        seqio=None,
+        prefix=False,
+        splits=(("validation", "test"),),
+    )
+
+
+_FALSE_TRUE = ("False", "True")
+_QA_WORDS = ("question", "answering", "reading", "comprehension")
+
+SUPER_GLUE: tuple[str, ...] = (
+    "boolq", "cb", "copa", "multirc", "record", "rte", "wic", "wsc",
+)  # fmt: skip
+MRQA: tuple[str, ...] = ("textbookqa", "bioasq", "race", "re", "duorc", "drop")
+
+_TASKS = (
+    _super_glue("boolq", "BoolQ", ("accuracy",), labels=_FALSE_TRUE),
+    _super_glue(
+        "cb", "CB", ("accuracy", "f1_macro"), labels=("entailment", "contradiction", "neutral")
+    ),
+    _super_glue("copa", "COPA", ("accuracy",), labels=("choice1", "choice2")),
+    _super_glue("multirc", "MultiRC", ("em", "f1a"), kind="multirc", labels=_FALSE_TRUE),
+    _super_glue(
+        "record",
+        "ReCoRD",
+        ("em", "f1"),
+        kind="record",
+        init_words=("commonsense", "reasoning", "reading", "comprehension"),
+    ),
+    _super_glue("rte", "RTE", ("accuracy",), labels=("entailment", "not_entailment")),
+    _super_glue("wic", "WiC", ("accuracy",), labels=_FALSE_TRUE),
+    dataclasses.replace(
+        _super_glue(
+            "wsc",
+            "WSC",
+            ("accuracy",),
+            kind="wsc",
+            init_words=("commonsense", "pronoun", "resolution"),
+        ),
+        tfds="super_glue/wsc.fixed:1.0.2",
+    ),
+    Task(
+        name="mrpc",
+        title="MRPC",
+        kind="classification",
+        labels=("not_equivalent", "equivalent"),
+        metrics=("accuracy", "f1"),
+        tfds="glue/mrpc:1.0.0",
+        seqio="glue_mrpc_v002",
+    ),
+    Task(
+        name="qqp",
+        title="QQP",
+        kind="classification",
+        labels=("not_duplicate", "duplicate"),
+        metrics=("accuracy", "f1"),
+        tfds="glue/qqp:1.0.0",
+        seqio="glue_qqp_v002",
+    ),
+    Task(
+        name="squad",
+        title="SQuAD",
+        kind="qa",
+        init_words=_QA_WORDS,
+        metrics=("f1", "em"),
+        tfds="squad/v1.1:3.0.0",
+        seqio="squad_v010_allanswers",
+        prefix=False,
+    ),
+    Task(
+        name="dpr",
+        title="DPR",
+        kind="wsc",
+        init_words=("commonsense", "pronoun", "resolution"),
+        metrics=("accuracy",),
+        tfds="definite_pronoun_resolution:1.1.0",
+        seqio="dpr_v001_simple",
+        splits=(("train", "train"), ("validation", "test")),
+    ),
+    _mrqa("textbookqa", "TextbookQA", "textbook_qa"),
+    _mrqa("bioasq", "BioASQ", "bio_asq"),
+    _mrqa("race", "RACE", "race"),
+    _mrqa("re", "RE", "relation_extraction"),
+    _mrqa("duorc", "DuoRC", "duo_rc"),
+    _mrqa("drop", "DROP", "drop"),
+)
+
+TASKS: dict[str, Task] = {task.name: task for task in _TASKS}
+
+
+def task(name: str) -> Task:
+    """The task called `name`.
+
+    Raises:
+      ConfigError: no task has that name.
+    """
+    if name not in TASKS:
+        raise ConfigError(f"There is no task {name!r}; the tasks are {', '.join(TASKS)}.")
+    return TASKS[name]
