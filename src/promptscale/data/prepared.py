@@ -1,0 +1,132 @@
+"""Prepared datasets on disk: token ids memory-mapped, the text and the metrics' fields beside.
+
+A dataset is a pair of files with one prefix: `PREFIX.safetensors` holds the ids of all examples
+end to end (no EOS, not truncated) with offsets; `PREFIX.jsonl` holds one row per example. The
+same input gives the same bytes. Reading needs neither TensorFlow nor the datasets' libraries.
+"""
+
+import dataclasses
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int, Integer
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from promptscale.errors import DataError
+
+
+@dataclasses.dataclass(frozen=True)
+class Ragged:
+    """Sequences of different lengths: `ids[offsets[i]:offsets[i + 1]]` is sequence `i`."""
+
+    ids: Integer[np.ndarray, " tokens"]
+    offsets: Int[np.ndarray, " sequences+1"]
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, index: int) -> Integer[np.ndarray, " length"]:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return self.ids[self.offsets[index] : self.offsets[index + 1]]
+
+    @property
+    def lengths(self) -> Int[np.ndarray, " sequences"]:
+        """The length of each sequence in tokens."""
+        return np.diff(self.offsets)
+
+    @classmethod
+    def pack(cls, sequences: Iterable[Sequence[int]]) -> "Ragged":
+        """Lays the sequences end to end, as 16-bit ids where they fit."""
+        arrays = [np.asarray(sequence, np.uint32) for sequence in sequences]
+        offsets = np.cumsum([0, *map(len, arrays)], dtype=np.int64)
+        ids = np.concatenate(arrays) if arrays else np.zeros(0, np.uint32)
+        small = not ids.size or int(ids.max()) <= np.iinfo(np.uint16).max
+        return cls(ids.astype(np.uint16 if small else np.uint32), offsets)
+
+
+@dataclasses.dataclass(frozen=True)
+class Examples:
+    """One split of one task: token ids of inputs and targets, and the rows' other fields."""
+
+    inputs: Ragged
+    targets: Ragged
+    prefix: Path
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows of the `.jsonl` file: texts, and what the task's metrics need."""
+        path = self.prefix.with_suffix(".jsonl")
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        if len(rows) != len(self):
+            raise DataError(
+                f"{path} has {len(rows)} rows but its token file has {len(self)} examples; "
+                "prepare the dataset again."
+            )
+        return rows
+
+
+def _save(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
+    partial = path.with_name(f"{path.name}.partial")
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    save_file(dict(tensors), partial)
+    os.replace(partial, path)
+
+
+def _load(path: Path, names: Sequence[str]) -> list[np.ndarray]:
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return [file.get_tensor(name) for name in names]
+    except (OSError, SafetensorError) as error:
+        what = "is damaged" if path.exists() else "is missing"
+        raise DataError(f"The prepared dataset {path} {what}; prepare it again.") from error
+
+
+def write(prefix: Path, inputs: Ragged, targets: Ragged, rows: Iterable[Mapping]) -> None:
+    """Writes `PREFIX.jsonl` and then `PREFIX.safetensors`, each under its final name when whole."""
+    rows_path = prefix.with_suffix(".jsonl")
+    partial = rows_path.with_name(f"{rows_path.name}.partial")
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    with partial.open("w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    os.replace(partial, rows_path)
+    tensors = {
+        "inputs": inputs.ids,
+        "inputs_offsets": inputs.offsets,
+        "targets": targets.ids,
+        "targets_offsets": targets.offsets,
+    }
+    _save(prefix.with_suffix(".safetensors"), tensors)
+
+
+def read(prefix: Path) -> Examples:
+    """Opens a prepared split.
+
+    Raises:
+      DataError: the file is missing or damaged.
+    """
+    names = ("inputs", "inputs_offsets", "targets", "targets_offsets")
+    tensors = _load(prefix.with_suffix(".safetensors"), names)
+    return Examples(Ragged(*tensors[:2]), Ragged(*tensors[2:]), prefix)
+
+
+def write_text(path: Path, documents: Ragged) -> None:
+    """Writes documents of plain text (pre-training, LM adaptation) to one `.safetensors` file."""
+    _save(path, {"tokens": documents.ids, "offsets": documents.offsets})
+
+
+def read_text(path: Path) -> Ragged:
+    """Opens documents written by `write_text`.
+
+    Raises:
+      DataError: the file is missing or damaged.
+    """
+    return Ragged(*_load(path, ("tokens", "offsets")))
