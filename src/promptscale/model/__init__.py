@@ -1,0 +1,6 @@
+"""T5 1.1 in Flax Linen: embeddings and a mask in, logits out. It never hears of prompts."""
+
+from promptscale.model.decoding import beam_search, greedy_search
+from promptscale.model.network import T5, parameter_shapes
+
+__all__ = ["T5", "beam_search", "greedy_search", "parameter_shapes"]

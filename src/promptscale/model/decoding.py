@@ -1,0 +1,132 @@
+"""Decoding with a key-value cache: greedy, and T5X's beam search with one beam.
+
+`beam_search` follows t5x/decoding.py at `num_decodes=1`: a live hypothesis is extended greedily
+among tokens other than EOS while every ending met on the way competes, by log-probability over
+((5 + length) / 6) ** alpha, for the one finished place. The best ending so far can therefore win
+over the greedy string. The authors evaluate with it.
+Letters: B batch, S source positions, D d_model, L decode length.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from promptscale.model.network import T5, DecodingCache
+
+_EOS = 1
+_UNREACHED = -1.0e7
+
+
+def greedy_search(
+    model: T5, params: dict, encoded: Float[Array, "B S D"], mask: Bool[Array, "B S"], length: int
+) -> Int[Array, "B L"]:
+    """The most likely token at each step, up to `length`; 0 after the first EOS."""
+
+    class State(NamedTuple):
+        index: Int[Array, ""]
+        tokens: Int[Array, "B L+1"]
+        finished: Bool[Array, " B"]
+        cache: DecodingCache
+
+    def unfinished(state: State) -> Bool[Array, ""]:
+        return (state.index < length) & ~jnp.all(state.finished)
+
+    def extend(state: State) -> State:
+        logits, cache = _step(model, params, state.tokens[:, state.index], state.cache, state.index)
+        chosen = jnp.where(state.finished, 0, jnp.argmax(logits, axis=-1).astype(jnp.int32))
+        tokens = state.tokens.at[:, state.index + 1].set(chosen)
+        return State(state.index + 1, tokens, state.finished | (chosen == _EOS), cache)
+
+    batch = encoded.shape[0]
+    start = State(
+        jnp.int32(0),
+        jnp.zeros((batch, length + 1), jnp.int32),
+        jnp.zeros(batch, bool),
+        _start(model, params, encoded, mask, length),
+    )
+    return jax.lax.while_loop(unfinished, extend, start).tokens[:, 1:]
+
+
+def beam_search(
+    model: T5,
+    params: dict,
+    encoded: Float[Array, "B S D"],
+    mask: Bool[Array, "B S"],
+    length: int,
+    alpha: float = 0.6,
+) -> Int[Array, "B L"]:
+    """T5X's default decode: one beam, brevity penalty `alpha`, up to `length` tokens.
+
+    Returns the best finished hypothesis, or the live one where none finished.
+    """
+
+    class State(NamedTuple):
+        index: Int[Array, ""]
+        live: Int[Array, "B L+1"]
+        live_score: Float[Array, " B"]
+        finished: Int[Array, "B L+1"]
+        finished_score: Float[Array, " B"]
+        has_finished: Bool[Array, " B"]
+        cache: DecodingCache
+
+    def penalty(position: int | Array) -> Float[Array, ""]:
+        return ((5.0 + jnp.asarray(position, jnp.float32)) / 6.0) ** alpha
+
+    def improvable(state: State) -> Bool[Array, ""]:
+        # No live hypothesis can end better than its log-probability at the largest penalty.
+        bound = state.live_score / penalty(length + 1)
+        kept = jnp.where(state.has_finished, state.finished_score, _UNREACHED)
+        return (state.index < length) & ~jnp.all(kept > bound)
+
+    def extend(state: State) -> State:
+        logits, cache = _step(model, params, state.live[:, state.index], state.cache, state.index)
+        scores = jax.nn.log_softmax(logits) + state.live_score[:, None]
+        (top, tokens) = jax.lax.top_k(scores, 2)
+        tokens = tokens.astype(jnp.int32)
+        ends = tokens == _EOS
+        # The better candidate that is no ending lives on. (Only one of two can be EOS.)
+        place = ends[:, 0].astype(jnp.int32)[:, None]
+        live_token = jnp.take_along_axis(tokens, place, axis=1)[:, 0]
+        live_score = jnp.take_along_axis(top, place, axis=1)[:, 0]
+        ending_score = jnp.max(jnp.where(ends, top, _UNREACHED), axis=1) / penalty(state.index + 1)
+        better = jnp.any(ends, axis=1) & (
+            ~state.has_finished | (ending_score > state.finished_score)
+        )
+        ended = state.live.at[:, state.index + 1].set(_EOS)
+        return State(
+            index=state.index + 1,
+            live=state.live.at[:, state.index + 1].set(live_token),
+            live_score=live_score,
+            finished=jnp.where(better[:, None], ended, state.finished),
+            finished_score=jnp.where(better, ending_score, state.finished_score),
+            has_finished=state.has_finished | better,
+            cache=cache,
+        )
+
+    batch = encoded.shape[0]
+    empty = jnp.zeros((batch, length + 1), jnp.int32)
+    start = State(
+        index=jnp.int32(0),
+        live=empty,
+        live_score=jnp.zeros(batch),
+        finished=empty,
+        finished_score=jnp.full(batch, _UNREACHED),
+        has_finished=jnp.zeros(batch, bool),
+        cache=_start(model, params, encoded, mask, length),
+    )
+    end = jax.lax.while_loop(improvable, extend, start)
+    return jnp.where(end.has_finished[:, None], end.finished, end.live)[:, 1:]
+
+
+def _start(
+    model: T5, params: dict, encoded: Float[Array, "B S D"], mask: Bool[Array, "B S"], length: int
+) -> DecodingCache:
+    return model.apply({"params": params}, encoded, mask, length, method="start_decoding")
+
+
+def _step(
+    model: T5, params: dict, tokens: Int[Array, " B"], cache: DecodingCache, index: Int[Array, ""]
+) -> tuple[Float[Array, "B V"], DecodingCache]:
+    return model.apply({"params": params}, tokens, cache, index, method="decode_step")

@@ -1,0 +1,189 @@
+"""The parts of a T5 1.1 layer, with T5X's parameter names.
+
+Facts: t5x/examples/t5/layers.py and flaxformer's T5 1.1 configuration. No biases anywhere, no
+scaling of attention logits, RMS norm with its statistics in float32.
+Letters: B batch, S source (keys) positions, T target (queries) positions, D d_model, H heads,
+K head_dim, F d_ff.
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from promptscale.config.sizes import ModelConfig
+
+MASKED = -1e10
+_KERNEL_INIT = nn.initializers.variance_scaling(1.0, "fan_in", "truncated_normal")
+
+
+def rms_norm(
+    x: Float[Array, "*B D"], scale: Float[Array, " D"], epsilon: float = 1e-6
+) -> Float[Array, "*B D"]:
+    """Divides by the root mean square over the last axis and multiplies by `scale`.
+
+    The statistics are float32 whatever the dtype of `x`, which the result keeps.
+    """
+    wide = x.astype(jnp.float32)
+    mean_square = jnp.mean(jnp.square(wide), axis=-1, keepdims=True)
+    normed = (wide * jax.lax.rsqrt(mean_square + epsilon)).astype(x.dtype)
+    return normed * jnp.broadcast_to(scale.astype(x.dtype), x.shape)
+
+
+def relative_position_bucket(
+    relative_position: Int[Array, "T S"],
+    *,
+    bidirectional: bool,
+    num_buckets: int,
+    max_distance: int,
+) -> Int[Array, "T S"]:
+    """The bucket of each relative position (key position minus query position).
+
+    Half of the buckets hold single distances, the other half grow logarithmically up to
+    `max_distance`, beyond which all share the last one. Bidirectional attention gives each
+    direction half of the buckets; causal attention maps the future to bucket 0.
+    """
+    distance = -relative_position
+    bucket = jnp.zeros_like(distance)
+    if bidirectional:
+        num_buckets //= 2
+        bucket += (distance < 0).astype(jnp.int32) * num_buckets
+        distance = jnp.abs(distance)
+    else:
+        distance = jnp.maximum(distance, 0)
+    exact = num_buckets // 2
+    ratio = distance.astype(jnp.float32) / exact
+    # The epsilon only keeps log(0) out of the branch that `where` discards.
+    grown = jnp.log(ratio + jnp.finfo(jnp.float32).eps) / jnp.log(max_distance / exact)
+    logarithmic = exact + (grown * (num_buckets - exact)).astype(jnp.int32)
+    logarithmic = jnp.minimum(logarithmic, num_buckets - 1)
+    return bucket + jnp.where(distance < exact, distance, logarithmic)
+
+
+def mask_bias(mask: Bool[Array, "B S"], dtype: jnp.dtype) -> Float[Array, "B 1 1 S"]:
+    """An additive attention bias that hides the keys where `mask` is false."""
+    return jnp.where(mask, 0.0, MASKED).astype(dtype)[:, None, None, :]
+
+
+def attend(
+    queries: Float[Array, "B T H K"],
+    keys: Float[Array, "B S H K"],
+    values: Float[Array, "B S H K"],
+    *biases: Float[Array, "_ _ _ S"],
+) -> Float[Array, "B T H K"]:
+    """Unscaled dot-product attention in the activation dtype; T5 folds the scale into its weights."""
+    logits = jnp.einsum("bthk,bshk->bhts", queries, keys)
+    for bias in biases:
+        logits = logits + bias
+    return jnp.einsum("bhts,bshk->bthk", jax.nn.softmax(logits), values)
+
+
+def dense(features: int, dtype: jnp.dtype, init=_KERNEL_INIT) -> nn.Dense:
+    """A linear map without bias; its parameter is `kernel` [in, out]."""
+    return nn.Dense(features, use_bias=False, dtype=dtype, kernel_init=init)
+
+
+class RMSNorm(nn.Module):
+    """`rms_norm` with a learned scale."""
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "*B D"]) -> Float[Array, "*B D"]:
+        """Normalises the last axis."""
+        return rms_norm(x, self.param("scale", nn.initializers.ones, (x.shape[-1],)))
+
+
+class Dropout(nn.Module):
+    """Dropout whose mask is shared by all positions, as T5X draws it (axis -2 is the length)."""
+
+    rate: float
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "*B L D"], deterministic: bool) -> Float[Array, "*B L D"]:
+        """Zeroes features with probability `rate` and rescales the rest; identity at evaluation."""
+        return nn.Dropout(self.rate, broadcast_dims=(-2,))(x, deterministic=deterministic)
+
+
+class RelativePositionBias(nn.Module):
+    """One table of biases per tower, added to the attention logits of each of its layers."""
+
+    config: ModelConfig
+    bidirectional: bool
+    dtype: jnp.dtype
+
+    @nn.compact
+    def __call__(self, num_queries: int, num_keys: int) -> Float[Array, "1 H T S"]:
+        """The bias of every head for every query and key position."""
+        table = self.param(
+            "rel_embedding",
+            nn.initializers.variance_scaling(1.0, "fan_avg", "uniform"),
+            (self.config.num_heads, self.config.relative_attention_num_buckets),
+        )
+        buckets = relative_position_bucket(
+            jnp.arange(num_keys)[None, :] - jnp.arange(num_queries)[:, None],
+            bidirectional=self.bidirectional,
+            num_buckets=self.config.relative_attention_num_buckets,
+            max_distance=self.config.relative_attention_max_distance,
+        )
+        return jnp.take(table.astype(self.dtype), buckets, axis=1)[None]
+
+
+class Attention(nn.Module):
+    """Multi-head attention, split so that keys and values can be made once and kept."""
+
+    config: ModelConfig
+    dropout_rate: float
+    dtype: jnp.dtype
+
+    def setup(self) -> None:
+        """Declares `query`, `key`, `value` and `out`, all two-dimensional as in T5X."""
+        joint = self.config.num_heads * self.config.head_dim
+        # T5X divides the initial query kernel by sqrt(head_dim) in place of scaling the logits.
+        query_init = nn.initializers.variance_scaling(
+            1.0 / self.config.head_dim, "fan_in", "truncated_normal"
+        )
+        self.query = dense(joint, self.dtype, query_init)
+        self.key = dense(joint, self.dtype)
+        self.value = dense(joint, self.dtype)
+        self.out = dense(self.config.d_model, self.dtype)
+        # T5X drops attention weights with one mask for all queries; that commutes with the
+        # weighted sum, so dropping whole value rows is the same and far cheaper.
+        self.value_dropout = nn.Dropout(self.dropout_rate, broadcast_dims=(-1,))
+
+    def keys_values(
+        self, x: Float[Array, "B S D"]
+    ) -> tuple[Float[Array, "B S H K"], Float[Array, "B S H K"]]:
+        """Projects `x` to keys and values."""
+        return self._heads(self.key(x)), self._heads(self.value(x))
+
+    def __call__(
+        self,
+        x: Float[Array, "B T D"],
+        keys: Float[Array, "B S H K"],
+        values: Float[Array, "B S H K"],
+        *biases: Float[Array, "_ _ _ S"],
+        deterministic: bool = True,
+    ) -> Float[Array, "B T D"]:
+        """Attends from `x` to the given keys and values."""
+        values = self.value_dropout(values, deterministic=deterministic)
+        mixed = attend(self._heads(self.query(x)), keys, values, *biases)
+        return self.out(mixed.reshape(*mixed.shape[:2], -1))
+
+    def _heads(self, x: Float[Array, "B L HK"]) -> Float[Array, "B L H K"]:
+        return x.reshape(*x.shape[:2], self.config.num_heads, self.config.head_dim)
+
+
+class GatedMLP(nn.Module):
+    """T5 1.1's feed-forward block: gelu(x wi_0) * (x wi_1), then wo; gelu in its tanh form."""
+
+    config: ModelConfig
+    dropout_rate: float
+    dtype: jnp.dtype
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "B L D"], deterministic: bool = True) -> Float[Array, "B L D"]:
+        """Maps each position on its own."""
+        gate = nn.Dense(self.config.d_ff, False, self.dtype, kernel_init=_KERNEL_INIT, name="wi_0")
+        up = nn.Dense(self.config.d_ff, False, self.dtype, kernel_init=_KERNEL_INIT, name="wi_1")
+        down = nn.Dense(self.config.d_model, False, self.dtype, kernel_init=_KERNEL_INIT, name="wo")
+        hidden = nn.gelu(gate(x), approximate=True) * up(x)
+        return down(Dropout(self.dropout_rate)(hidden, deterministic))
