@@ -180,7 +180,9 @@ class GatedMLP(nn.Module):
     dtype: jnp.dtype
 
     @nn.compact
-    def __call__(self, x: Float[Array, "B L D"], deterministic: bool = True) -> Float[Array, "B L D"]:
+    def __call__(
+        self, x: Float[Array, "B L D"], deterministic: bool = True
+    ) -> Float[Array, "B L D"]:
         """Maps each position on its own."""
         gate = nn.Dense(self.config.d_ff, False, self.dtype, kernel_init=_KERNEL_INIT, name="wi_0")
         up = nn.Dense(self.config.d_ff, False, self.dtype, kernel_init=_KERNEL_INIT, name="wi_1")

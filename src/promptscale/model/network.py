@@ -74,9 +74,7 @@ class Encoder(nn.Module):
         biases = position(length, length), mask_bias(mask, self.dtype)
         x = Dropout(self.dropout_rate)(embedded.astype(self.dtype), deterministic)
         for index in range(self.config.num_layers):
-            layer = EncoderLayer(
-                self.config, self.dropout_rate, self.dtype, name=f"layers_{index}"
-            )
+            layer = EncoderLayer(self.config, self.dropout_rate, self.dtype, name=f"layers_{index}")
             x = layer(x, *biases, deterministic=deterministic)
         x = RMSNorm(name="encoder_norm")(x)
         return Dropout(self.dropout_rate)(x, deterministic)
@@ -137,9 +135,7 @@ class DecoderLayer(nn.Module):
             start = (0, index, 0, 0)
             keys = jax.lax.dynamic_update_slice(cache[0], keys, start)
             values = jax.lax.dynamic_update_slice(cache[1], values, start)
-        attended = self.self_attention(
-            normed, keys, values, self_bias, deterministic=deterministic
-        )
+        attended = self.self_attention(normed, keys, values, self_bias, deterministic=deterministic)
         x = x + self.dropout(attended, deterministic)
         crossed = self.encoder_decoder_attention(
             self.pre_cross_attention_layer_norm(x), *cross, cross_bias, deterministic=deterministic
@@ -278,7 +274,9 @@ class T5(nn.Module):
         """Float32 logits after feeding `tokens` at position `index`, and the new cache."""
         return self.decoder.step(self.embed(tokens[:, None]), cache, index)
 
-    def __call__(self, inputs: Int[Array, "B S"], targets: Int[Array, "B T"]) -> Float[Array, "B T V"]:
+    def __call__(
+        self, inputs: Int[Array, "B S"], targets: Int[Array, "B T"]
+    ) -> Float[Array, "B T V"]:
         """Logits for plain token inputs without dropout (0 is padding); also initialises."""
         mask = inputs > 0
         return self.decode(self.encode(self.embed(inputs), mask), mask, targets)

@@ -1,0 +1,1 @@
+"""Facts and settings as data; the leaf that everything else may import."""

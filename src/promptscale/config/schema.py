@@ -1,0 +1,192 @@
+"""The configuration file as types: every key, its default, its bounds and where it comes from.
+
+Unknown keys and bad values are refused when the file is loaded (`promptscale.config.load`).
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from promptscale.config.sizes import SIZES, ModelConfig
+from promptscale.config.tasks import TASKS
+
+Positive = Annotated[int, Field(ge=1)]
+NotNegative = Annotated[int, Field(ge=0)]
+Rate = Annotated[float, Field(ge=0, lt=1)]
+Initialization = Literal["class_label", "sampled_vocab", "random_uniform", "text", "file"]
+
+
+class Strict(BaseModel):
+    """Immutable, and closed to keys it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Paths(Strict):
+    """Where results and figures go, relative to the working directory."""
+
+    results: str = "results"
+    figures: str = "figures"
+
+
+class Optimizer(Strict):
+    """Adafactor. Prompt tuning: the paper's section 3; model tuning: T5's defaults."""
+
+    learning_rate: Annotated[float, Field(gt=0)]
+    schedule: Literal["constant", "rsqrt"] = "constant"
+    warmup_steps: NotNegative = 0  # rsqrt: steps before the rate starts to fall
+    decay_rate: Annotated[float, Field(gt=0)] = 0.8
+    parameter_scaling: bool = False
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    # The step at which the second moments' decay starts: T5X restores the checkpoint's.
+    step_offset: Literal["checkpoint"] | NotNegative = "checkpoint"
+
+
+class Training(Strict):
+    """What every training has in common."""
+
+    steps: Positive
+    batch_size: Positive  # sequences per step and run
+    optimizer: Optimizer
+    save_every: Positive = 1000  # steps between writes of the state that a killed job resumes from
+    dropout_rate: Rate = 0.1
+    z_loss: Annotated[float, Field(ge=0)] = 1e-4
+    # Divides the summed loss; matters only where restored second moments expect a scale.
+    loss_normalizing_factor: Annotated[float, Field(gt=0)] = 1.0
+    activations: Literal["float32", "bfloat16"] = "bfloat16"
+
+
+class Supervised(Training):
+    """Training on a task, with early stopping on its validation set."""
+
+    evaluate_every: Positive = 1000
+    max_input_length: Positive = 512  # tokens with EOS; longer training inputs are cut
+    max_target_length: Positive = 62
+
+
+class PromptInitialization(Strict):
+    """How prompts start (section 3.2)."""
+
+    method: Initialization = "class_label"
+    population: Positive = 5000  # sampled vocabulary: the first so many ids
+    uniform_range: tuple[float, float] = (-0.5, 0.5)  # the released code draws from [0, 0.5)
+    text: str = ""
+    file: str = ""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.uniform_range[0] >= self.uniform_range[1]:
+            raise ValueError("uniform_range must be [low, high] with low below high")
+        if self.method in ("text", "file") and not getattr(self, self.method):
+            raise ValueError(f"method {self.method!r} needs the key {self.method!r}")
+        return self
+
+
+class PromptTuning(Supervised):
+    """Prompt tuning: the paper's defaults are 100 tokens, class labels, 30,000 steps of 32."""
+
+    prompt_length: Positive = 100
+    initialization: PromptInitialization = PromptInitialization()
+
+
+class ModelTuning(Supervised):
+    """Single-task model tuning, from the checkpoint before LM adaptation (section 3.1)."""
+
+    checkpoint: str = "span_corruption"
+    restore_accumulators: bool = True
+
+
+class LanguageModeling(Training):
+    """Pre-training by span corruption, or adaptation by prefix LM: all weights are trained."""
+
+    inputs_length: Positive = 512
+
+
+class Checkpoints(Strict):
+    """Where frozen models come from: `train`, or a location with `{size}` in it.
+
+    A location is a T5X checkpoint (directory or file) or a Hugging Face folder, local or gs://.
+    """
+
+    span_corruption: str
+    lm_adaptation: dict[Positive, str] = {}  # steps of adaptation to source
+
+
+class Ablations(Strict):
+    """Values beside the default's, one axis at a time (section 3.2, Figure 3)."""
+
+    prompt_length: tuple[Positive, ...] = ()
+    initialization: tuple[Initialization, ...] = ()
+    lm_adaptation_steps: tuple[NotNegative, ...] = ()  # 0: span corruption
+
+
+class Data(Strict):
+    """Where raw rows come from."""
+
+    generated: bool = False  # the miniature world instead of the published datasets
+    data_dir: str | None = None  # TFDS's folder; its default if not given
+    local_files: str | None = None  # folder of the originally published files
+    vocabulary: str | None = None  # SentencePiece model; trained if generated
+
+
+class Evaluation(Strict):
+    """Free generation and exact match (section 3, paper_and_released_code 6)."""
+
+    decoding: Literal["beam", "greedy"] = "beam"  # beam: T5X's default, one beam
+    batch_size: Positive = 128
+
+
+class Config(Strict):
+    """A whole experiment."""
+
+    world: Literal["miniature", "real", "paper"]
+    paths: Paths = Paths()
+    architectures: dict[str, ModelConfig] = {}
+    sizes: Annotated[tuple[str, ...], Field(min_length=1)]
+    tasks: Annotated[tuple[str, ...], Field(min_length=1)]
+    seeds: Annotated[tuple[NotNegative, ...], Field(min_length=1)] = (0, 1, 2)
+    data: Data
+    checkpoints: Checkpoints
+    default_checkpoint: str
+    pretraining: LanguageModeling | None = None
+    lm_adaptation: LanguageModeling | None = None
+    prompt_tuning: PromptTuning
+    model_tuning: ModelTuning | None = None
+    ablations: Ablations = Ablations()
+    evaluation: Evaluation = Evaluation()
+
+    @property
+    def all_sizes(self) -> dict[str, ModelConfig]:
+        """The built-in architectures and this configuration's own."""
+        return SIZES | self.architectures
+
+    @property
+    def bases(self) -> tuple[str, ...]:
+        """Names of the frozen models of each size: `span_corruption`, `lm_<steps>`."""
+        return ("span_corruption", *(f"lm_{steps}" for steps in self.checkpoints.lm_adaptation))
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        _known("sizes", self.sizes, self.all_sizes)
+        _known("tasks", self.tasks, TASKS)
+        _known("default_checkpoint", (self.default_checkpoint,), self.bases)
+        if self.model_tuning:
+            _known("model_tuning.checkpoint", (self.model_tuning.checkpoint,), self.bases)
+        steps = self.ablations.lm_adaptation_steps
+        _known("ablations.lm_adaptation_steps", steps, (0, *self.checkpoints.lm_adaptation))
+        for key, values in (("sizes", self.sizes), ("tasks", self.tasks), ("seeds", self.seeds)):
+            if len(set(values)) < len(values):
+                raise ValueError(f"{key} has a value twice")
+        if self.checkpoints.span_corruption == "train" and self.pretraining is None:
+            raise ValueError("checkpoints.span_corruption is 'train', so pretraining is needed")
+        if "train" in self.checkpoints.lm_adaptation.values() and self.lm_adaptation is None:
+            raise ValueError("checkpoints.lm_adaptation has 'train', so lm_adaptation is needed")
+        if not self.data.generated and self.data.vocabulary is None:
+            raise ValueError("data.vocabulary is needed: the path of a SentencePiece model")
+        return self
+
+
+def _known(key: str, values, known) -> None:
+    for value in values:
+        if value not in known:
+            raise ValueError(f"{key} has {value!r}; known are {', '.join(map(str, known))}")

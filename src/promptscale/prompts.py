@@ -1,0 +1,146 @@
+"""Soft prompts: how they start (section 3.2), how they join the input, how they are stored.
+
+Initialisers return float32 [P, D]. Prompts stay float32 all their life: at the values they reach
+(|p| ~ 50) bfloat16's spacing is of the order of one update.
+Letters: B batch, P prompt length, S input positions, D d_model, V vocabulary rows.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
+
+from promptscale.config.schema import PromptInitialization
+from promptscale.errors import CheckpointError
+
+Encode = Callable[[str], Sequence[int]]
+
+
+def prepend(
+    prompts: Float[Array, "B P D"], embedded: Float[Array, "B S D"], mask: Bool[Array, "B S"]
+) -> tuple[Float[Array, "B P+S D"], Bool[Array, "B P+S"]]:
+    """Puts each example's prompt before its embedded input: [P; X] of section 2.
+
+    Every position sees the prompt, and the decoder attends to it.
+    """
+    shown = jnp.ones(prompts.shape[:2], bool)
+    joined = jnp.concatenate([prompts.astype(embedded.dtype), embedded], axis=1)
+    return joined, jnp.concatenate([shown, mask], axis=1)
+
+
+def uniform(
+    key: PRNGKeyArray, length: int, d_model: int, low: float, high: float
+) -> Float[Array, "P D"]:
+    """Independent uniform values; the paper says [-0.5, 0.5], its released code draws [0, 0.5)."""
+    return jax.random.uniform(key, (length, d_model), jnp.float32, low, high)
+
+
+def sampled_vocabulary(
+    key: PRNGKeyArray, length: int, embedding: Float[Array, "V D"], population: int
+) -> Float[Array, "P D"]:
+    """Embeddings of tokens drawn from the first `population` ids, each at most once.
+
+    T5's ids are ordered by frequency, so these are the most common tokens; pad, EOS and unknown
+    are among them, as in the released code. Repeats occur only where the prompt is longer than
+    the population.
+    """
+    population = min(population, embedding.shape[0])
+    ids = jax.random.choice(key, population, (length,), replace=length > population)
+    return embedding[ids].astype(jnp.float32)
+
+
+def class_labels(
+    key: PRNGKeyArray,
+    length: int,
+    embedding: Float[Array, "V D"],
+    population: int,
+    labels: Sequence[str],
+    encode: Encode,
+) -> Float[Array, "P D"]:
+    """The mean piece embedding of each label in the first rows, sampled vocabulary in the rest.
+
+    Labels that find no row are left out (a one-token prompt starts as the first label).
+    """
+    pieces = [jnp.asarray(encode(label)) for label in labels[:length]]
+    rows = [jnp.mean(embedding[ids].astype(jnp.float32), axis=0) for ids in pieces]
+    return _fill(rows, sampled_vocabulary(key, length, embedding, population))
+
+
+def from_text(
+    key: PRNGKeyArray,
+    length: int,
+    embedding: Float[Array, "V D"],
+    population: int,
+    text: str,
+    encode: Encode,
+) -> Float[Array, "P D"]:
+    """One row per token of `text`, cut at `length`; sampled vocabulary in the rows that remain."""
+    rows = [embedding[token].astype(jnp.float32) for token in encode(text)[:length]]
+    return _fill(rows, sampled_vocabulary(key, length, embedding, population))
+
+
+def initialize(
+    settings: PromptInitialization,
+    key: PRNGKeyArray,
+    length: int,
+    embedding: Float[Array, "V D"],
+    labels: Sequence[str],
+    encode: Encode,
+) -> Float[Array, "P D"]:
+    """A prompt as the configuration asks for it.
+
+    Raises:
+      CheckpointError: a prompt file is missing or has another shape.
+    """
+    population = settings.population
+    match settings.method:
+        case "random_uniform":
+            return uniform(key, length, embedding.shape[1], *settings.uniform_range)
+        case "sampled_vocab":
+            return sampled_vocabulary(key, length, embedding, population)
+        case "class_label":
+            return class_labels(key, length, embedding, population, labels, encode)
+        case "text":
+            return from_text(key, length, embedding, population, settings.text, encode)
+        case "file":
+            return jnp.asarray(load(Path(settings.file), (length, embedding.shape[1])))
+
+
+def load(path: Path, shape: tuple[int, int] | None = None) -> Float[np.ndarray, "P D"]:
+    """Reads a prompt from a `.npy` file, such as the authors' published ones.
+
+    Raises:
+      CheckpointError: no such file, not a float matrix, or not of the wanted `shape`.
+    """
+    try:
+        prompt = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        what = "is not a .npy file of numbers" if path.exists() else "is missing"
+        raise CheckpointError(f"The prompt file {path} {what}.") from error
+    if prompt.ndim != 2 or not np.issubdtype(prompt.dtype, np.floating):
+        raise CheckpointError(
+            f"{path} holds {prompt.dtype} of shape {prompt.shape}; "
+            "a prompt is a float matrix of prompt length x d_model."
+        )
+    if shape is not None and prompt.shape != shape:
+        raise CheckpointError(
+            f"The prompt in {path} is {prompt.shape[0]} x {prompt.shape[1]}, "
+            f"but this run needs {shape[0]} x {shape[1]} (prompt length x d_model)."
+        )
+    return prompt.astype(np.float32)
+
+
+def save(path: Path, prompt: Float[np.ndarray, "P D"]) -> None:
+    """Writes a prompt as float32 `.npy`, the form in which the authors published theirs."""
+    partial = path.with_name(f"{path.name}.partial")
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    with partial.open("wb") as file:
+        np.save(file, np.asarray(prompt, np.float32), allow_pickle=False)
+    partial.replace(path)
+
+
+def _fill(rows: Sequence[Float[Array, " D"]], rest: Float[Array, "P D"]) -> Float[Array, "P D"]:
+    return jnp.concatenate([jnp.stack(rows), rest[len(rows) :]]) if rows else rest

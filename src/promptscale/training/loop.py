@@ -1,0 +1,147 @@
+"""The training loop: step, report, evaluate, keep the best, save.
+
+Steps are dispatched without waiting for their results; the host looks at numbers only where it
+reports, evaluates or saves.
+"""
+
+import dataclasses
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import PRNGKeyArray
+
+from promptscale.data.batches import Batch
+from promptscale.training import resume
+from promptscale.training.step import Bank, Step
+
+log = logging.getLogger(__name__)
+
+Scores = Mapping[str, float]
+Evaluate = Callable[[Any], Sequence[Scores]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """When a loop ends, evaluates and saves, all in steps."""
+
+    steps: int
+    evaluate_every: int
+    save_every: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What training left: the kept trainables and a row per run, evaluation and metric.
+
+    `trainable` is the best by dev score (the last, where nothing is evaluated) and `optimizer`
+    the optimiser's state at the end, both with a leading axis of N. Rows: run (0 to N-1), step,
+    metric, value, selected, wall_seconds, accelerator_seconds.
+    """
+
+    trainable: Any
+    optimizer: Any
+    rows: list[dict[str, Any]]
+
+
+@dataclasses.dataclass
+class _Progress:
+    """Where the loop is, apart from the arrays."""
+
+    step: int
+    best: list[float]
+    best_step: list[int]
+    rows: list[dict[str, Any]]
+    seconds: float
+
+
+def train(
+    step: Step,
+    bank: Bank,
+    frozen: Any,
+    batch: Callable[[int], Batch],
+    keys: PRNGKeyArray,
+    schedule: Schedule,
+    state: Path,
+    job: str,
+    evaluate: Evaluate | None = None,
+) -> Outcome:
+    """Trains a bank of N runs, continuing from `state` if a killed job of the same kind left one.
+
+    Args:
+      step: from `make_step`.
+      bank: from `start`; N runs.
+      frozen: what the loss takes and does not differentiate.
+      batch: the batches [N, B, ...] of a step; must not depend on anything else.
+      keys: one per run [N].
+      schedule: see `Schedule`.
+      state: file for the resume state.
+      job: the job's specification; a state left by another is ignored.
+      evaluate: dev scores per run; the step with the highest `score` is kept (early stopping,
+        section 3). Without it only losses are reported and the last step is kept.
+    """
+    runs = len(keys)
+    progress = _Progress(0, [-np.inf] * runs, [0] * runs, [], 0.0)
+    best = jax.tree.map(jnp.copy, bank.trainable) if evaluate else None
+    if resumed := resume.restore(state, (bank, best), job):
+        (bank, best), saved = resumed
+        progress = _Progress(**saved)
+        log.info("resuming at step %d of %d", progress.step, schedule.steps)
+    elif evaluate:
+        _report(progress, evaluate(bank.trainable), runs)
+    compiled = step.lower(bank, frozen, batch(0), keys, jnp.int32(0)).compile()
+    started = time.perf_counter() - progress.seconds
+    while progress.step < schedule.steps:
+        bank = compiled(bank, frozen, batch(progress.step), keys, jnp.int32(progress.step))
+        progress.step += 1
+        last = progress.step == schedule.steps
+        if last or progress.step % schedule.evaluate_every == 0:
+            scores = evaluate(bank.trainable) if evaluate else [{} for _ in range(runs)]
+            losses = np.asarray(bank.loss) / np.asarray(bank.tokens)
+            bank = bank._replace(loss=jnp.zeros(runs), tokens=jnp.zeros(runs))
+            progress.seconds = time.perf_counter() - started
+            scores = [{**s, "loss": float(x)} for s, x in zip(scores, losses, strict=True)]
+            _report(progress, scores, runs)
+            if evaluate:
+                best = _keep_better(progress, scores, bank.trainable, best)
+        if last or progress.step % schedule.save_every == 0:
+            jax.block_until_ready(bank)
+            progress.seconds = time.perf_counter() - started
+            resume.save(state, (bank, best), dataclasses.asdict(progress), job)
+    for row in progress.rows:
+        row["selected"] = row["step"] == (progress.best_step[row["run"]] or schedule.steps)
+    return Outcome(bank.trainable if best is None else best, bank.optimizer, progress.rows)
+
+
+def _report(progress: _Progress, scores: Sequence[Scores], runs: int) -> None:
+    """Adds the rows of one evaluation; each run of a bank is charged its share of the devices."""
+    for run, metrics in enumerate(scores):
+        for metric, value in metrics.items():
+            progress.rows.append({
+                "run": run,
+                "step": progress.step,
+                "metric": metric,
+                "value": value,
+                "wall_seconds": round(progress.seconds, 3),
+                "accelerator_seconds": round(progress.seconds * jax.device_count() / runs, 3),
+            })  # fmt: skip
+        shown = "  ".join(f"{metric} {value:.4g}" for metric, value in metrics.items())
+        log.info("step %d  run %d  %s", progress.step, run, shown)
+
+
+def _keep_better(progress: _Progress, scores: Sequence[Scores], trainable: Any, best: Any) -> Any:
+    """Puts each run that beat its best score in the place of its best; the first of equals stays."""
+    better = np.array([s["score"] > b for s, b in zip(scores, progress.best, strict=True)])
+    for run in np.flatnonzero(better):
+        progress.best[run] = float(scores[run]["score"])
+        progress.best_step[run] = progress.step
+
+    def choose(new: jax.Array, old: jax.Array) -> jax.Array:
+        return jnp.where(better.reshape(-1, *[1] * (new.ndim - 1)), new, old)
+
+    return jax.tree.map(choose, trainable, best)

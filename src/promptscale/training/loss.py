@@ -1,0 +1,19 @@
+"""T5X's loss: token cross-entropy with z-loss, summed over the batch."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+
+def cross_entropy(
+    logits: Float[Array, "B T V"], targets: Int[Array, "B T"], z_loss: float
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """Sum over target tokens (id > 0) of cross-entropy plus `z_loss` * log(Z)^2, and their number.
+
+    T5X sums and does not divide (`loss_normalizing_factor` None; t5x/losses.py).
+    """
+    log_z = jax.nn.logsumexp(logits, axis=-1)
+    chosen = jnp.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
+    weights = (targets > 0).astype(logits.dtype)
+    loss = log_z - chosen + z_loss * jnp.square(log_z)
+    return jnp.sum(loss * weights), jnp.sum(weights)

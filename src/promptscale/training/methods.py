@@ -1,0 +1,96 @@
+"""What each method differentiates: a prompt on a frozen model, or the model itself.
+
+Both are one function (trainable, frozen, batch, key) -> (loss, target tokens), so that a single
+training step serves prompt tuning, model tuning, pre-training and LM adaptation.
+Letters: B batch, P prompt length, S input positions, T target positions, D d_model.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from promptscale.data.batches import Batch
+from promptscale.model import T5, beam_search, greedy_search
+from promptscale.prompts import prepend
+from promptscale.training.loss import cross_entropy
+
+Params = Mapping[str, Any]
+Loss = tuple[Float[Array, ""], Float[Array, ""]]
+LossFunction = Callable[[Any, Any, Batch, PRNGKeyArray], Loss]
+
+
+def prompt_loss(model: T5, z_loss: float) -> LossFunction:
+    """Loss of one prompt [P, D]; the model's parameters are outside the differentiated argument."""
+
+    def loss(prompt: Float[Array, "P D"], params: Params, batch: Batch, key: PRNGKeyArray) -> Loss:
+        return _loss(model, params, prompt, batch, key, z_loss)
+
+    return loss
+
+
+def model_loss(model: T5, z_loss: float) -> LossFunction:
+    """Loss of the model's own parameters; nothing is frozen (pass an empty mapping)."""
+
+    def loss(params: Params, _frozen: Params, batch: Batch, key: PRNGKeyArray) -> Loss:
+        return _loss(model, params, None, batch, key, z_loss)
+
+    return loss
+
+
+def encode_inputs(
+    model: T5,
+    params: Params,
+    prompt: Float[Array, "P D"] | None,
+    inputs: Int[Array, "B S"],
+    key: PRNGKeyArray | None = None,
+) -> tuple[Float[Array, "B PS D"], Array]:
+    """Encodes the inputs behind the prompt, if there is one; also returns the mask.
+
+    Dropout acts where a `key` is given.
+    """
+    variables = {"params": params}
+    embedded, mask = model.apply(variables, inputs, method="embed"), inputs > 0
+    if prompt is not None:
+        tiled = jnp.broadcast_to(prompt[None], (inputs.shape[0], *prompt.shape))
+        embedded, mask = prepend(tiled, embedded, mask)
+    rngs = {} if key is None else {"dropout": key}
+    encoded = model.apply(variables, embedded, mask, key is None, method="encode", rngs=rngs)
+    return encoded, mask
+
+
+def generator(model: T5, decoding: str, length: int) -> Callable[..., Int[Array, "B T"]]:
+    """A compiled function (params, prompt or None, inputs [B, S]) -> generated ids [B, length]."""
+    search = {"beam": beam_search, "greedy": greedy_search}[decoding]
+
+    @jax.jit
+    def generate(
+        params: Params, prompt: Float[Array, "P D"] | None, inputs: Int[Array, "B S"]
+    ) -> Int[Array, "B T"]:
+        return search(model, params, *encode_inputs(model, params, prompt, inputs), length)
+
+    return generate
+
+
+def _loss(
+    model: T5,
+    params: Params,
+    prompt: Float[Array, "P D"] | None,
+    batch: Batch,
+    key: PRNGKeyArray,
+    z_loss: float,
+) -> Loss:
+    encoder_key, decoder_key = jax.random.split(key)
+    encoded, mask = encode_inputs(model, params, prompt, batch.inputs, encoder_key)
+    logits = model.apply(
+        {"params": params},
+        encoded,
+        mask,
+        batch.targets,
+        False,
+        method="decode",
+        rngs={"dropout": decoder_key},
+    )
+    return cross_entropy(logits, batch.targets, z_loss)

@@ -1,0 +1,64 @@
+"""One training step for a bank of N runs that share a frozen model.
+
+Each run has its own trainable, optimiser state, batch and dropout key; `vmap` lays the runs side
+by side, so that a run trains in a bank exactly as it would alone and the model sees one large
+batch. N = 1 is no special case.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from promptscale.data.batches import Batch
+from promptscale.training.methods import LossFunction
+
+
+class Bank(NamedTuple):
+    """N runs in training; every leaf has a leading axis of N."""
+
+    trainable: Any
+    optimizer: Any
+    loss: Float[Array, " N"]  # summed since the last report
+    tokens: Float[Array, " N"]  # target tokens in that sum
+
+
+Step = Callable[[Bank, Any, Batch, PRNGKeyArray, Int[Array, ""]], Bank]
+
+
+def start(optimizer: optax.GradientTransformation, trainable: Any) -> Bank:
+    """A bank about to take its first step; `trainable` has a leading axis of N."""
+    runs = jax.tree.leaves(trainable)[0].shape[0]
+    nothing = jnp.zeros(runs)
+    return Bank(trainable, jax.vmap(optimizer.init)(trainable), nothing, nothing)
+
+
+def make_step(
+    loss_function: LossFunction,
+    optimizer: optax.GradientTransformation,
+    loss_normalizing_factor: float = 1.0,
+) -> Step:
+    """The compiled step (bank, frozen, batches, keys, step number) -> bank.
+
+    `batches` hold [N, B, ...]; `keys` [N] are the runs' own, folded with the step number here.
+    The optimiser is vmapped with the rest: Adafactor's factoring and clipping see one run's
+    arrays, never the stack.
+    """
+
+    def normalized(trainable: Any, frozen: Any, batch: Batch, key: PRNGKeyArray) -> Any:
+        loss, tokens = loss_function(trainable, frozen, batch, key)
+        return loss / loss_normalizing_factor, (loss, tokens)
+
+    def one(bank: Bank, frozen: Any, batch: Batch, key: PRNGKeyArray, step: Array) -> Bank:
+        gradient, (loss, tokens) = jax.grad(normalized, has_aux=True)(
+            bank.trainable, frozen, batch, jax.random.fold_in(key, step)
+        )
+        updates, optimizer_state = optimizer.update(gradient, bank.optimizer, bank.trainable)
+        trainable = optax.apply_updates(bank.trainable, updates)
+        return Bank(trainable, optimizer_state, bank.loss + loss, bank.tokens + tokens)
+
+    step = jax.vmap(one, in_axes=(0, None, 0, 0, None))
+    return jax.jit(step, donate_argnums=0)
