@@ -1,0 +1,1 @@
+"""Checkpoints of other libraries, read into flat dictionaries of NumPy arrays."""

@@ -1,0 +1,112 @@
+"""Hugging Face checkpoints of T5 1.1 (safetensors, whole or in shards) under T5X's names."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from promptscale.errors import CheckpointError
+
+_SELF = "layer.0.SelfAttention"
+_CROSS = "layer.1.EncDecAttention"
+_PROJECTIONS = {"q": "query", "k": "key", "v": "value", "o": "out"}
+
+
+def _layers(tower: str, attentions: dict[str, str], norms: tuple[str, ...]):
+    """The table's rows for the layers of one tower; the MLP is its layer's last sublayer."""
+    theirs, ours = f"{tower}.block.{{layer}}", f"{tower}/layers_{{layer}}"
+    for their_attention, our_attention in attentions.items():
+        for short, long in _PROJECTIONS.items():
+            source = f"{theirs}.{their_attention}.{short}.weight"
+            yield source, f"{ours}/{our_attention}/{long}/kernel", True
+    for index, norm in enumerate(norms):
+        yield f"{theirs}.layer.{index}.layer_norm.weight", f"{ours}/{norm}/scale", False
+    mlp = f"{theirs}.layer.{len(norms) - 1}.DenseReluDense"
+    for name in ("wi_0", "wi_1", "wo"):
+        yield f"{mlp}.{name}.weight", f"{ours}/mlp/{name}/kernel", True
+    # Both libraries keep one table of position biases per tower; here the first layer has it.
+    bias = f"{tower}.block.0.{_SELF}.relative_attention_bias.weight"
+    yield bias, f"{tower}/relpos_bias/rel_embedding", True
+    yield f"{tower}.final_layer_norm.weight", f"{tower}/{tower}_norm/scale", False
+
+
+TABLE: tuple[tuple[str, str, bool], ...] = (
+    ("shared.weight", "token_embedder/embedding", False),
+    ("lm_head.weight", "decoder/logits_dense/kernel", True),
+    *_layers("encoder", {_SELF: "attention"}, ("pre_attention_layer_norm", "pre_mlp_layer_norm")),
+    *_layers(
+        "decoder",
+        {_SELF: "self_attention", _CROSS: "encoder_decoder_attention"},
+        ("pre_self_attention_layer_norm", "pre_cross_attention_layer_norm", "pre_mlp_layer_norm"),
+    ),
+)
+"""Rows (Hugging Face's name, T5X's name, transposed?); torch's Linear keeps [out, in]."""
+
+_COPIES = ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight")
+# Old files hold this table, which no T5 reads; transformers skips it too.
+_UNUSED = f"decoder.block.0.{_CROSS}.relative_attention_bias.weight"
+_PATTERNS = [
+    (re.compile(re.escape(theirs).replace(r"\{layer\}", r"(?P<layer>\d+)")), ours, transposed)
+    for theirs, ours, transposed in TABLE
+]
+
+
+def is_checkpoint(folder: Path) -> bool:
+    """Whether the folder holds a Hugging Face safetensors checkpoint."""
+    return any((folder / f"model.safetensors{suffix}").is_file() for suffix in ("", ".index.json"))
+
+
+def read(folder: Path) -> dict[str, np.ndarray]:
+    """Reads the parameters of a Hugging Face T5 1.1 model.
+
+    Returns:
+      The arrays under T5X's flat names and in T5X's orientation. An array that T5 1.1 does not
+      have keeps its own name, for the caller to report.
+    Raises:
+      CheckpointError: a file is missing or damaged, or the towers' embeddings are not shared.
+    """
+    tensors = _read_tensors(folder)
+    tensors.pop(_UNUSED, None)
+    for name in _COPIES:
+        copy = tensors.pop(name, None)
+        if copy is not None and not np.array_equal(copy, tensors.get("shared.weight", ())):
+            raise CheckpointError(
+                f"{name} in {folder} is not equal to shared.weight; "
+                "T5 has one token embedding for both towers."
+            )
+    return dict(_translate(name, tensor) for name, tensor in tensors.items())
+
+
+def _translate(name: str, tensor: np.ndarray) -> tuple[str, np.ndarray]:
+    for pattern, ours, transposed in _PATTERNS:
+        if match := pattern.fullmatch(name):
+            return ours.format(**match.groupdict()), tensor.T if transposed else tensor
+    return name, tensor
+
+
+def _read_tensors(folder: Path) -> dict[str, np.ndarray]:
+    index = folder / "model.safetensors.index.json"
+    if not index.is_file():
+        return _read_file(folder / "model.safetensors")
+    try:
+        shard_of: dict[str, str] = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        shards = sorted(set(shard_of.values()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{index} is damaged: it should have a `weight_map`.") from error
+    tensors: dict[str, np.ndarray] = {}
+    for shard in shards:
+        tensors |= _read_file(folder / shard)
+    if lost := sorted(set(shard_of) - set(tensors)):
+        raise CheckpointError(f"The shards beside {index} do not hold {', '.join(lost)}.")
+    return tensors
+
+
+def _read_file(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        what = "is damaged" if path.exists() else "is missing"
+        raise CheckpointError(f"The checkpoint file {path} {what} ({error}).") from error

@@ -1,0 +1,275 @@
+"""T5X checkpoints: a msgpack tree of small arrays beside zarr arrays, local or on Google Cloud.
+
+The format (version 3 of google-research/t5x, `t5x/checkpoints.py`): a folder with a flax-msgpack
+file `checkpoint` holding `{version, optimizer: {target, state: {step, param_states}}}`, in which
+a large array is only a TensorStore spec, whose relative path names a zarr array in the same
+folder. The older one-file form is the same tree with every array in it. Nothing is ever unpickled.
+"""
+
+import contextlib
+import dataclasses
+import math
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorstore as ts
+from flax import serialization
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+from promptscale.errors import CheckpointError
+
+VERSION = 3
+SLOTS = ("m", "v", "v_row", "v_col")  # Adafactor's accumulators; unused ones have shape (1,)
+
+_TARGET = "optimizer/target/"
+_STATES = "optimizer/state/param_states/"
+_STEP = "optimizer/state/step"
+_CHUNK_BYTES = 64 * 2**20  # T5X aims at chunks of this size
+_STORED_IN_ZARR = ("kernel", "embedding")  # what T5X partitions; everything else is small
+# TensorStore would retry a request for a quarter of an hour; this gives up within a minute.
+_CONTEXT = ts.Context({"gcs_request_retries": {"max_retries": 5}})
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """A model's state under T5X's names.
+
+    Attributes:
+      step: optimiser steps taken; 0 where the file does not say.
+      params: arrays by flat name, such as `encoder/layers_0/attention/query/kernel`.
+      optimizer: Adafactor's accumulators (`SLOTS`) by the name of their parameter; may be empty.
+    """
+
+    step: int
+    params: dict[str, np.ndarray]
+    optimizer: dict[str, dict[str, np.ndarray]]
+
+
+def read(location: str, *, with_optimizer: bool = True) -> Checkpoint:
+    """Reads a checkpoint: its folder, its file `checkpoint`, or a one-file msgpack.
+
+    A one-file msgpack may also be a bare tree of parameters (under `params` or not).
+
+    Args:
+      location: a local path or `gs://bucket/path`. Google Cloud Storage is read with the
+        machine's default credentials where it has some and anonymously otherwise;
+        TENSORSTORE_GCS_HTTP_URL directs the requests elsewhere.
+      with_optimizer: whether to read the accumulators too.
+    Raises:
+      CheckpointError: missing, damaged, incomplete, or not a T5X checkpoint.
+    """
+    found = leaves(location)
+    if not with_optimizer:
+        found = {name: leaf for name, leaf in found.items() if not name.startswith(_STATES)}
+    return _sort_out(location, _read_arrays(location, found))
+
+
+def leaves(location: str) -> dict[str, Any]:
+    """The checkpoint's leaves by flat name, arrays in zarr not yet read.
+
+    Returns:
+      For each leaf its value, or, for an array in zarr, the TensorStore spec that opens it (to
+      read it whole or in shards). A bare tree of parameters appears below `optimizer/target`.
+    Raises:
+      CheckpointError: missing, damaged or of a later version.
+    """
+    folder, file, content = _find(location)
+    try:
+        tree = serialization.msgpack_restore(content)
+        if not isinstance(tree, dict):
+            raise TypeError(f"a {type(tree).__name__}, not a tree")
+        if "optimizer" not in tree:
+            tree = {"optimizer": {"target": tree.get("params", tree), "state": {"step": 0}}}
+        flat = flatten_dict(tree, sep="/", is_leaf=lambda _, node: "kvstore" in node)
+    # What msgpack, NumPy and flax raise for bytes that are not theirs.
+    except (ValueError, TypeError, KeyError, AttributeError, AssertionError) as error:
+        raise CheckpointError(
+            f"The checkpoint file {folder}/{file} is truncated or is not flax msgpack ({error})."
+        ) from error
+    version = flat.pop("version", VERSION)
+    if not isinstance(version, int) or version > VERSION:
+        raise CheckpointError(
+            f"The checkpoint {location} has T5X version {version!r}; up to {VERSION} can be read."
+        )
+    return {
+        name: _rebased(folder, leaf) if isinstance(leaf, dict) else leaf
+        for name, leaf in flat.items()
+        if leaf is not None  # T5X masks the state of frozen parameters so
+    }
+
+
+def write(path: Path, checkpoint: Checkpoint) -> None:
+    """Writes the folder form as T5X does; an existing folder is replaced when the new is whole.
+
+    Kernels and the embedding go to zarr, everything else into the msgpack file. Equal
+    checkpoints give equal bytes.
+    """
+    partial = path.with_name(f"{path.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    flat: dict[str, Any] = {f"target/{name}": array for name, array in checkpoint.params.items()}
+    for name, slots in checkpoint.optimizer.items():
+        flat |= {f"state/param_states/{name}/{slot}": array for slot, array in slots.items()}
+    writes = []
+    for name, array in flat.items():
+        if name.split("/")[-1] in _STORED_IN_ZARR or array.nbytes > _CHUNK_BYTES:
+            flat[name] = _spec(name, array)
+            store = ts.open(_rebased(str(partial), flat[name]), create=True).result()
+            writes.append(store.write(array))
+    for future in writes:
+        future.result()
+    tree = unflatten_dict(flat, sep="/")
+    tree.setdefault("state", {}).setdefault("param_states", {})
+    tree["state"]["step"] = np.asarray(checkpoint.step, np.int32)
+    content = serialization.msgpack_serialize({"version": VERSION, "optimizer": tree})
+    (partial / "checkpoint").write_bytes(content)
+    _replace(partial, path)
+
+
+def _replace(source: Path, target: Path) -> None:
+    """Renames a folder over another one, which no single call can do."""
+    outdated = target.with_name(f"{target.name}.outdated")
+    shutil.rmtree(outdated, ignore_errors=True)
+    if target.exists():
+        target.rename(outdated)
+    source.rename(target)
+    shutil.rmtree(outdated, ignore_errors=True)
+
+
+def _kvstore(folder: str, path: str = "") -> dict[str, str]:
+    if folder.startswith("gs://"):
+        bucket, _, prefix = folder.removeprefix("gs://").partition("/")
+        return {"driver": "gcs", "bucket": bucket, "path": f"{prefix.rstrip('/')}/{path}"}
+    return {"driver": "file", "path": f"{Path(folder).resolve()}/{path}"}
+
+
+def _find(location: str) -> tuple[str, str, bytes]:
+    """The folder of the zarr arrays; the msgpack file's name in it, and its content."""
+    location = location.rstrip("/")
+    parent, name = os.path.split(location)
+    for folder, file in ((location, "checkpoint"), (parent, name)):
+        if not folder.startswith("gs://") and not Path(folder, file).is_file():
+            continue
+        with _clear_errors(f"The checkpoint file {folder}/{file} cannot be read"):
+            store = ts.KvStore.open(_kvstore(folder), context=_CONTEXT).result()
+            content = store.read(file).result()
+        if content.state == "value":
+            return folder, file, content.value
+    raise CheckpointError(
+        f"There is no T5X checkpoint at {location}: it should be a folder with a file "
+        "`checkpoint`, or a msgpack file."
+    )
+
+
+@contextlib.contextmanager
+def _clear_errors(what: str) -> Iterator[None]:
+    """Puts `what` before TensorStore's own words, which name the file but also the whole spec."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        gist = str(error).partition(" [tensorstore_spec=")[0].rstrip(".")
+        raise CheckpointError(f"{what}: {gist}.") from error
+
+
+def _rebased(folder: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+    """The spec for the place the checkpoint is read from, which is rarely where it was written.
+
+    A chunk that is not there must be an error: zarr would read it as zeros.
+    """
+    kvstore = spec["kvstore"]
+    path = kvstore.get("path", spec.get("path", "")) if isinstance(kvstore, dict) else ""
+    return {
+        "driver": "zarr",
+        "kvstore": _kvstore(folder, str(path)),
+        "metadata": spec.get("metadata", {}),
+        "fill_missing_data_reads": False,
+    }
+
+
+def _spec(name: str, array: np.ndarray) -> dict[str, Any]:
+    dtype = array.dtype
+    return {
+        "driver": "zarr",
+        "kvstore": {"driver": "file", "path": name.replace("/", ".")},
+        "metadata": {
+            "chunks": _chunks(array.shape, dtype.itemsize),
+            "compressor": {"id": "gzip", "level": 1},
+            "dtype": dtype.name if dtype.kind == "V" else dtype.str,  # V: bfloat16
+            "shape": list(array.shape),
+        },
+    }
+
+
+def _chunks(shape: Iterable[int], itemsize: int) -> list[int]:
+    """Halves the longest side until a chunk is small enough; T5's sides divide evenly."""
+    chunks = [max(side, 1) for side in shape]
+    while math.prod(chunks) * itemsize > _CHUNK_BYTES:
+        longest = int(np.argmax(chunks))
+        chunks[longest] = -(-chunks[longest] // 2)
+    return chunks
+
+
+def _read_arrays(location: str, found: Mapping[str, Any]) -> dict[str, Any]:
+    """Opens all zarr arrays at once, then reads all of them at once."""
+
+    def naming(array: str) -> contextlib.AbstractContextManager[None]:
+        name = array.removeprefix(_TARGET)
+        return _clear_errors(
+            f"The array {name} of the checkpoint {location} is damaged or incomplete"
+        )
+
+    specs = {name: leaf for name, leaf in found.items() if isinstance(leaf, dict)}
+    opening, reading, arrays = {}, {}, dict(found)
+    for name, spec in specs.items():
+        with naming(name):
+            opening[name] = ts.open(spec, open=True, context=_CONTEXT)
+    for name, future in opening.items():
+        with naming(name):
+            reading[name] = future.result().read()
+    for name, future in reading.items():
+        with naming(name):
+            arrays[name] = future.result()
+            _check_ends(opening[name].result())
+    return arrays
+
+
+def _check_ends(store: ts.TensorStore) -> None:
+    """TensorStore accepts a chunk whose last bytes, gzip's checksum and length, are cut off."""
+    spec = store.spec(retain_context=False).to_json()
+    if spec["kvstore"]["driver"] != "file" or spec["metadata"]["compressor"] is None:
+        return
+    chunk_bytes = math.prod(spec["metadata"]["chunks"]) * store.dtype.numpy_dtype.itemsize
+    for chunk in Path(spec["kvstore"]["path"]).glob("[0-9]*"):
+        with chunk.open("rb") as file:
+            file.seek(-4, os.SEEK_END)
+            if int.from_bytes(file.read(), "little") != chunk_bytes % 2**32:
+                raise ValueError(f"{chunk} is truncated")
+
+
+def _sort_out(location: str, arrays: Mapping[str, Any]) -> Checkpoint:
+    """Gives every leaf its place; what has none is an error."""
+    params: dict[str, np.ndarray] = {}
+    optimizer: dict[str, dict[str, np.ndarray]] = {}
+    unknown = []
+    for name, leaf in arrays.items():
+        parameter, _, slot = name.removeprefix(_STATES).rpartition("/")
+        if name == _STEP:
+            continue
+        if not isinstance(leaf, np.ndarray | np.generic):
+            unknown.append(name)
+        elif name.startswith(_TARGET):
+            params[name.removeprefix(_TARGET)] = np.asarray(leaf)
+        elif name.startswith(_STATES) and slot in SLOTS:
+            optimizer.setdefault(parameter, {})[slot] = np.asarray(leaf)
+        else:
+            unknown.append(name)
+    if unknown or _STEP not in arrays or np.size(arrays[_STEP]) != 1:
+        what = "\n  ".join(unknown) or f"{_STEP} is missing"
+        raise CheckpointError(
+            f"The checkpoint {location} is not T5X's; these entries have no place there:\n  {what}"
+        )
+    return Checkpoint(int(np.asarray(arrays[_STEP]).item()), params, optimizer)

@@ -1,0 +1,105 @@
+from pathlib import Path
+
+import ml_dtypes
+import numpy as np
+import pytest
+import synthetic_checkpoints as synthetic
+from safetensors.numpy import save_file
+
+from promptscale.checkpoints import huggingface, t5x
+from promptscale.checkpoints.load import load
+from promptscale.checkpoints.t5x import Checkpoint
+from promptscale.errors import CheckpointError
+
+
+@pytest.fixture
+def checkpoint() -> Checkpoint:
+    return synthetic.checkpoint()
+
+
+def written(tmp_path: Path, checkpoint: Checkpoint) -> str:
+    t5x.write(tmp_path / "checkpoint_5", checkpoint)
+    return str(tmp_path / "checkpoint_5")
+
+
+def test_the_authors_checkpoint(shared: Path):
+    location = shared / "data/prompt-tuning/test_data/test_t5_1_1_tiny/checkpoint_3"
+    shapes = synthetic.t5_shapes(
+        d_model=4, d_ff=8, joint=4, heads=2, layers=2, vocab=32128, buckets=4
+    )
+    checkpoint = load(str(location), shapes)
+    assert checkpoint.step == 3
+    assert checkpoint.params.keys() == checkpoint.optimizer.keys() == shapes.keys()
+    assert load(str(location), shapes, with_optimizer=False).optimizer == {}
+
+
+def test_a_hugging_face_folder(shared: Path):
+    shapes = synthetic.t5_shapes(
+        d_model=64, d_ff=128, joint=64, heads=4, layers=2, vocab=512, buckets=32
+    )
+    checkpoint = load(str(shared / "oracle/huggingface/d64"), shapes)
+    assert (checkpoint.step, checkpoint.optimizer) == (0, {})
+    assert checkpoint.params.keys() == shapes.keys()
+
+
+def test_float32_comes_out(tmp_path: Path, checkpoint: Checkpoint):
+    half = {name: array.astype(ml_dtypes.bfloat16) for name, array in checkpoint.params.items()}
+    loaded = load(written(tmp_path, Checkpoint(5, half, {})), synthetic.SHAPES)
+    synthetic.assert_identical(
+        loaded.params, {name: array.astype(np.float32) for name, array in half.items()}
+    )
+
+
+def test_all_that_does_not_fit_is_in_one_error(tmp_path: Path, checkpoint: Checkpoint):
+    params, optimizer = checkpoint.params, checkpoint.optimizer
+    del params["encoder/encoder_norm/scale"], params["decoder/logits_dense/kernel"]
+    params["encoder/prompt/prompt/prompt"] = np.zeros((5, 6), np.float32)
+    params["decoder/layers_1/mlp/wo/kernel"] = np.zeros((10, 6), np.float32)
+    params["token_embedder/embedding"] = params["token_embedder/embedding"].T
+    params["decoder/decoder_norm/scale"] = np.zeros(6, np.int32)
+    optimizer["encoder/prompt/prompt/prompt"] = dict(optimizer["token_embedder/embedding"])
+    del optimizer["encoder/relpos_bias/rel_embedding"]
+    del optimizer["encoder/layers_0/mlp/wi_0/kernel"]["v_col"]
+    optimizer["encoder/layers_0/mlp/wi_1/kernel"]["v_row"] = np.zeros(7, np.float32)
+    location = written(tmp_path, checkpoint)
+    with pytest.raises(CheckpointError) as caught:
+        load(location, synthetic.SHAPES)
+    assert (
+        str(caught.value)
+        == f"""The checkpoint {location} does not fit the model.
+Missing (4):
+  accumulator v_col of encoder/layers_0/mlp/wi_0/kernel
+  accumulators of encoder/relpos_bias/rel_embedding
+  decoder/logits_dense/kernel (6, 33)
+  encoder/encoder_norm/scale (6,)
+Unknown (3):
+  accumulators of encoder/prompt/prompt/prompt
+  decoder/layers_1/mlp/wo/kernel (10, 6)
+  encoder/prompt/prompt/prompt (5, 6)
+Misshapen (3):
+  accumulator v_row of encoder/layers_0/mlp/wi_1/kernel is (7,), should be (1,) or (10,) or (6,)
+  decoder/decoder_norm/scale is int32 (6,), should be float (6,)
+  token_embedder/embedding is float32 (6, 33), should be float (33, 6)"""
+    )
+
+
+def test_hugging_face_is_accounted_for_too(tmp_path: Path, checkpoint: Checkpoint):
+    """T5 1.0 ties the head to the embedding: the file has no lm_head."""
+    tensors = {
+        theirs.format(layer=0): checkpoint.params[ours.format(layer=0)].T.copy()
+        for theirs, ours, transposed in huggingface.TABLE
+        if transposed and theirs != "lm_head.weight"
+    }
+    save_file(tensors | {"adapter.weight": np.zeros(2)}, tmp_path / "model.safetensors")
+    with pytest.raises(CheckpointError, match=r"does not fit the model\.\nMissing") as caught:
+        load(str(tmp_path), synthetic.SHAPES)
+    for line in ("decoder/logits_dense/kernel (6, 33)", "adapter.weight (2,)"):
+        assert f"\n  {line}\n" in f"{caught.value}\n"
+
+
+def test_nothing_there(tmp_path: Path):
+    with pytest.raises(CheckpointError, match=f"There is no checkpoint at {tmp_path}/nothing"):
+        load(f"{tmp_path}/nothing", {})
+    (tmp_path / "pytorch_model.bin").touch()
+    with pytest.raises(CheckpointError, match=r"should hold .*`checkpoint`.*model\.safetensors"):
+        load(str(tmp_path), {})
