@@ -3,7 +3,7 @@
 Unknown keys and bad values are refused when the file is loaded (`promptscale.config.load`).
 """
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -74,7 +74,7 @@ class PromptInitialization(Strict):
     file: str = ""
 
     @model_validator(mode="after")
-    def _complete(self) -> Self:
+    def _complete(self) -> "PromptInitialization":
         if self.uniform_range[0] >= self.uniform_range[1]:
             raise ValueError("uniform_range must be [low, high] with low below high")
         if self.method in ("text", "file") and not getattr(self, self.method):
@@ -166,7 +166,7 @@ class Config(Strict):
         return ("span_corruption", *(f"lm_{steps}" for steps in self.checkpoints.lm_adaptation))
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _consistent(self) -> "Config":
         _known("sizes", self.sizes, self.all_sizes)
         _known("tasks", self.tasks, TASKS)
         _known("default_checkpoint", (self.default_checkpoint,), self.bases)

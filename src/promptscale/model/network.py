@@ -73,20 +73,21 @@ class Encoder(nn.Module):
         position = RelativePositionBias(self.config, True, self.dtype, name="relpos_bias")
         biases = position(length, length), mask_bias(mask, self.dtype)
         x = Dropout(self.dropout_rate)(embedded.astype(self.dtype), deterministic)
-        for index in range(self.config.num_layers):
+        for index in range(self.config.num_encoder_layers):
             layer = EncoderLayer(self.config, self.dropout_rate, self.dtype, name=f"layers_{index}")
             x = layer(x, *biases, deterministic=deterministic)
         x = RMSNorm(name="encoder_norm")(x)
         return Dropout(self.dropout_rate)(x, deterministic)
 
 
-KeysValues = tuple[Float[Array, "B S H K"], Float[Array, "B S H K"]]
+KeysValues = tuple[Float[Array, "B S H K"], Float[Array, "B S H K"]]  # of the encoder's output
+OwnKeysValues = tuple[Float[Array, "B L H K"], Float[Array, "B L H K"]]  # of the targets so far
 
 
 class DecodingCache(NamedTuple):
     """What decoding one token at a time keeps: per layer, keys and values of both attentions."""
 
-    own: tuple[KeysValues, ...]
+    own: tuple[OwnKeysValues, ...]
     cross: tuple[KeysValues, ...]
     cross_bias: Float[Array, "B 1 1 S"]
 
@@ -121,9 +122,9 @@ class DecoderLayer(nn.Module):
         cross_bias: Float[Array, "B 1 1 S"],
         *,
         deterministic: bool = True,
-        cache: KeysValues | None = None,
+        cache: OwnKeysValues | None = None,
         index: Int[Array, ""] | None = None,
-    ) -> tuple[Float[Array, "B T D"], KeysValues]:
+    ) -> tuple[Float[Array, "B T D"], OwnKeysValues]:
         """One layer of the decoder, and the keys and values of its self-attention.
 
         With a `cache`, `x` is the single position `index`: its key and value are put there and
@@ -156,7 +157,7 @@ class Decoder(nn.Module):
         """Declares the layers, the bias table, the final norm and the head."""
         parts = (self.config, self.dropout_rate, self.dtype)
         self.relpos_bias = RelativePositionBias(self.config, False, self.dtype)
-        self.layers = [DecoderLayer(*parts) for _ in range(self.config.num_layers)]
+        self.layers = [DecoderLayer(*parts) for _ in range(self.config.num_decoder_layers)]
         self.decoder_norm = RMSNorm()
         self.logits_dense = dense(self.config.vocab_size, jnp.dtype(jnp.float32))
         self.dropout = Dropout(self.dropout_rate)

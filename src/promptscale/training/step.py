@@ -32,8 +32,8 @@ Step = Callable[[Bank, Any, Batch, PRNGKeyArray, Int[Array, ""]], Bank]
 def start(optimizer: optax.GradientTransformation, trainable: Any) -> Bank:
     """A bank about to take its first step; `trainable` has a leading axis of N."""
     runs = jax.tree.leaves(trainable)[0].shape[0]
-    nothing = jnp.zeros(runs)
-    return Bank(trainable, jax.vmap(optimizer.init)(trainable), nothing, nothing)
+    optimizer_state = jax.vmap(optimizer.init)(trainable)
+    return Bank(trainable, optimizer_state, loss=jnp.zeros(runs), tokens=jnp.zeros(runs))
 
 
 def make_step(

@@ -1,0 +1,165 @@
+"""Our numbers against the authors' code (formats: the oracle folder's README)."""
+
+import json
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import traverse_util
+
+from promptscale.config.schema import Optimizer
+from promptscale.config.sizes import ModelConfig
+from promptscale.data.batches import Batch
+from promptscale.model import T5, beam_search, greedy_search, parameter_shapes
+from promptscale.training.loss import cross_entropy
+from promptscale.training.methods import encode_inputs, prompt_loss
+from promptscale.training.optimizer import adafactor
+from promptscale.training.step import make_step, start
+
+from .conftest import assert_close, cases
+
+KEY = jax.random.key(0)
+
+
+class Case:
+    """One recorded case: its model, parameters, batch and arrays."""
+
+    def __init__(self, path: Path) -> None:
+        about = json.loads(path.with_suffix(".json").read_text())
+        self.arrays = dict(np.load(path))
+        self.config = ModelConfig(
+            d_model=about["d_model"],
+            d_ff=about["mlp_dim"],
+            num_encoder_layers=about["num_encoder_layers"],
+            num_decoder_layers=about["num_decoder_layers"],
+            num_heads=about["num_heads"],
+            head_dim=about["head_dim"],
+            vocab_size=about["vocab"],
+            relative_attention_num_buckets=about["relative_attention_num_buckets"],
+            relative_attention_max_distance=about["relative_attention_max_distance"],
+        )
+        self.decode_length = about["decode_len"]
+        self.flat = {
+            name.removeprefix("param/"): jnp.asarray(array)
+            for name, array in self.arrays.items()
+            if name.startswith("param/")
+        }
+        self.params = traverse_util.unflatten_dict(self.flat, sep="/")
+        self.batch = Batch(
+            jnp.asarray(self.arrays["in/encoder_input_tokens"]),
+            jnp.asarray(self.arrays["in/decoder_target_tokens"]),
+        )
+        self.prompts = {"plain": None, "prompted": jnp.asarray(self.arrays["prompt/init"])}
+
+
+@pytest.fixture(scope="module", params=cases("t5x/*.npz"))
+def case(request) -> Case:
+    return Case(request.param)
+
+
+MODES = pytest.mark.parametrize("mode", ["plain", "prompted"])
+
+
+def test_every_parameter_is_recorded(case):
+    assert {name: leaf.shape for name, leaf in case.flat.items()} == parameter_shapes(case.config)
+
+
+@MODES
+def test_logits_and_losses(case, mode):
+    model = T5(case.config)
+
+    @jax.jit
+    def run(params, prompt):
+        encoded, mask = encode_inputs(model, params, prompt, case.batch.inputs)
+        variables = {"params": params}
+        logits = model.apply(variables, encoded, mask, case.batch.targets, method="decode")
+        return encoded, mask, logits
+
+    encoded, mask, logits = run(case.params, case.prompts[mode])
+    real = np.asarray(case.batch.targets) > 0
+    assert_close(logits[real], case.arrays[f"{mode}/logits"][real])
+    with_z, tokens = cross_entropy(logits, case.batch.targets, 1e-4)
+    without_z, _ = cross_entropy(logits, case.batch.targets, 0.0)
+    assert_close(with_z, case.arrays[f"{mode}/loss_sum_with_z"])
+    assert_close(without_z, case.arrays[f"{mode}/ce_sum_without_z"])
+    assert tokens == case.arrays[f"{mode}/weight_sum"]
+    shown = np.asarray(mask)
+    assert_close(encoded[shown], case.arrays[f"{mode}/encoded"][shown])
+
+
+def test_bfloat16_stays_near(case):
+    model = T5(case.config, dtype=jnp.dtype(jnp.bfloat16))
+    loss, _ = jax.jit(prompt_loss(model, 1e-4))(
+        case.prompts["prompted"], case.params, case.batch, KEY
+    )
+    assert_close(loss, case.arrays["prompted_bf16/loss_sum_with_z"], 2e-2)
+
+
+def test_prompt_gradient(case):
+    loss = prompt_loss(T5(case.config), 1e-4)
+    gradient, _ = jax.jit(jax.grad(loss, has_aux=True))(
+        case.prompts["prompted"], case.params, case.batch, KEY
+    )
+    assert_close(gradient, case.arrays["prompted/grad_prompt"])
+
+
+def recorded_training(case: Case, offset: int) -> dict[str, np.ndarray]:
+    """The arrays of one recorded training, without its prefix."""
+    prefix = f"train_step{offset}/"
+    names = [name for name in case.arrays if name.startswith(prefix)]
+    return {name.removeprefix(prefix): case.arrays[name] for name in names}
+
+
+OFFSETS = pytest.mark.parametrize("offset", [0, 1_100_000])
+SETTINGS = Optimizer(learning_rate=0.3, weight_decay=1e-5)
+
+
+@OFFSETS
+def test_adafactor_on_the_recorded_gradients(case, offset):
+    recorded = recorded_training(case, offset)
+    optimizer = adafactor(SETTINGS, offset)
+    prompt = case.prompts["prompted"]
+    state = optimizer.init(prompt)
+    for index, gradient in enumerate(recorded["grads"]):
+        updates, state = optimizer.update(jnp.asarray(gradient), state, prompt)
+        prompt = optax.apply_updates(prompt, updates)
+        expected = recorded["prompts"][index + 1]
+        np.testing.assert_allclose(prompt, expected, rtol=1e-5, atol=1e-6)
+
+
+@OFFSETS
+def test_five_adafactor_steps(case, offset):
+    recorded = recorded_training(case, offset)
+    optimizer = adafactor(SETTINGS, offset)
+    step = make_step(prompt_loss(T5(case.config), 1e-4), optimizer)
+    bank = start(optimizer, case.prompts["prompted"][None])
+    batches = Batch(*(array[None] for array in case.batch))
+    for index in range(5):
+        assert_close(bank.trainable[0], recorded["prompts"][index])
+        before = float(bank.loss[0])
+        bank = step(bank, case.params, batches, KEY[None], jnp.int32(index))
+        assert_close(float(bank.loss[0]) - before, recorded["losses_before_step"][index])
+        for kind in ("v", "v_row", "v_col"):
+            (moments,) = jax.tree.leaves(getattr(bank.optimizer[0], kind))
+            assert_close(moments[0], recorded[kind][index])
+    assert_close(bank.trainable[0], recorded["prompts"][5])
+
+
+@MODES
+@pytest.mark.parametrize(
+    ("search", "recorded"),
+    [(greedy_search, "greedy_temperature_sample"), (beam_search, "t5x_default_predict")],
+)
+def test_decodes(case, mode, search, recorded):
+    model = T5(case.config)
+
+    @jax.jit
+    def run(params, prompt):
+        encoded, mask = encode_inputs(model, params, prompt, case.batch.inputs)
+        return search(model, params, encoded, mask, case.decode_length)
+
+    generated = run(case.params, case.prompts[mode])
+    np.testing.assert_array_equal(generated, case.arrays[f"{mode}/{recorded}"])
