@@ -1,0 +1,99 @@
+"""Pre-training and LM adaptation from files to files: all weights trained on plain text.
+
+Adaptation continues the pre-trained checkpoint with its step and its Adafactor accumulators, as
+T5 did (paper_and_released_code 4.5 gathers what is known of the recipe).
+"""
+
+import dataclasses
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from flax import traverse_util
+
+from promptscale.checkpoints.load import load
+from promptscale.checkpoints.t5x import Checkpoint, write
+from promptscale.config.grid import LanguageModelingJob, adaptation_steps
+from promptscale.data.batches import Batch
+from promptscale.data.objectives import PrefixLM, SpanCorruption
+from promptscale.data.prepared import read_text
+from promptscale.data.vocabulary import Vocabulary
+from promptscale.model import T5, parameter_shapes
+from promptscale.training.loop import Schedule, train
+from promptscale.training.methods import model_loss
+from promptscale.training.optimizer import accumulators, adafactor, restore_accumulators
+from promptscale.training.step import make_step, start
+
+REPORTS = 20  # how many times the loss is reported
+
+
+@dataclasses.dataclass(frozen=True)
+class Files:
+    """Where a job reads and writes; `checkpoint` is what adaptation starts from."""
+
+    checkpoint: str | None
+    vocabulary: Path
+    text: Path
+    model: Path
+    losses: Path
+    state: Path
+
+
+def run(job: LanguageModelingJob, files: Files) -> None:
+    """Trains all weights and writes a T5X checkpoint and the curve of the loss per target token.
+
+    Raises:
+      CheckpointError, DataError: an input is missing, damaged or does not fit.
+    """
+    settings = job.settings
+    model = T5(job.architecture, settings.dropout_rate, jnp.dtype(settings.activations))
+    beginning = _beginning(job, files, model)
+    params = {name: jnp.asarray(array)[None] for name, array in beginning.params.items()}
+    optimizer = adafactor(settings.optimizer, beginning.step)
+    bank = start(optimizer, traverse_util.unflatten_dict(params, sep="/"))
+    if beginning.optimizer:
+        restored = restore_accumulators(bank.optimizer, beginning.optimizer, 1)
+        bank = bank._replace(optimizer=restored)
+
+    objective = PrefixLM if adaptation_steps(job.base) else SpanCorruption
+    stream = objective(
+        read_text(files.text),
+        vocabulary_size=Vocabulary(files.vocabulary).size,
+        inputs_length=settings.inputs_length,
+        batch_size=settings.batch_size,
+        seed=job.seed,
+    )
+
+    def batch(step: int) -> Batch:
+        return Batch(*(array[None] for array in stream.batch(step)))
+
+    outcome = train(
+        make_step(model_loss(model, settings.z_loss), optimizer, settings.loss_normalizing_factor),
+        bank,
+        {},
+        batch,
+        jax.random.key(job.seed)[None],
+        Schedule(settings.steps, max(1, settings.steps // REPORTS), settings.save_every),
+        files.state,
+        job.model_dump_json(),
+    )
+    trained, state = jax.tree.map(lambda leaf: leaf[0], (outcome.trainable, outcome.optimizer))
+    flat = traverse_util.flatten_dict(trained, sep="/")
+    step = beginning.step + settings.steps
+    arrays = {name: np.asarray(leaf) for name, leaf in flat.items()}
+    write(files.model, Checkpoint(step, arrays, accumulators(state)))
+    rows = pd.DataFrame(outcome.rows)[["step", "value", "wall_seconds", "accelerator_seconds"]]
+    rows.rename(columns={"value": "loss"}).to_csv(files.losses, index=False)
+    files.state.unlink(missing_ok=True)
+
+
+def _beginning(job: LanguageModelingJob, files: Files, model: T5) -> Checkpoint:
+    """The checkpoint to continue, or a random initialisation at step 0."""
+    if files.checkpoint is not None:
+        return load(files.checkpoint, parameter_shapes(job.architecture))
+    tokens = jnp.ones((1, 2), jnp.int32)
+    params = jax.jit(model.init)(jax.random.key(job.seed), tokens, tokens)["params"]
+    flat = traverse_util.flatten_dict(params, sep="/")
+    return Checkpoint(0, {name: np.asarray(leaf) for name, leaf in flat.items()}, {})
