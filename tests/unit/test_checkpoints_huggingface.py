@@ -97,6 +97,13 @@ def test_copies_of_the_embedding_must_agree(tensors: dict[str, np.ndarray], tmp_
         huggingface.read(save(tmp_path, tensors))
 
 
+def test_a_copy_stands_for_the_embedding(tensors: dict[str, np.ndarray], tmp_path: Path):
+    """safetensors keeps one name of a shared tensor, not always the same one."""
+    tensors["encoder.embed_tokens.weight"] = tensors.pop("shared.weight")
+    params = huggingface.read(save(tmp_path, tensors))
+    synthetic.assert_identical(params, synthetic.checkpoint().params)
+
+
 def test_unknown_arrays_keep_their_names(tensors: dict[str, np.ndarray], tmp_path: Path):
     """T5 1.0 has one ungated `wi`; an adapter adds its own."""
     extra = "encoder.block.0.layer.1.DenseReluDense.wi.weight"

@@ -296,6 +296,14 @@ class TestDamage:
         for name in ("flax_mutables/cache", "embedding/momentum", "optimizer/target/name"):
             assert name in str(caught.value)
 
+    @pytest.mark.parametrize("step", [None, np.zeros(2, np.int32), "three", [1]])
+    def test_no_step(self, folder: Path, step: object):
+        tree = manifest(folder)
+        tree["optimizer"]["state"]["step"] = step
+        (folder / "checkpoint").write_bytes(serialization.msgpack_serialize(tree))
+        with pytest.raises(CheckpointError, match="no step number at optimizer/state/step"):
+            t5x.read(str(folder))
+
     @pytest.mark.parametrize("name", ["nothing", "checkpoint_1", "checkpoint_1/checkpoint"])
     def test_nothing_there(self, tmp_path: Path, name: str):
         (tmp_path / "checkpoint_1").mkdir()

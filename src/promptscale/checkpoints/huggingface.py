@@ -70,8 +70,10 @@ def read(folder: Path) -> dict[str, np.ndarray]:
     tensors = _read_tensors(folder)
     tensors.pop(_UNUSED, None)
     for name in _COPIES:
-        copy = tensors.pop(name, None)
-        if copy is not None and not np.array_equal(copy, tensors.get("shared.weight", ())):
+        if name not in tensors:
+            continue
+        copy = tensors.pop(name)
+        if not np.array_equal(copy, tensors.setdefault("shared.weight", copy)):
             raise CheckpointError(
                 f"{name} in {folder} is not equal to shared.weight; "
                 "T5 has one token embedding for both towers."

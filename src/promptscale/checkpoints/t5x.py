@@ -86,7 +86,7 @@ def leaves(location: str) -> dict[str, Any]:
             tree = {"optimizer": {"target": tree.get("params", tree), "state": {"step": 0}}}
         flat = flatten_dict(tree, sep="/", is_leaf=lambda _, node: "kvstore" in node)
     # What msgpack, NumPy and flax raise for bytes that are not theirs.
-    except (ValueError, TypeError, KeyError, AttributeError, AssertionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise CheckpointError(
             f"The checkpoint file {folder}/{file} is truncated or is not flax msgpack ({error})."
         ) from error
@@ -143,7 +143,7 @@ def _replace(source: Path, target: Path) -> None:
 def _kvstore(folder: str, path: str = "") -> dict[str, str]:
     if folder.startswith("gs://"):
         bucket, _, prefix = folder.removeprefix("gs://").partition("/")
-        return {"driver": "gcs", "bucket": bucket, "path": f"{prefix.rstrip('/')}/{path}"}
+        return {"driver": "gcs", "bucket": bucket, "path": f"{prefix}/{path}".lstrip("/")}
     return {"driver": "file", "path": f"{Path(folder).resolve()}/{path}"}
 
 
@@ -218,9 +218,7 @@ def _read_arrays(location: str, found: Mapping[str, Any]) -> dict[str, Any]:
 
     def naming(array: str) -> contextlib.AbstractContextManager[None]:
         name = array.removeprefix(_TARGET)
-        return _clear_errors(
-            f"The array {name} of the checkpoint {location} is damaged or incomplete"
-        )
+        return _clear_errors(f"The array {name} of the checkpoint {location} cannot be read")
 
     specs = {name: leaf for name, leaf in found.items() if isinstance(leaf, dict)}
     opening, reading, arrays = {}, {}, dict(found)
@@ -240,7 +238,8 @@ def _read_arrays(location: str, found: Mapping[str, Any]) -> dict[str, Any]:
 def _check_ends(store: ts.TensorStore) -> None:
     """TensorStore accepts a chunk whose last bytes, gzip's checksum and length, are cut off."""
     spec = store.spec(retain_context=False).to_json()
-    if spec["kvstore"]["driver"] != "file" or spec["metadata"]["compressor"] is None:
+    compressor = spec["metadata"]["compressor"] or {}
+    if spec["kvstore"]["driver"] != "file" or compressor.get("id") != "gzip":
         return
     chunk_bytes = math.prod(spec["metadata"]["chunks"]) * store.dtype.numpy_dtype.itemsize
     for chunk in Path(spec["kvstore"]["path"]).glob("[0-9]*"):
@@ -267,9 +266,13 @@ def _sort_out(location: str, arrays: Mapping[str, Any]) -> Checkpoint:
             optimizer.setdefault(parameter, {})[slot] = np.asarray(leaf)
         else:
             unknown.append(name)
-    if unknown or _STEP not in arrays or np.size(arrays[_STEP]) != 1:
-        what = "\n  ".join(unknown) or f"{_STEP} is missing"
+    if unknown:
         raise CheckpointError(
-            f"The checkpoint {location} is not T5X's; these entries have no place there:\n  {what}"
+            f"The checkpoint {location} has entries that T5X's have not:\n  " + "\n  ".join(unknown)
         )
-    return Checkpoint(int(np.asarray(arrays[_STEP]).item()), params, optimizer)
+    step = arrays.get(_STEP)
+    if isinstance(step, np.ndarray) and step.size == 1:
+        step = step.item()
+    if not isinstance(step, int | np.integer):
+        raise CheckpointError(f"The checkpoint {location} has no step number at {_STEP}.")
+    return Checkpoint(int(step), params, optimizer)
