@@ -1,4 +1,4 @@
-"""Errors that a user can mend: each message is one sentence saying what, where and what is right."""
+"""Errors that a user can mend: a message says what, where and what is right."""
 
 
 class PromptscaleError(Exception):

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from flax import traverse_util
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Array, Key
 
 from promptscale import prompts
 from promptscale.checkpoints.load import load
@@ -104,7 +104,7 @@ def run(job: Job, files: Files) -> None:
 
 
 def _method(
-    job: Job, model: T5, checkpoint: Checkpoint, vocabulary: Vocabulary, keys: PRNGKeyArray
+    job: Job, model: T5, checkpoint: Checkpoint, vocabulary: Vocabulary, keys: Key[Array, " N"]
 ) -> _Frozen:
     params = traverse_util.unflatten_dict(jax.tree.map(jnp.asarray, checkpoint.params), sep="/")
     if isinstance(job, ModelTuningJob):

@@ -7,7 +7,6 @@ same input gives the same bytes. Reading needs neither TensorFlow nor the datase
 
 import dataclasses
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -77,7 +76,7 @@ def _save(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
     partial = path.with_name(f"{path.name}.partial")
     partial.parent.mkdir(parents=True, exist_ok=True)
     save_file(dict(tensors), partial)
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def _load(path: Path, names: Sequence[str]) -> list[np.ndarray]:
@@ -97,7 +96,7 @@ def write(prefix: Path, inputs: Ragged, targets: Ragged, rows: Iterable[Mapping]
     with partial.open("w", encoding="utf-8") as file:
         for row in rows:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
-    os.replace(partial, rows_path)
+    partial.replace(rows_path)
     tensors = {
         "inputs": inputs.ids,
         "inputs_offsets": inputs.offsets,

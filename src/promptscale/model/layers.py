@@ -71,7 +71,7 @@ def attend(
     values: Float[Array, "B S H K"],
     *biases: Float[Array, "_ _ _ S"],
 ) -> Float[Array, "B T H K"]:
-    """Unscaled dot-product attention in the activation dtype; T5 folds the scale into its weights."""
+    """Dot-product attention in the activation dtype, unscaled: T5's weights hold the scale."""
     logits = jnp.einsum("bthk,bshk->bhts", queries, keys)
     for bias in biases:
         logits = logits + bias

@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Array, Key
 
 from promptscale.data.batches import Batch
 from promptscale.training import resume
@@ -65,7 +65,7 @@ def train(
     bank: Bank,
     frozen: Any,
     batch: Callable[[int], Batch],
-    keys: PRNGKeyArray,
+    keys: Key[Array, " N"],
     schedule: Schedule,
     state: Path,
     job: str,
@@ -135,7 +135,7 @@ def _report(progress: _Progress, scores: Sequence[Scores], runs: int) -> None:
 
 
 def _keep_better(progress: _Progress, scores: Sequence[Scores], trainable: Any, best: Any) -> Any:
-    """Puts each run that beat its best score in the place of its best; the first of equals stays."""
+    """Keeps each run that beat its best score so far; the first of equals stays."""
     better = np.array([s["score"] > b for s, b in zip(scores, progress.best, strict=True)])
     for run in np.flatnonzero(better):
         progress.best[run] = float(scores[run]["score"])

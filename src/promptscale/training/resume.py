@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
@@ -41,7 +42,7 @@ def restore(path: Path, like: Any, job: str) -> tuple[Any, dict[str, Any]] | Non
             if metadata["job"] != job:
                 return None
             leaves, structure = jax.tree.flatten(like)
-            saved = [file.get_tensor(str(index)) for index in range(len(leaves))]
+            saved = [jnp.asarray(file.get_tensor(str(index))) for index in range(len(leaves))]
     except (OSError, SafetensorError, KeyError) as error:
         raise CheckpointError(
             f"The saved training state {path} is damaged; delete it to start this job afresh."

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from promptscale.data.batches import Batch
 from promptscale.training.methods import LossFunction
@@ -26,7 +26,7 @@ class Bank(NamedTuple):
     tokens: Float[Array, " N"]  # target tokens in that sum
 
 
-Step = Callable[[Bank, Any, Batch, PRNGKeyArray, Int[Array, ""]], Bank]
+Step = Callable[[Bank, Any, Batch, Key[Array, " N"], Int[Array, ""]], Bank]
 
 
 def start(optimizer: optax.GradientTransformation, trainable: Any) -> Bank:
