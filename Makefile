@@ -1,0 +1,57 @@
+# Two commands for a new user: `make reproduce` and `make test`. `make help` lists the others.
+
+PYTHON ?= python3
+ACCELERATOR ?= cpu
+CORES ?= $(shell nproc 2>/dev/null || echo 2)
+SHARED ?= ../shared
+LOCK = envs/$(ACCELERATOR).lock
+BIN = .venv/bin
+SNAKEMAKE = $(BIN)/snakemake --cores $(CORES)
+
+.DEFAULT_GOAL = help
+.PHONY: help setup reproduce real test lint format lock clean
+
+help: ## what there is to make
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 14
+
+setup: .venv/.$(ACCELERATOR) ## .venv from the lock (ACCELERATOR=cpu, gpu or tpu)
+
+.venv/.$(ACCELERATOR): $(LOCK) pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "promptscale needs Python 3.11 or newer; set PYTHON to one.")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(LOCK)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+reproduce: setup ## the miniature: generated data, tiny T5s, every figure and table
+	$(SNAKEMAKE) all
+	@echo "Figures: figures/    Tables: results/tables/    Every run: results/runs.csv"
+
+real: setup ## the same workflow on the authors' test checkpoint and real SuperGLUE files
+	$(SNAKEMAKE) tables --configfile config/real.yaml
+	@echo "Tables: results/real/tables/ (chance level: the checkpoint is the authors' untrained test fixture)"
+
+test: setup ## all tests
+	$(BIN)/python -m pytest
+
+lint: setup ## style, types, import rules and the workflow's own linters
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/pyright
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+
+format: setup ## put code and rules into their form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflow
+
+lock: ## resolve envs/*.in to envs/*.lock (needs uv)
+	for kind in cpu gpu tpu; do \
+	  uv pip compile --universal --python-version 3.11 --override envs/overrides.txt --no-annotate \
+	    --generate-hashes --no-header --quiet envs/$$kind.in --output-file envs/$$kind.lock; \
+	done
+
+clean: ## remove what runs made (not the environment)
+	rm -rf results figures .snakemake

@@ -1,0 +1,68 @@
+"""The `promptscale` command."""
+
+import functools
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from promptscale.config.grid import tuning_jobs
+from promptscale.config.load import load_config
+from promptscale.config.sizes import parameter_counts
+from promptscale.errors import PromptscaleError
+
+app = typer.Typer(
+    help="Prompt tuning of frozen T5 models. The experiment itself runs with `snakemake`.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _plain_errors(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Ends the command with the error's sentence where the user can mend it."""
+
+    @functools.wraps(command)
+    def wrapped(*arguments: Any, **options: Any) -> None:
+        try:
+            command(*arguments, **options)
+        except PromptscaleError as error:
+            sys.exit(f"promptscale: {error}")
+
+    return wrapped
+
+
+@app.command()
+@_plain_errors
+def parameters(
+    size: Annotated[str, typer.Option(help="T5 size: small, base, large, xl, xxl or mini-*.")],
+    prompt_length: Annotated[int, typer.Option(help="Prompt length in tokens.")] = 100,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Count the parameters of a prompt and of the frozen model (Table 4)."""
+    counts = parameter_counts(size, prompt_length)
+    if as_json:
+        print(json.dumps(counts))
+    else:
+        print(
+            f"{counts['trainable']:,} of {counts['total']:,} parameters are trainable "
+            f"({counts['percent']:.5f} %): a prompt of {prompt_length} tokens on T5 {size}."
+        )
+
+
+@app.command()
+@_plain_errors
+def check(
+    config: Annotated[Path, typer.Argument(help="A configuration file, such as config/real.yaml.")],
+) -> None:
+    """Check a configuration and count its tuning jobs."""
+    jobs = tuning_jobs(load_config(config))
+    runs = sum(len(job.seeds) for job in jobs)
+    print(f"{config} is valid: {len(jobs)} tuning jobs, {runs} runs.")
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,49 @@
+"""What every script of the workflow shares: its log, its threads, and errors in one sentence."""
+
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from promptscale.errors import PromptscaleError
+
+
+@contextlib.contextmanager
+def script(snakemake: Any) -> Iterator[None]:
+    """Runs a script's body with its log set up.
+
+    Our own log lines go to the rule's log file. An error that the user can mend is printed as its
+    sentence alone and ends the job; any other keeps its traceback.
+
+    Must be entered before JAX is imported: it gives JAX as many threads as the job has, and a
+    cache of compiled programs that the jobs of one workflow share.
+    """
+    log_file = Path(str(snakemake.log[0]))
+    log_file.parent.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(
+        filename=log_file,
+        filemode="w",
+        level=logging.INFO,
+        format="%(asctime)s %(name)s: %(message)s",
+    )
+    logging.getLogger("absl").setLevel(logging.WARNING)
+    os.environ.setdefault("PJRT_NPROC", str(snakemake.threads))
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    cache = Path(snakemake.config["paths"]["results"]) if "paths" in snakemake.config else "results"
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(cache, "state", "compiled")))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
+    try:
+        yield
+    except PromptscaleError as error:
+        logging.error("%s", error)
+        sys.exit(f"{snakemake.rule}: {error}")
+
+
+def job_of(kind: Any, snakemake: Any) -> Any:
+    """The job specification in the rule's parameter `job`."""
+    return TypeAdapter(kind).validate_json(snakemake.params.job)

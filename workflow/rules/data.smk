@@ -1,0 +1,57 @@
+"""From raw datasets to token arrays, one job per task and split."""
+
+if CONFIG.data.generated:
+
+    rule generate_world:
+        output:
+            data_dir=directory(f"{RESULTS}/raw/tensorflow_datasets"),
+            vocabulary=VOCABULARY,
+        log:
+            f"{RESULTS}/logs/generate_world.log",
+        conda:
+            "../../envs/cpu.yaml"
+        message:
+            "generating the miniature world"
+        script:
+            "../scripts/generate_world.py"
+
+
+# The folder of the generated datasets; the published ones are TFDS's to find.
+RAW = rules.generate_world.output.data_dir if CONFIG.data.generated else []
+
+
+rule prepare_task:
+    input:
+        raw=RAW,
+        vocabulary=VOCABULARY,
+    output:
+        tokens=f"{RESULTS}/data/{{task}}/{{split}}.safetensors",
+        rows=f"{RESULTS}/data/{{task}}/{{split}}.jsonl",
+    params:
+        source=CONFIG.data.model_dump_json(),
+    log:
+        f"{RESULTS}/logs/prepare/{{task}}-{{split}}.log",
+    conda:
+        "../../envs/cpu.yaml"
+    message:
+        "preparing {wildcards.task} {wildcards.split}"
+    script:
+        "../scripts/prepare_task.py"
+
+
+rule prepare_text:
+    input:
+        raw=RAW,
+        vocabulary=VOCABULARY,
+    output:
+        f"{RESULTS}/data/c4/train.safetensors",
+    params:
+        source=CONFIG.data.model_dump_json(),
+    log:
+        f"{RESULTS}/logs/prepare/c4-train.log",
+    conda:
+        "../../envs/cpu.yaml"
+    message:
+        "preparing C4"
+    script:
+        "../scripts/prepare_text.py"

@@ -1,0 +1,43 @@
+"""The frozen models: imported where a location is given, else trained here."""
+
+
+rule train_language_model:
+    input:
+        checkpoint=start_of,
+        text=rules.prepare_text.output,
+        vocabulary=VOCABULARY,
+    output:
+        model=directory(f"{RESULTS}/models/{{size}}/{{base}}/checkpoint"),
+        losses=f"{RESULTS}/models/{{size}}/{{base}}/losses.csv",
+    params:
+        job=language_model_specification,
+        state=f"{STATE}/models/{{size}}/{{base}}.safetensors",
+    log:
+        f"{RESULTS}/logs/models/{{size}}-{{base}}.log",
+    conda:
+        "../../envs/cpu.yaml"
+    wildcard_constraints:
+        base=either({name.split("/")[1] for name in TRAINED}),
+    priority: 10
+    message:
+        "training {wildcards.size} by {wildcards.base}"
+    script:
+        "../scripts/train_language_model.py"
+
+
+rule import_checkpoint:
+    output:
+        model=directory(f"{RESULTS}/models/{{size}}/{{base}}/checkpoint"),
+    params:
+        location=lambda wildcards: source(CONFIG, wildcards.size, wildcards.base),
+        architecture=lambda wildcards: CONFIG.all_sizes[wildcards.size].__dict__,
+    log:
+        f"{RESULTS}/logs/models/{{size}}-{{base}}.log",
+    conda:
+        "../../envs/cpu.yaml"
+    wildcard_constraints:
+        base=either(set(CONFIG.bases) - {name.split("/")[1] for name in TRAINED}),
+    message:
+        "importing {wildcards.size} {wildcards.base}"
+    script:
+        "../scripts/import_checkpoint.py"
