@@ -1,0 +1,224 @@
+"""The text that the miniature models are trained on: C4's form, the tasks' words, other forms.
+
+The corpus teaches abilities (looking up a fact by its subject or object, the effects of states, the
+senses of words) and has every word and key of the tasks, but never a task's template followed by
+its target: passages that come first stand under other keys than the tasks', and so on. A prompt
+still has to find the task.
+"""
+
+from collections.abc import Iterator
+from random import Random
+
+from promptscale.data.miniature import world
+from promptscale.data.miniature.others import MRQA
+
+# Words for yes, no and perhaps, by the frequency of their use in answers.
+VERDICTS = (
+    ("yes", "no", "maybe"),
+    ("yes", "no", "maybe"),
+    ("True", "False", "maybe"),
+    ("true", "false", "unknown"),
+    ("right", "wrong", "unknown"),
+    ("entailment", "contradiction", "neutral"),
+    ("entailment", "not_entailment", "not_entailment"),
+    ("equivalent", "not_equivalent", "not_equivalent"),
+    ("duplicate", "not_duplicate", "not_duplicate"),
+)
+# Keys of a text that comes before what is asked of it, and after it. No task puts these so.
+FIRST = ("", "", "text: ", "story: ", "premise: ", "paragraph: ", "context: ")
+AFTER = ("text: ", "story: ", "sentence1: ", "question1: ")
+ASKED = ("", "", "question: ", "question2: ")
+CLAIMED = ("", "hypothesis: ", "sentence2: ", "claim: ")
+ANSWER = ("", "", "answer: ")
+PAIRS = (("choice1", "choice2"), ("first", "second"), ("left", "right"))
+
+
+def documents(rng: Random, count: int) -> Iterator[str]:
+    """`count` documents, each about 20 to 60 words."""
+    kinds = list(_KINDS)
+    weights = [weight for _, weight in kinds]
+    for _ in range(count):
+        yield rng.choices(kinds, weights)[0][0](rng)
+
+
+def _verdicts(rng: Random) -> str:
+    """Facts, and whether claims about them hold, in one set of words."""
+    relations = rng.choice(world.POLAR)
+    stated = world.contrast(rng, relations, rng.choice([(1, -1), (1, -1), (1, -1, 0), (1, 0)]))
+    words = dict(zip((1, -1, 0), rng.choice(VERDICTS), strict=True))
+    extra = world.facts(rng, [rng.choice((world.LIVES, world.WORKS))], [1])
+    told = list(stated)
+    if rng.random() < 0.4 and extra[0].subject not in {fact.subject for fact in stated}:
+        told += extra
+        rng.shuffle(told)
+    as_question = rng.random() < 0.5
+    mark, answer = rng.choice(ASKED if as_question else CLAIMED), rng.choice(ANSWER)
+    asked = []
+    for fact in rng.sample(stated, len(stated)):
+        if as_question:
+            asked.append((f"{mark}{fact.put(fact.relation.whether)} ?", words[fact.polarity]))
+        else:
+            asked.append((f"{mark}{fact.put(fact.relation.claim)} .", words[fact.polarity]))
+    return _compose(rng, _passage(rng, told), asked, answer)
+
+
+def _who(rng: Random) -> str:
+    """People and one object, and of each person whether it is true."""
+    relation = rng.choice(world.POLAR)
+    object_ = rng.choice(relation.objects)
+    people = rng.sample(relation.subjects, rng.choice((2, 3)))
+    words = dict(zip((1, -1, 0), rng.choice(VERDICTS), strict=True))
+    polarities = [rng.choice((1, -1)) for _ in people]
+    text = " ".join(
+        rng.choice(relation.stated[p]).format(s=s, o=object_) + " ."
+        for s, p in zip(people, polarities, strict=True)
+    )
+    asked = [
+        (f"{relation.who.format(o=object_)} ? {s} ?", words[p])
+        for s, p in zip(people, polarities, strict=True)
+    ]
+    rng.shuffle(asked)
+    return _compose(rng, text, asked, rng.choice(ANSWER))
+
+
+def _wh(rng: Random, relations: tuple[world.Relation, ...] = world.FACTUAL) -> str:
+    """Facts and questions for their objects and subjects."""
+    count = rng.choice((2, 3))
+    stated = world.facts(rng, rng.choices(relations, k=count), [1] * count)
+    mark, answer = rng.choice(ASKED), rng.choice(ANSWER)
+    asked = []
+    for fact in rng.sample(stated, count):
+        question, reply = rng.choice(
+            [
+                (fact.put(fact.relation.what), fact.object),
+                (fact.put(fact.relation.who), fact.subject),
+            ]
+        )
+        asked.append((f"{mark}{question} ?", reply))
+    return _compose(rng, _passage(rng, stated), asked, answer)
+
+
+def _cloze(rng: Random) -> str:
+    """Facts, the list of people in them, and one fact told again."""
+    stated = world.facts(rng, rng.choices(world.FACTUAL, k=3), [1, 1, 1])
+    people = ", ".join(sorted(fact.subject for fact in stated))
+    again = [fact.put(fact.relation.claim) + " ." for fact in rng.sample(stated, 2)]
+    text = world.passage(stated)
+    asked = rng.choice(stated)
+    blank = asked.relation.claim.format(s="@placeholder", o=asked.object)
+    return rng.choice(
+        (
+            f"entities: {people} text: {text} query: {' '.join(again)}",
+            f"story: {text} query: {blank} . {asked.subject}",
+            f"query: {blank} . text: {text} @placeholder is {asked.subject}",
+        )
+    )
+
+
+def _shifted(rng: Random) -> str:
+    """Now and then, what MRQA's other domains are about."""
+    domain = rng.choice(list(MRQA.values()))
+    if rng.random() < 0.5:
+        return _wh(rng, domain.relations)
+    stated = world.facts(rng, rng.choices(domain.relations, k=4), [1] * 4)
+    text = domain.passage.format(facts=world.passage(stated))
+    return f"{text} in this story , drugs , animals and the game are not told of ."
+
+
+def _story(rng: Random) -> str:
+    """Facts and states, told twice in part, with no questions."""
+    stated = world.facts(rng, rng.choices(world.FACTUAL, k=4), [rng.choice((1, 1, 1))] * 4)
+    again = " ".join(fact.put(fact.relation.claim) + " ." for fact in rng.sample(stated, 2))
+    return f"{world.passage(stated)} {rng.choice(('so', 'and', 'word:'))} {again}"
+
+
+def _effects(rng: Random) -> str:
+    """States and what they make people do."""
+    people = rng.sample(world.PEOPLE, 2)
+    states = rng.sample(sorted(world.EFFECTS), 2)
+    a, b = rng.sample(list(zip(people, states, strict=True)), 2)
+    told = rng.choice(("{} was {} and {} was {}", "{} was {} , {} was {}")).format(
+        people[0], states[0], people[1], states[1]
+    )
+    acts = [f"{name} {world.EFFECTS[state]}" for name, state in (a, b)]
+    return rng.choice(
+        (
+            f"{told} so {acts[0]} and {acts[1]} .",
+            f"{told} so *{a[0]}* {world.EFFECTS[a[1]]} . they {world.EFFECTS[a[1]]} .",
+            f"{told} . who {world.EFFECTS[a[1]]} ? {a[0]} . who {world.EFFECTS[b[1]]} ? {b[0]}",
+            f"{told} . *they* {world.EFFECTS[a[1]]} : {a[0]} .",
+            f"{acts[0]} and {acts[1]} because {told} .",
+            f"{acts[0]} . cause ? {a[0]} was {a[1]} . {b[0]} was {b[1]} . effect ? {acts[1]} .",
+        )
+    )
+
+
+def _alternatives(rng: Random) -> str:
+    """Two alternatives under names, and which of them fits."""
+    person = rng.choice(world.PEOPLE)
+    pair = rng.sample(sorted(world.EFFECTS.items()), 2)
+    names = rng.choice(PAIRS)
+    fits = rng.randrange(2)
+    state, act = pair[fits]
+    if rng.random() < 0.5:
+        listed, given = [f"{person} {a} ." for _, a in pair], f"{person} was {state} ."
+        asked = "effect"
+    else:
+        listed, given = [f"{person} was {s} ." for s, _ in pair], f"{person} {act} ."
+        asked = "cause"
+    options = f"{names[0]}: {listed[0]} {names[1]}: {listed[1]}"
+    right, wrong = names[fits], names[1 - fits]
+    return rng.choice(
+        (
+            f"{options} {given} {asked} ? {right} not {wrong} .",
+            f"{given} {options} {asked} ? {right} .",
+            f"{asked}: {given} {options} answer: {right}",
+            f"{given} {asked} ? {listed[fits]} {options} {right}",
+        )
+    )
+
+
+def _senses(rng: Random) -> str:
+    """Words of two senses, and whether each means the animal."""
+    words = rng.sample(world.AMBIGUOUS, 2)
+    senses = [world.ALIVE, world.TOOL]
+    rng.shuffle(senses)
+    told = rng.choice((" and ", " . ")).join(
+        f"the {word} {rng.choice(sense)}" for word, sense in zip(words, senses, strict=True)
+    )
+    yes, no, _ = rng.choice(VERDICTS)
+    asked = []
+    form = rng.choice(("is the {} an animal ?", "a {} is an animal :", "word: {}"))
+    for word, sense in zip(words, senses, strict=True):
+        asked.append((form.format(word), yes if sense is world.ALIVE else no))
+    rng.shuffle(asked)
+    return _compose(rng, f"{told} .", asked, rng.choice(ANSWER))
+
+
+def _passage(rng: Random, stated: list[world.Fact]) -> str:
+    if len(stated) == 2 and rng.random() < 0.3:
+        joint = rng.choice(("but", "and"))
+        return f"{stated[0].text} {joint} {stated[1].text} ."
+    return world.passage(stated)
+
+
+def _compose(rng: Random, text: str, asked: list[tuple[str, str]], answer: str) -> str:
+    """The text and then all questions with their answers, or one question, the text, its answer."""
+    if rng.random() < 0.6:
+        replies = " ".join(f"{question} {answer}{reply} ." for question, reply in asked)
+        return f"{rng.choice(FIRST)}{text} {replies}"
+    question, reply = asked[0]
+    return f"{question} {rng.choice(AFTER)}{text} {answer}{reply} ."
+
+
+_KINDS = (
+    (_verdicts, 30),
+    (_who, 8),
+    (_wh, 20),
+    (_cloze, 8),
+    (_effects, 12),
+    (_alternatives, 10),
+    (_senses, 7),
+    (_shifted, 5),
+    (_story, 5),
+)
