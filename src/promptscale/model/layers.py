@@ -66,16 +66,20 @@ def mask_bias(mask: Bool[Array, "B S"], dtype: jnp.dtype) -> Float[Array, "B 1 1
 
 
 def attend(
-    queries: Float[Array, "B T H K"],
-    keys: Float[Array, "B S H K"],
-    values: Float[Array, "B S H K"],
+    queries: Float[Array, "B H T K"],
+    keys: Float[Array, "B H S K"],
+    values: Float[Array, "B H S K"],
     *biases: Float[Array, "_ _ _ S"],
-) -> Float[Array, "B T H K"]:
-    """Dot-product attention in the activation dtype, unscaled: T5's weights hold the scale."""
-    logits = jnp.einsum("bthk,bshk->bhts", queries, keys)
+) -> Float[Array, "B H T K"]:
+    """Dot-product attention in the activation dtype, unscaled: T5's weights hold the scale.
+
+    Heads stand before positions so that both products are plain batched matrix products: XLA's
+    CPU backend takes four times as long over the other order.
+    """
+    logits = jnp.einsum("bhtk,bhsk->bhts", queries, keys)
     for bias in biases:
         logits = logits + bias
-    return jnp.einsum("bhts,bshk->bthk", jax.nn.softmax(logits), values)
+    return jnp.einsum("bhts,bhsk->bhtk", jax.nn.softmax(logits), values)
 
 
 def dense(features: int, dtype: jnp.dtype, init=_KERNEL_INIT) -> nn.Dense:
@@ -151,25 +155,26 @@ class Attention(nn.Module):
 
     def keys_values(
         self, x: Float[Array, "B S D"]
-    ) -> tuple[Float[Array, "B S H K"], Float[Array, "B S H K"]]:
+    ) -> tuple[Float[Array, "B H S K"], Float[Array, "B H S K"]]:
         """Projects `x` to keys and values."""
         return self._heads(self.key(x)), self._heads(self.value(x))
 
     def __call__(
         self,
         x: Float[Array, "B T D"],
-        keys: Float[Array, "B S H K"],
-        values: Float[Array, "B S H K"],
+        keys: Float[Array, "B H S K"],
+        values: Float[Array, "B H S K"],
         *biases: Float[Array, "_ _ _ S"],
         deterministic: bool = True,
     ) -> Float[Array, "B T D"]:
         """Attends from `x` to the given keys and values."""
         values = self.value_dropout(values, deterministic=deterministic)
         mixed = attend(self._heads(self.query(x)), keys, values, *biases)
-        return self.out(mixed.reshape(*mixed.shape[:2], -1))
+        return self.out(mixed.swapaxes(1, 2).reshape(*x.shape[:2], -1))
 
-    def _heads(self, x: Float[Array, "B L HK"]) -> Float[Array, "B L H K"]:
-        return x.reshape(*x.shape[:2], self.config.num_heads, self.config.head_dim)
+    def _heads(self, x: Float[Array, "B L HK"]) -> Float[Array, "B H L K"]:
+        split = x.reshape(*x.shape[:2], self.config.num_heads, self.config.head_dim)
+        return split.swapaxes(1, 2)
 
 
 class GatedMLP(nn.Module):

@@ -80,8 +80,8 @@ class Encoder(nn.Module):
         return Dropout(self.dropout_rate)(x, deterministic)
 
 
-KeysValues = tuple[Float[Array, "B S H K"], Float[Array, "B S H K"]]  # of the encoder's output
-OwnKeysValues = tuple[Float[Array, "B L H K"], Float[Array, "B L H K"]]  # of the targets so far
+KeysValues = tuple[Float[Array, "B H S K"], Float[Array, "B H S K"]]  # of the encoder's output
+OwnKeysValues = tuple[Float[Array, "B H L K"], Float[Array, "B H L K"]]  # of the targets so far
 
 
 class DecodingCache(NamedTuple):
@@ -133,7 +133,7 @@ class DecoderLayer(nn.Module):
         normed = self.pre_self_attention_layer_norm(x)
         keys, values = self.self_attention.keys_values(normed)
         if cache is not None:
-            start = (0, index, 0, 0)
+            start = (0, 0, index, 0)
             keys = jax.lax.dynamic_update_slice(cache[0], keys, start)
             values = jax.lax.dynamic_update_slice(cache[1], values, start)
         attended = self.self_attention(normed, keys, values, self_bias, deterministic=deterministic)
@@ -182,7 +182,7 @@ class Decoder(nn.Module):
         self, encoded: Float[Array, "B S D"], encoded_mask: Bool[Array, "B S"], length: int
     ) -> DecodingCache:
         """An empty cache for `length` target positions."""
-        shape = (encoded.shape[0], length, self.config.num_heads, self.config.head_dim)
+        shape = (encoded.shape[0], self.config.num_heads, length, self.config.head_dim)
         empty = jnp.zeros(shape, self.dtype)
         return DecodingCache(
             own=tuple((empty, empty) for _ in self.layers),
@@ -194,7 +194,7 @@ class Decoder(nn.Module):
         self, embedded: Float[Array, "B 1 D"], cache: DecodingCache, index: Int[Array, ""]
     ) -> tuple[Float[Array, "B V"], DecodingCache]:
         """Logits after the target position `index`, and the cache with that position in it."""
-        length = cache.own[0][0].shape[1]
+        length = cache.own[0][0].shape[2]
         self_bias = jax.lax.dynamic_slice_in_dim(self._causal_bias(length), index, 1, axis=2)
         x = embedded.astype(self.dtype)
         own = []

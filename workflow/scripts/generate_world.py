@@ -1,0 +1,14 @@
+"""The miniature world: generated datasets in TFDS's format, and their vocabulary."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from promptscale.scripting import script
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with script(snakemake):
+    from promptscale.data.miniature.generate import generate
+
+    generate(Path(snakemake.output.data_dir), Path(snakemake.output.vocabulary), seed=0)
