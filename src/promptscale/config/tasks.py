@@ -23,11 +23,13 @@ class Task:
       kind: which post-processing applies (`promptscale.metrics`).
       labels: target strings by class index; empty for free-form targets.
       init_words: strings whose embeddings start a class-label prompt.
-      metrics: names of the metrics, in the paper's order; the task's score is their mean.
+      metrics: names of the metrics, in the paper's order.
       tfds: TFDS name and version of the paper's run.
       seqio: name of the T5 library's task whose text we follow; None where it has none.
+      seqio_eval: its name for evaluation, where the library has two (WSC trains on true rows only).
       prefix: whether the T5 text starts with the task's name (to strip for prompt tuning).
       splits: our split to TFDS split.
+      rows: rows of each of our splits in the published dataset, before any filter (Table 7).
     """
 
     name: str
@@ -38,27 +40,57 @@ class Task:
     metrics: tuple[str, ...]
     tfds: str
     seqio: str | None
+    seqio_eval: str | None = None
     prefix: bool = True
     splits: tuple[tuple[str, str], ...] = (("train", "train"), ("validation", "validation"))
+    rows: tuple[int, ...]
 
     @property
     def class_label_words(self) -> tuple[str, ...]:
         """The strings that class-label initialisation embeds, in order (section 3.2)."""
         return self.init_words or self.labels
 
+    @property
+    def score_metrics(self) -> tuple[str, ...]:
+        """The metrics whose mean is the score: F1 alone for SQuAD and MRQA (appendix A.1)."""
+        return ("f1",) if self.kind == "qa" else self.metrics
 
-def _super_glue(name: str, title: str, metrics: tuple[str, ...], **fields) -> Task:
+    def tfds_split(self, split: str) -> str:
+        """TFDS's name for our `split`.
+
+        Raises:
+          ConfigError: the task has no such split.
+        """
+        splits = dict(self.splits)
+        if split not in splits:
+            raise ConfigError(f"{self.title} has no split {split!r}; it has {', '.join(splits)}.")
+        return splits[split]
+
+    def published_rows(self, split: str) -> int:
+        """Rows of our `split` in the published dataset.
+
+        Raises:
+          ConfigError: the task has no such split.
+        """
+        self.tfds_split(split)
+        return dict(zip(dict(self.splits), self.rows, strict=True))[split]
+
+
+def _super_glue(
+    name: str, title: str, metrics: tuple[str, ...], rows: tuple[int, int], **fields
+) -> Task:
     return Task(
         name=name,
         title=title,
         metrics=metrics,
+        rows=rows,
         tfds=f"super_glue/{name}:1.0.2",
         seqio=f"super_glue_{name}_v102",
         **{"kind": "classification", **fields},
     )
 
 
-def _mrqa(name: str, title: str, config: str) -> Task:
+def _mrqa(name: str, title: str, config: str, rows: int) -> Task:
     return Task(
         name=name,
         title=title,
@@ -68,6 +100,7 @@ def _mrqa(name: str, title: str, config: str) -> Task:
         seqio=None,
         prefix=False,
         splits=(("validation", "test"),),
+        rows=(rows,),
     )
 
 
@@ -80,30 +113,40 @@ SUPER_GLUE: tuple[str, ...] = (
 MRQA: tuple[str, ...] = ("textbookqa", "bioasq", "race", "re", "duorc", "drop")
 
 _TASKS = (
-    _super_glue("boolq", "BoolQ", ("accuracy",), labels=_FALSE_TRUE),
+    _super_glue("boolq", "BoolQ", ("accuracy",), (9427, 3270), labels=_FALSE_TRUE),
     _super_glue(
-        "cb", "CB", ("accuracy", "f1_macro"), labels=("entailment", "contradiction", "neutral")
+        "cb",
+        "CB",
+        ("accuracy", "f1_macro"),
+        (250, 56),
+        labels=("entailment", "contradiction", "neutral"),
     ),
-    _super_glue("copa", "COPA", ("accuracy",), labels=("choice1", "choice2")),
-    _super_glue("multirc", "MultiRC", ("em", "f1a"), kind="multirc", labels=_FALSE_TRUE),
+    _super_glue("copa", "COPA", ("accuracy",), (400, 100), labels=("choice1", "choice2")),
+    _super_glue(
+        "multirc", "MultiRC", ("em", "f1a"), (27243, 4848), kind="multirc", labels=_FALSE_TRUE
+    ),
     _super_glue(
         "record",
         "ReCoRD",
         ("em", "f1"),
+        (100730, 10000),
         kind="record",
         init_words=("commonsense", "reasoning", "reading", "comprehension"),
     ),
-    _super_glue("rte", "RTE", ("accuracy",), labels=("entailment", "not_entailment")),
-    _super_glue("wic", "WiC", ("accuracy",), labels=_FALSE_TRUE),
+    _super_glue("rte", "RTE", ("accuracy",), (2490, 277), labels=("entailment", "not_entailment")),
+    _super_glue("wic", "WiC", ("accuracy",), (5428, 638), labels=_FALSE_TRUE),
     dataclasses.replace(
         _super_glue(
             "wsc",
             "WSC",
             ("accuracy",),
+            (554, 104),
             kind="wsc",
             init_words=("commonsense", "pronoun", "resolution"),
         ),
         tfds="super_glue/wsc.fixed:1.0.2",
+        seqio="super_glue_wsc_v102_simple_train",
+        seqio_eval="super_glue_wsc_v102_simple_eval",
     ),
     Task(
         name="mrpc",
@@ -113,6 +156,7 @@ _TASKS = (
         metrics=("accuracy", "f1"),
         tfds="glue/mrpc:1.0.0",
         seqio="glue_mrpc_v002",
+        rows=(3668, 408),
     ),
     Task(
         name="qqp",
@@ -122,6 +166,7 @@ _TASKS = (
         metrics=("accuracy", "f1"),
         tfds="glue/qqp:1.0.0",
         seqio="glue_qqp_v002",
+        rows=(363849, 40430),
     ),
     Task(
         name="squad",
@@ -132,6 +177,7 @@ _TASKS = (
         tfds="squad/v1.1:3.0.0",
         seqio="squad_v010_allanswers",
         prefix=False,
+        rows=(87599, 10570),
     ),
     Task(
         name="dpr",
@@ -142,16 +188,32 @@ _TASKS = (
         tfds="definite_pronoun_resolution:1.1.0",
         seqio="dpr_v001_simple",
         splits=(("train", "train"), ("validation", "test")),
+        rows=(1322, 564),
     ),
-    _mrqa("textbookqa", "TextbookQA", "textbook_qa"),
-    _mrqa("bioasq", "BioASQ", "bio_asq"),
-    _mrqa("race", "RACE", "race"),
-    _mrqa("re", "RE", "relation_extraction"),
-    _mrqa("duorc", "DuoRC", "duo_rc"),
-    _mrqa("drop", "DROP", "drop"),
+    _mrqa("textbookqa", "TextbookQA", "textbook_qa", 1503),
+    _mrqa("bioasq", "BioASQ", "bio_asq", 1504),
+    _mrqa("race", "RACE", "race", 674),
+    _mrqa("re", "RE", "relation_extraction", 2948),
+    _mrqa("duorc", "DuoRC", "duo_rc", 1501),
+    _mrqa("drop", "DROP", "drop", 1503),
 )
 
 TASKS: dict[str, Task] = {task.name: task for task in _TASKS}
+
+# The multi-task mixture of the model-tuning baseline: SuperGLUE and DPR, each in proportion to its
+# training examples (the T5 library's `super_glue_v102_proportional`; ReCoRD has one example per
+# accepted answer, WSC its true rows).
+MIXTURE_RATES: dict[str, int] = {
+    "boolq": 9427,
+    "cb": 250,
+    "copa": 400,
+    "multirc": 27243,
+    "record": 138854,
+    "rte": 2490,
+    "wic": 5428,
+    "wsc": 259,
+    "dpr": 1322,
+}
 
 
 def task(name: str) -> Task:

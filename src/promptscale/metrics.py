@@ -1,0 +1,205 @@
+"""From predicted text to scores, as the T5 library scores these tasks, without TensorFlow.
+
+All values are on 0 to 100. An output that is no legal label is wrong, never an error. The rules are
+those of `t5.data.postprocessors` and `t5.evaluation.metrics`; the tests run both side by side.
+"""
+
+import collections
+import re
+import string
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from promptscale.config.tasks import SUPER_GLUE, Task
+from promptscale.errors import ResultsError
+
+Row = Mapping[str, Any]
+
+INVALID = -1
+SENTINEL = "<extra_id_0>"
+# Section 5: zero-shot transfer between the paraphrase tasks renames the label in the prediction.
+TRANSFER_WORDS = {"mrpc": "equivalent", "qqp": "duplicate"}
+# The words that the T5 library's `wsc_simple` ignores when it compares two noun phrases.
+_DETERMINERS = {"a", "an", "few", "her", "his", "each", "every", "many", "much", "my", "our"}
+_DETERMINERS |= {"some", "that", "the", "their", "these", "this", "those", "which", "whose", "your"}
+_ARTICLES = re.compile(r"\b(a|an|the)\b")
+_NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
+_CONSTANT_ANSWERS = 20  # candidates for the best constant answer of a free-form task
+
+
+def remove_sentinel(prediction: str) -> str:
+    """The prediction without the sentinel that the `span corruption + sentinel` targets start with.
+
+    Only for runs whose targets had one: elsewhere a sentinel makes the output illegal.
+    """
+    return prediction.removeprefix(SENTINEL).lstrip()
+
+
+def transfer_labels(prediction: str, source: Task, target: Task) -> str:
+    """The prediction of a prompt trained on `source`, in the label words of `target`."""
+    return prediction.replace(TRANSFER_WORDS[source.name], TRANSFER_WORDS[target.name])
+
+
+def class_id(task: Task, prediction: str) -> int:
+    """The class whose label is exactly `prediction`, else `INVALID`."""
+    return task.labels.index(prediction) if prediction in task.labels else INVALID
+
+
+def _without_determiners(phrase: str) -> str:
+    words = phrase.strip().lower().split(" ")
+    return " ".join(word for word in words if word not in _DETERMINERS)
+
+
+def names_referent(prediction: str, referent: str) -> int:
+    """1 where the prediction names the referent, 0 where it does not, `INVALID` where it is empty.
+
+    One phrase's words must include the other's ("fuzzy bunny", "bunny"), and a possessive only
+    matches a possessive.
+    """
+    prediction, referent = _without_determiners(prediction), _without_determiners(referent)
+    if not prediction:
+        return INVALID
+    if ("'" in prediction) != ("'" in referent):
+        return 0
+    predicted, expected = set(prediction.split(" ")), set(referent.split(" "))
+    return int(predicted <= expected or expected <= predicted)
+
+
+def normalize_answer(text: str) -> str:
+    """SQuAD's normal form: lower case, without punctuation, articles and extra spaces."""
+    return " ".join(_ARTICLES.sub(" ", text.lower().translate(_NO_PUNCTUATION)).split())
+
+
+def _token_f1(prediction: str, answer: str) -> float:
+    predicted, expected = prediction.split(), answer.split()
+    common = sum((collections.Counter(predicted) & collections.Counter(expected)).values())
+    if not common:
+        return 0.0
+    precision, recall = common / len(predicted), common / len(expected)
+    return 2 * precision * recall / (precision + recall)
+
+
+def answer_scores(prediction: str, answers: Sequence[str]) -> tuple[float, float]:
+    """SQuAD's exact match and token F1 (each 0 to 1): the best over the accepted answers."""
+    prediction = normalize_answer(prediction)
+    accepted = [normalize_answer(answer) for answer in answers]
+    exact = max(float(prediction == answer) for answer in accepted)
+    return exact, max(_token_f1(prediction, answer) for answer in accepted)
+
+
+def _f1(labels: np.ndarray, classes: np.ndarray, positive: int) -> float:
+    hits = np.sum((labels == positive) & (classes == positive))
+    total = np.sum(labels == positive) + np.sum(classes == positive)
+    return float(200 * hits / total) if total else 0.0
+
+
+def _invalid_is_wrong(labels: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    return np.where((classes == 0) | (classes == 1), classes, 1 - labels)
+
+
+def _classes(task: Task, predictions: Sequence[str], rows: Sequence[Row]) -> np.ndarray:
+    if task.kind == "wsc":
+        pairs = zip(predictions, rows, strict=True)
+        return np.array([names_referent(text, row["targets"]) for text, row in pairs])
+    return np.array([class_id(task, text) for text in predictions])
+
+
+def _score_classes(
+    task: Task, predictions: Sequence[str], rows: Sequence[Row]
+) -> dict[str, Callable[[], float]]:
+    labels = np.array([row["label"] for row in rows])
+    classes = _classes(task, predictions, rows)
+
+    def exact_groups() -> float:
+        right: dict[str, bool] = {}
+        for row, hit in zip(rows, labels == classes, strict=True):
+            right[row["group"]] = right.get(row["group"], True) and bool(hit)
+        return 100 * sum(right.values()) / len(right)
+
+    def binary_f1() -> float:
+        return _f1(labels, _invalid_is_wrong(labels, classes), positive=1)
+
+    return {
+        "accuracy": lambda: 100 * float(np.mean(labels == classes)),
+        "f1_macro": lambda: float(
+            np.mean([_f1(labels, classes, positive) for positive in range(len(task.labels))])
+        ),
+        "f1": binary_f1,
+        "f1a": binary_f1,
+        "em": exact_groups,
+    }
+
+
+def _score_answers(
+    predictions: Sequence[str], rows: Sequence[Row]
+) -> dict[str, Callable[[], float]]:
+    first: dict[Any, int] = {}
+    for i, row in enumerate(rows):
+        first.setdefault(row.get("group", i), i)
+    scores = np.array([answer_scores(predictions[i], rows[i]["answers"]) for i in first.values()])
+    exact, f1 = 100 * scores.mean(axis=0)
+    return {"em": lambda: float(exact), "f1": lambda: float(f1)}
+
+
+def score(task: Task, predictions: Sequence[str], rows: Sequence[Row]) -> dict[str, float]:
+    """The task's metrics and its score.
+
+    ReCoRD counts one example per query (the first), MultiRC's exact match is per question.
+
+    Returns:
+      Each of `task.metrics`, and `score`: the mean of `task.score_metrics`.
+    Raises:
+      ResultsError: there are no examples, or not one prediction per example.
+    """
+    if not rows or len(predictions) != len(rows):
+        raise ResultsError(
+            f"{task.title} has {len(predictions)} predictions for {len(rows)} examples; "
+            "scoring needs exactly one for each, and at least one."
+        )
+    free_form = task.kind in ("qa", "record")
+    metrics = (
+        _score_answers(predictions, rows) if free_form else _score_classes(task, predictions, rows)
+    )
+    values = {name: metrics[name]() for name in task.metrics}
+    return values | {"score": float(np.mean([values[name] for name in task.score_metrics]))}
+
+
+def correct(task: Task, prediction: str, row: Row) -> bool:
+    """Whether this one prediction is right: the class, the referent, or an exact answer."""
+    if task.kind in ("qa", "record"):
+        return answer_scores(prediction, row["answers"])[0] == 1.0
+    return bool(_classes(task, [prediction], [row])[0] == row["label"])
+
+
+def majority_score(task: Task, rows: Sequence[Row]) -> dict[str, float]:
+    """The metrics of the best constant output: the floor that a learned prompt must leave behind.
+
+    For free-form tasks the candidates are the most frequent answers; for WSC also an output that
+    names nothing.
+    """
+    if task.labels:
+        candidates = list(task.labels)
+    elif task.kind == "wsc":
+        common = collections.Counter(row["targets"] for row in rows)
+        candidates = ["?", *(text for text, _ in common.most_common(_CONSTANT_ANSWERS))]
+    else:
+        common = collections.Counter(answer for row in rows for answer in set(row["answers"]))
+        candidates = [text for text, _ in common.most_common(_CONSTANT_ANSWERS)]
+    scores = [score(task, [candidate] * len(rows), rows) for candidate in candidates]
+    return max(scores, key=lambda values: values["score"])
+
+
+def superglue_score(task_scores: Mapping[str, float]) -> float:
+    """The mean of the eight task scores.
+
+    Raises:
+      ResultsError: a task's score is missing.
+    """
+    missing = [name for name in SUPER_GLUE if name not in task_scores]
+    if missing:
+        raise ResultsError(
+            f"The SuperGLUE score needs all eight tasks; missing: {', '.join(missing)}."
+        )
+    return float(np.mean([task_scores[name] for name in SUPER_GLUE]))
