@@ -23,14 +23,9 @@ include: "workflow/rules/tuning.smk"
 include: "workflow/rules/results.smk"
 
 
-localrules:
-    all,
-    figures,
-    tables,
 
 
 rule all:
     default_target: True
     input:
-        rules.figures.input,
-        rules.tables.input,
+        RESULTS + "/runs.csv",

@@ -14,6 +14,7 @@ except PromptscaleError as error:
 
 RESULTS = CONFIG.paths.results
 FIGURES = CONFIG.paths.figures
+DATA_DIR = CONFIG.data.data_dir or f"{RESULTS}/raw/tensorflow_datasets"
 STATE = f"{RESULTS}/state"  # what killed jobs resume from; never declared, so never deleted
 JOBS = {job.name: job for job in tuning_jobs(CONFIG)}
 TRAINED = [

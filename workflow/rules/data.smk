@@ -4,7 +4,7 @@ if CONFIG.data.generated:
 
     rule generate_world:
         output:
-            data_dir=directory(f"{RESULTS}/raw/tensorflow_datasets"),
+            data_dir=directory(DATA_DIR),
             vocabulary=VOCABULARY,
         log:
             f"{RESULTS}/logs/generate_world.log",
@@ -28,7 +28,8 @@ rule prepare_task:
         tokens=f"{RESULTS}/data/{{task}}/{{split}}.safetensors",
         rows=f"{RESULTS}/data/{{task}}/{{split}}.jsonl",
     params:
-        source=CONFIG.data.model_dump_json(),
+        data=CONFIG.data.model_dump_json(),
+        data_dir=DATA_DIR,
     log:
         f"{RESULTS}/logs/prepare/{{task}}-{{split}}.log",
     conda:
@@ -46,7 +47,9 @@ rule prepare_text:
     output:
         f"{RESULTS}/data/c4/train.safetensors",
     params:
-        source=CONFIG.data.model_dump_json(),
+        corpus=CONFIG.data.corpus,
+        data=CONFIG.data.model_dump_json(),
+        data_dir=DATA_DIR,
     log:
         f"{RESULTS}/logs/prepare/c4-train.log",
     conda:

@@ -124,8 +124,12 @@ class Data(Strict):
     """Where raw rows come from."""
 
     generated: bool = False  # the miniature world instead of the published datasets
-    data_dir: str | None = None  # TFDS's folder; its default if not given
-    local_files: str | None = None  # folder of the originally published files
+    data_dir: str = ""  # TFDS's folder of prepared datasets; below the results if not given
+    download: bool = False  # let TFDS download what data_dir lacks
+    local_files: str | None = None  # a folder of the originally published files to build from
+    # `task/split` to the file (below local_files) knowingly used in place of the published one
+    substitutes: dict[str, str] = {}
+    corpus: str = "c4/en:2.2.0"  # plain text for pre-training and LM adaptation
     vocabulary: str | None = None  # SentencePiece model; trained if generated
 
 
