@@ -6,7 +6,7 @@ CORES ?= $(shell nproc 2>/dev/null || echo 2)
 SHARED ?= ../shared
 LOCK = envs/$(ACCELERATOR).lock
 BIN = .venv/bin
-SNAKEMAKE = $(BIN)/snakemake --cores $(CORES)
+SNAKEMAKE = $(BIN)/snakemake --cores $(CORES) --logger promptscale
 
 .DEFAULT_GOAL = help
 .PHONY: help setup reproduce real test lint format lock clean

@@ -17,20 +17,18 @@ from promptscale.errors import PromptscaleError
 def script(snakemake: Any) -> Iterator[None]:
     """Runs a script's body with its log set up.
 
-    Our own log lines go to the rule's log file. An error that the user can mend is printed as its
-    sentence alone and ends the job; any other keeps its traceback.
+    Everything that it or a library prints goes to the rule's log file. An error that the user can
+    mend ends the job with its sentence alone; any other leaves its traceback in the log.
 
     Must be entered before JAX is imported: it gives JAX as many threads as the job has, and a
     cache of compiled programs that the jobs of one workflow share.
     """
     log_file = Path(str(snakemake.log[0]))
     log_file.parent.mkdir(parents=True, exist_ok=True)
-    logging.basicConfig(
-        filename=log_file,
-        filemode="w",
-        level=logging.INFO,
-        format="%(asctime)s %(name)s: %(message)s",
-    )
+    with log_file.open("wb") as opened:
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(opened.fileno(), stream.fileno())
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
     logging.getLogger("absl").setLevel(logging.WARNING)
     os.environ.setdefault("PJRT_NPROC", str(snakemake.threads))
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -40,7 +38,6 @@ def script(snakemake: Any) -> Iterator[None]:
     try:
         yield
     except PromptscaleError as error:
-        logging.error("%s", error)
         sys.exit(f"{snakemake.rule}: {error}")
 
 

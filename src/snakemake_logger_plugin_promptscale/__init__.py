@@ -1,0 +1,74 @@
+"""A Snakemake logger: one line per job with jobs done of all and the time left.
+
+Chosen with `--logger promptscale`; it reads the same on a terminal and in a file. The whole of
+Snakemake's own output is in `.snakemake/log/`.
+"""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+from snakemake_interface_logger_plugins.base import LogHandlerBase
+from snakemake_interface_logger_plugins.common import LogEvent
+
+from snakemake_logger_plugin_promptscale.progress import Progress
+
+_LOG_LINES = 8  # of a failed job's log
+
+
+class LogHandler(LogHandlerBase):
+    """Prints the workflow's progress to standard error."""
+
+    writes_to_stream = True
+    writes_to_file = False
+    has_filter = True
+    has_formatter = True
+    needs_rulegraph = False
+
+    def __post_init__(self) -> None:
+        """Starts with nothing known; Snakemake tells the number of jobs before the first."""
+        self._progress = Progress()
+        self._jobs: dict[int, tuple[str, str, list[str]]] = {}  # id: rule, title, log files
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Handles one of Snakemake's events; plain messages show from warnings upwards."""
+        try:
+            self._handle(record)
+        except Exception:
+            self.handleError(record)
+
+    def _handle(self, record: logging.LogRecord) -> None:
+        fields: dict[str, Any] = record.__dict__
+        match fields.get("event"):
+            case LogEvent.RUN_INFO:
+                self._progress.expect(fields["stats"])
+            case LogEvent.JOB_INFO:
+                title = fields.get("rule_msg") or fields["rule_name"]
+                logs = [str(path) for path in fields.get("log") or []]
+                self._jobs[fields["jobid"]] = (fields["rule_name"], title, logs)
+                self._progress.start(fields["jobid"], fields["rule_name"])
+                self._print(f"{self._progress}  start  {title}")
+            case LogEvent.JOB_FINISHED:
+                job = fields["job_id"]
+                seconds = self._progress.finish(job)
+                self._print(f"{self._progress}  done   {self._jobs[job][1]} ({seconds:.0f} s)")
+            case LogEvent.JOB_ERROR:
+                self._failed(fields["jobid"])
+            case None if record.levelno >= logging.WARNING:
+                self._print(record.getMessage())
+            case LogEvent.ERROR:
+                self._print(record.getMessage())
+
+    def _failed(self, job: int) -> None:
+        rule, title, logs = self._jobs.get(job, ("?", "?", []))
+        self._print(f"{self._progress}  FAILED {title} (rule {rule})")
+        for log in logs:
+            self._print(f"  the end of {log}:")
+            if Path(log).exists():
+                lines = Path(log).read_text(errors="replace").splitlines()
+                self._print("\n".join(f"    {line}" for line in lines[-_LOG_LINES:]))
+
+    @staticmethod
+    def _print(text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
