@@ -1,0 +1,1 @@
+"""The paper's figures: each module has `data` (what is plotted, pure) and `draw`."""

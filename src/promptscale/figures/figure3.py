@@ -1,0 +1,117 @@
+"""Figure 3: ablations of prompt tuning, one panel per hyperparameter."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from promptscale import results
+from promptscale.config.sizes import SIZES, ModelConfig
+from promptscale.errors import ResultsError
+from promptscale.figures import style
+from promptscale.figures.scores import by_size, score_label
+
+
+@dataclasses.dataclass(frozen=True)
+class Panel:
+    """One panel.
+
+    Attributes:
+      title: printed under the panel's letter.
+      varied: the columns of the results that differ between its curves.
+      curve: a run's curve, from its row.
+      lines: the looks of the curves found, given the default setting's curve.
+    """
+
+    title: str
+    varied: tuple[str, ...]
+    curve: Callable[[Mapping], str]
+    lines: Callable[[Sequence[str], str], dict[str, style.Line]]
+
+
+_OTHERS = (
+    (style.ORANGE, "o", (1, 1)),
+    (style.SKY, "s", (4, 1.5)),
+    (style.PURPLE, "^", (3, 1, 1, 1)),
+    (style.NAVY, "D", (2, 1)),
+    (style.BLACK, "v", (5, 1, 1, 1, 1, 1)),
+)
+
+
+def _lengths(found: Sequence[str], default: str) -> dict[str, style.Line]:
+    """Lengths in ascending order; looks are dealt out in that order, the default's apart."""
+    ordered = sorted(found, key=int)
+    looks = iter(_OTHERS)
+    return {
+        name: style.default_line(f"{name} (default)")
+        if name == default
+        else style.Line(name, *next(looks))
+        for name in ordered
+    }
+
+
+PANELS = {
+    "a": Panel(
+        "Prompt length", ("prompt_length",), lambda row: str(row["prompt_length"]), _lengths
+    ),
+}
+
+
+def data(
+    runs: pd.DataFrame,
+    default: results.PromptSetting,
+    panels: Sequence[str] = tuple(PANELS),
+    tasks: Sequence[str] | None = None,
+    architectures: Mapping[str, ModelConfig] = SIZES,
+) -> pd.DataFrame:
+    """What the panels plot: per curve, size and seed the mean score over tasks.
+
+    A panel has the prompt-tuning runs that differ from the `default` setting in nothing but what
+    the panel varies.
+
+    Returns:
+      Columns `panel`, `curve`, `is_default`, `size`, `parameters`, `seed`, `score`, `tasks`,
+      `world`.
+    Raises:
+      ResultsError: a panel has no runs, or see `figures.scores.by_size`.
+    """
+    scores = results.selected_scores(runs)
+    parts = []
+    for letter in panels:
+        panel = PANELS[letter]
+        shown = scores[results.has_setting(scores, default, except_for=panel.varied)]
+        if shown.empty:
+            raise ResultsError(f"The results have no runs for Figure 3({letter}), {panel.title}.")
+        shown = shown.assign(curve=[panel.curve(row) for row in shown.to_dict("records")])
+        means = by_size(shown, "curve", tasks, architectures)
+        means.insert(1, "is_default", means["curve"] == panel.curve(dataclasses.asdict(default)))
+        means.insert(0, "panel", letter)
+        parts.append(means)
+    return pd.concat(parts, ignore_index=True)
+
+
+def draw(data: pd.DataFrame) -> Figure:
+    """Draws what `data` returned: one panel in a column's width, more in two columns of panels."""
+    letters = list(dict.fromkeys(data["panel"]))
+    across = 1 if len(letters) == 1 else 2
+    down = -(-len(letters) // across)
+    with style.theme():
+        figure = Figure(figsize=(style.COLUMN_WIDTH * across, 2.9 * down), layout="constrained")
+        parts = figure.subfigures(down, across, squeeze=False).ravel()
+        for part, letter in zip(parts, letters, strict=False):
+            _draw_panel(part, data[data["panel"] == letter], letter)
+        style.badge(figure, results.one_world(data), data["size"].nunique())
+    return figure
+
+
+def _draw_panel(figure, data: pd.DataFrame, letter: str) -> None:
+    panel = PANELS[letter]
+    names = list(dict.fromkeys(data["curve"].astype(str)))
+    default = data.loc[data["is_default"], "curve"].astype(str).unique()
+    lines = panel.lines(names, default[0] if len(default) else "")
+    axes = figure.subplots()
+    style.curves(axes, data.assign(curve=data["curve"].astype(str)), lines, "curve", "score")
+    axes.set_ylabel(score_label(data["tasks"].iloc[0]))
+    axes.set_title(f"({letter}) {panel.title}")
+    style.legend_below(figure, axes, columns=3)

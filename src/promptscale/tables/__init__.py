@@ -1,0 +1,1 @@
+"""The paper's tables: each module has `build`, which returns a `tables.table.Table`."""

@@ -1,0 +1,95 @@
+"""Tidy CSV tables: read against a schema, and written whole or not at all."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pandera.errors
+import pandera.pandas as pa
+
+from promptscale.errors import ResultsError
+
+_NOUNS = {"int64": "a whole number", "float64": "a number", "bool": "True or False"}
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Gives a temporary sibling of `path` to write to; it becomes `path` if nothing is raised."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read(path: Path, schema: pa.DataFrameSchema) -> pd.DataFrame:
+    """Reads a CSV file whose columns are those of `schema`, in any order.
+
+    Raises:
+      ResultsError: the file is missing, empty, not CSV, or a cell is not what the schema asks
+        for; the message names file, line and column.
+    """
+    if not path.exists():
+        raise ResultsError(f"The table {path} is missing; run the workflow that makes it.")
+    try:
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except pd.errors.EmptyDataError:
+        frame = pd.DataFrame()
+    except (pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise ResultsError(f"The table {path} is not readable as CSV: {error}.") from error
+    if frame.empty:
+        raise ResultsError(f"The table {path} has no rows; make it again.")
+    return conform(frame, schema, str(path))
+
+
+def conform(frame: pd.DataFrame, schema: pa.DataFrameSchema, name: str) -> pd.DataFrame:
+    """The rows of `frame` with the schema's column order and types; texts are parsed.
+
+    Raises:
+      ResultsError: as `read`; row `i` of `frame` is called line `i + 2`.
+    """
+    missing = [column for column in schema.columns if column not in frame]
+    unknown = [column for column in frame if column not in schema.columns]
+    if missing or unknown:
+        what = f"lacks the column {missing[0]!r}" if missing else f"has a column {unknown[0]!r}"
+        raise ResultsError(f"{name} {what}; its columns are {', '.join(schema.columns)}.")
+    frame = frame[list(schema.columns)].reset_index(drop=True)
+    for column, spec in schema.columns.items():
+        frame[column] = _parsed(frame[column], spec.dtype, name)
+    try:
+        return schema.validate(frame, lazy=True)
+    except pandera.errors.SchemaErrors as error:
+        first = error.failure_cases.sort_values("index", kind="stable").iloc[0]
+        raise bad_cell(
+            name, int(first["index"]), first["column"], first["failure_case"], first["check"]
+        ) from error
+
+
+def bad_cell(name: str, row: int, column: str, value: object, right: str) -> ResultsError:
+    """The error for a cell of row `row` (0: the first below the header)."""
+    shown = value if isinstance(value, str) else f"{value}"
+    return ResultsError(f"{name}, line {row + 2}: {column} is {shown!r}; {right}.")
+
+
+def _parsed(texts: pd.Series, wanted: object, name: str) -> pd.Series:
+    """A column of texts as the type `wanted` (None: text); nothing changes one that has it."""
+    if wanted is None:
+        return texts.astype(str)
+    dtype = str(wanted)
+    if str(texts.dtype) == dtype:
+        return texts
+    if dtype == "bool":
+        values = texts.map({"True": True, "False": False})
+        wrong = values.isna()
+    else:
+        values = pd.to_numeric(texts, errors="coerce")
+        wrong = values.isna() & (texts.astype(str) != "nan")
+        if dtype == "int64":
+            wrong |= values.isna() | (values % 1 != 0)
+    if wrong.any():
+        row = int(wrong.to_numpy().argmax())
+        raise bad_cell(name, row, str(texts.name), texts.iloc[row], f"it must be {_NOUNS[dtype]}")
+    return values.astype(dtype)
