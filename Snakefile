@@ -23,9 +23,12 @@ include: "workflow/rules/tuning.smk"
 include: "workflow/rules/results.smk"
 
 
+localrules:
+    all,
 
 
 rule all:
     default_target: True
     input:
-        RESULTS + "/runs.csv",
+        rules.figures.input,
+        rules.tables.input,

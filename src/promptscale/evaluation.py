@@ -1,8 +1,6 @@
 """Evaluation as the paper does it: free generation, exact text, the task's own metrics."""
 
-import json
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -58,12 +56,3 @@ class DevSet:
                 "prediction": prediction,
                 "correct": metrics.correct(self.task, prediction, row),
             }
-
-
-def write_predictions(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    """Writes one JSON row per example, under the final name only when whole."""
-    partial = path.with_name(f"{path.name}.partial")
-    partial.parent.mkdir(parents=True, exist_ok=True)
-    with partial.open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    partial.replace(path)

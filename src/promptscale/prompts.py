@@ -15,6 +15,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from promptscale.config.schema import PromptInitialization
 from promptscale.errors import CheckpointError
+from promptscale.files import replacing
 
 Encode = Callable[[str], Sequence[int]]
 
@@ -135,11 +136,8 @@ def load(path: Path, shape: tuple[int, int] | None = None) -> Float[np.ndarray, 
 
 def save(path: Path, prompt: Float[np.ndarray, "P D"]) -> None:
     """Writes a prompt as float32 `.npy`, the form in which the authors published theirs."""
-    partial = path.with_name(f"{path.name}.partial")
-    partial.parent.mkdir(parents=True, exist_ok=True)
-    with partial.open("wb") as file:
+    with replacing(path) as partial, partial.open("wb") as file:
         np.save(file, np.asarray(prompt, np.float32), allow_pickle=False)
-    partial.replace(path)
 
 
 def _fill(rows: Sequence[Float[Array, " D"]], rest: Float[Array, "P D"]) -> Float[Array, "P D"]:

@@ -13,6 +13,7 @@ import pandera.pandas as pa
 
 from promptscale import tidy
 from promptscale.errors import ResultsError
+from promptscale.files import replacing
 
 METHODS = ("prompt_tuning", "model_tuning", "model_tuning_multitask", "prompt_design")
 OBJECTIVES = ("span_corruption", "lm_adaptation")
@@ -98,7 +99,7 @@ def write_runs(frames: Iterable[pd.DataFrame], path: Path) -> None:
         raise ResultsError(f"There are no runs to write to {path}.")
     runs = pd.concat(parts, ignore_index=True).sort_values(KEY, ignore_index=True)
     runs = _checked(tidy.conform(runs, SCHEMA, str(path)), str(path))
-    with tidy.replacing(path) as partial:
+    with replacing(path) as partial:
         runs.to_csv(partial, index=False, na_rep="nan", lineterminator="\n")
 
 

@@ -1,7 +1,5 @@
-"""Tidy CSV tables: read against a schema, and written whole or not at all."""
+"""Tidy CSV tables, read against a schema."""
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -11,18 +9,6 @@ import pandera.pandas as pa
 from promptscale.errors import ResultsError
 
 _NOUNS = {"int64": "a whole number", "float64": "a number", "bool": "True or False"}
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Gives a temporary sibling of `path` to write to; it becomes `path` if nothing is raised."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        yield partial
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def read(path: Path, schema: pa.DataFrameSchema) -> pd.DataFrame:

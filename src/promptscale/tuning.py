@@ -19,10 +19,11 @@ from promptscale.checkpoints.t5x import Checkpoint
 from promptscale.config.grid import ModelTuningJob, PromptTuningJob, adaptation_steps
 from promptscale.config.tasks import task as task_named
 from promptscale.data.batches import Batch, indices, padded_length, take
-from promptscale.data.prepared import Examples, read
+from promptscale.data.prepared import Examples, read, write_rows
 from promptscale.data.vocabulary import Vocabulary
-from promptscale.evaluation import DevSet, write_predictions
+from promptscale.evaluation import DevSet
 from promptscale.model import T5, parameter_shapes
+from promptscale.results import write_runs
 from promptscale.training import step as training_step
 from promptscale.training.loop import Outcome, Schedule, train
 from promptscale.training.methods import generator, model_loss, prompt_loss
@@ -96,7 +97,7 @@ def run(job: Job, files: Files) -> None:
         lambda trainable: [dev.score(predictions) for predictions in predict(trainable)],
     )
     for path, predictions in zip(files.predictions, predict(outcome.trainable), strict=True):
-        write_predictions(path, dev.prediction_rows(predictions))
+        write_rows(path, dev.prediction_rows(predictions))
     for path, prompt in zip(files.prompts, np.asarray(outcome.trainable), strict=True):
         prompts.save(path, prompt)
     _write_metrics(files.metrics, job, outcome)
@@ -165,12 +166,4 @@ def _write_metrics(path: Path, job: Job, outcome: Outcome) -> None:
     for row in outcome.rows:
         seed = job.seeds[row["run"]]
         rows.append({**row, **described, "run": f"{job.name}/seed_{seed}", "seed": seed})
-    columns = [
-        "run", "method", "size", "task", "eval_task", "checkpoint", "objective",
-        "adaptation_steps", "prompt_length", "initialization", "seed", "step", "metric", "value",
-        "selected", "wall_seconds", "accelerator_seconds", "world",
-    ]  # fmt: skip
-    partial = path.with_name(f"{path.name}.partial")
-    partial.parent.mkdir(parents=True, exist_ok=True)
-    pd.DataFrame(rows)[columns].to_csv(partial, index=False)
-    partial.replace(path)
+    write_runs([pd.DataFrame(rows)], path)

@@ -1,6 +1,11 @@
 """The configuration, checked, and the functions by which rules look their jobs up."""
 
-from promptscale.config.grid import language_modeling_job, source, tuning_jobs
+from promptscale.config.grid import (
+    adaptation_steps,
+    language_modeling_job,
+    source,
+    tuning_jobs,
+)
 from promptscale.config.load import validate
 from promptscale.config.schema import Config
 from promptscale.config.tasks import TASKS
@@ -70,3 +75,19 @@ def start_of(wildcards):
 def language_model_specification(wildcards):
     """Everything that a language model's training depends on besides its files."""
     return language_modeling_job(CONFIG, wildcards.size, wildcards.base).model_dump_json()
+
+
+def default_setting():
+    """The default setting of prompt tuning, which every figure singles out."""
+    steps = adaptation_steps(CONFIG.default_checkpoint)
+    return {
+        "prompt_length": CONFIG.prompt_tuning.prompt_length,
+        "initialization": CONFIG.prompt_tuning.initialization.method,
+        "objective": "lm_adaptation" if steps else "span_corruption",
+        "adaptation_steps": steps,
+    }
+
+
+def custom_architectures():
+    """The configuration's own architectures, for the figures' axis."""
+    return {name: vars(config) for name, config in CONFIG.architectures.items()}

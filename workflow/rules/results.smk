@@ -1,8 +1,94 @@
 """From finished runs to one tidy table, figures and tables. Neither JAX nor TensorFlow here."""
 
+FIGURE_NAMES = ["figure1", "figure3a", "figure4"] if len(CONFIG.sizes) > 1 else ["figure4"]
+TABLE_NAMES = ["table4", "table5"] if "boolq" in CONFIG.tasks else ["table4"]
+TABLE_NAMES += [f"table{number}" for number in range(7, 17)]
+
+
+localrules:
+    collect_runs,
+    collect_datasets,
+    figures,
+    tables,
+
 
 rule collect_runs:
     input:
         expand(f"{RESULTS}/runs/{{job}}/metrics.csv", job=JOBS),
     output:
         f"{RESULTS}/runs.csv",
+    log:
+        f"{RESULTS}/logs/collect_runs.log",
+    conda:
+        "../../envs/cpu.yaml"
+    message:
+        "collecting the runs"
+    script:
+        "../scripts/collect_runs.py"
+
+
+rule collect_datasets:
+    input:
+        [
+            f"{RESULTS}/data/{task}/{split}.jsonl"
+            for task in CONFIG.tasks
+            for split, _ in TASKS[task].splits
+        ],
+    output:
+        f"{RESULTS}/datasets.csv",
+    log:
+        f"{RESULTS}/logs/collect_datasets.log",
+    conda:
+        "../../envs/cpu.yaml"
+    message:
+        "counting the datasets"
+    script:
+        "../scripts/collect_datasets.py"
+
+
+rule figure:
+    input:
+        runs=rules.collect_runs.output,
+        datasets=rules.collect_datasets.output,
+    output:
+        multiext(f"{FIGURES}/{{figure}}", ".pdf", ".png", ".csv"),
+    params:
+        default=default_setting(),
+        architectures=custom_architectures(),
+    log:
+        f"{RESULTS}/logs/{{figure}}.log",
+    conda:
+        "../../envs/cpu.yaml"
+    message:
+        "drawing {wildcards.figure}"
+    script:
+        "../scripts/draw_figure.py"
+
+
+rule table:
+    input:
+        runs=rules.collect_runs.output,
+        datasets=rules.collect_datasets.output,
+    output:
+        multiext(f"{RESULTS}/tables/{{table}}", ".csv", ".md", ".tex"),
+    params:
+        default=default_setting(),
+        architectures=custom_architectures(),
+    log:
+        f"{RESULTS}/logs/{{table}}.log",
+    conda:
+        "../../envs/cpu.yaml"
+    message:
+        "writing {wildcards.table}"
+    script:
+        "../scripts/write_table.py"
+
+
+rule figures:
+    input:
+        expand(f"{FIGURES}/{{figure}}.png", figure=FIGURE_NAMES),
+
+
+rule tables:
+    input:
+        expand(f"{RESULTS}/tables/{{table}}.md", table=TABLE_NAMES),

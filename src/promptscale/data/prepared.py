@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from promptscale.errors import DataError
+from promptscale.files import replacing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,11 +73,15 @@ class Examples:
         return rows
 
 
+def write_rows(path: Path, rows: Iterable[Mapping]) -> None:
+    """Writes one JSON object per line."""
+    with replacing(path) as partial, partial.open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
 def _save(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
-    partial = path.with_name(f"{path.name}.partial")
-    partial.parent.mkdir(parents=True, exist_ok=True)
-    save_file(dict(tensors), partial)
-    partial.replace(path)
+    with replacing(path) as partial:
+        save_file(dict(tensors), partial)
 
 
 def _load(path: Path, names: Sequence[str]) -> list[np.ndarray]:
@@ -90,13 +95,7 @@ def _load(path: Path, names: Sequence[str]) -> list[np.ndarray]:
 
 def write(prefix: Path, inputs: Ragged, targets: Ragged, rows: Iterable[Mapping]) -> None:
     """Writes `PREFIX.jsonl` and then `PREFIX.safetensors`, each under its final name when whole."""
-    rows_path = prefix.with_suffix(".jsonl")
-    partial = rows_path.with_name(f"{rows_path.name}.partial")
-    partial.parent.mkdir(parents=True, exist_ok=True)
-    with partial.open("w", encoding="utf-8") as file:
-        for row in rows:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
-    partial.replace(rows_path)
+    write_rows(prefix.with_suffix(".jsonl"), rows)
     tensors = {
         "inputs": inputs.ids,
         "inputs_offsets": inputs.offsets,

@@ -17,7 +17,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
-from promptscale import results, tidy
+from promptscale import results
+from promptscale.files import replacing
 
 COLUMN_WIDTH = 3.35  # inches, as one column of a two-column paper
 
@@ -171,9 +172,9 @@ def save(figure: Figure, data: pd.DataFrame, stem: Path) -> tuple[Path, ...]:
     with theme():
         for kind, fields in metadata.items():
             paths.append(stem.with_name(f"{stem.name}.{kind}"))
-            with tidy.replacing(paths[-1]) as partial:
+            with replacing(paths[-1]) as partial:
                 figure.savefig(partial, format=kind, dpi=200, metadata=fields)
     paths.append(stem.with_name(f"{stem.name}.csv"))
-    with tidy.replacing(paths[-1]) as partial:
+    with replacing(paths[-1]) as partial:
         data.to_csv(partial, index=False, lineterminator="\n")
     return tuple(paths)

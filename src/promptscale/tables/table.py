@@ -4,7 +4,7 @@ import csv
 import dataclasses
 from pathlib import Path
 
-from promptscale import tidy
+from promptscale.files import replacing
 
 Cell = str | int | None
 
@@ -46,7 +46,7 @@ def write(table: Table, stem: Path) -> tuple[Path, ...]:
     paths = []
     for kind, text in texts.items():
         paths.append(stem.with_name(f"{stem.name}.{kind}"))
-        with tidy.replacing(paths[-1]) as partial:
+        with replacing(paths[-1]) as partial:
             if text is None:
                 _write_csv(table, partial)
             else:

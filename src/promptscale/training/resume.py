@@ -16,16 +16,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from promptscale.errors import CheckpointError
+from promptscale.files import replacing
 
 
 def save(path: Path, tree: Any, progress: Mapping[str, Any], job: str) -> None:
     """Writes the arrays of `tree`, the JSON-able `progress` and the job's specification."""
     leaves = jax.device_get(jax.tree.leaves(tree))
     tensors = {str(index): np.asarray(leaf) for index, leaf in enumerate(leaves)}
-    partial = path.with_name(f"{path.name}.partial")
-    partial.parent.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, partial, {"progress": json.dumps(progress), "job": job})
-    partial.replace(path)
+    with replacing(path) as partial:
+        save_file(tensors, partial, {"progress": json.dumps(progress), "job": job})
 
 
 def restore(path: Path, like: Any, job: str) -> tuple[Any, dict[str, Any]] | None:

@@ -1,6 +1,5 @@
 """Writes the miniature world as prepared TFDS datasets, and its vocabulary."""
 
-import os
 import shutil
 from pathlib import Path
 
@@ -31,7 +30,7 @@ def generate(data_dir: Path, vocabulary: Path, seed: int, sizes: Sizes | None = 
     partial.mkdir(parents=True)
     for dataset in DATASETS:
         _store(dataset, partial, sizes, seed)
-    os.replace(partial, data_dir)
+    partial.rename(data_dir)
 
 
 class _Generated(tfds.dataset_builders.AdhocBuilder, skip_registration=True):

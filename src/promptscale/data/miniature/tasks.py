@@ -51,7 +51,7 @@ def _super_glue(config: str) -> Dataset:
 
 
 def _each(make: Callable[[Random], Row], key: str | None = None) -> Callable:
-    """Rows made one at a time, with the row's number under `key` if the builder has such a field."""
+    """Rows made one at a time; `key` is the builder's field for the row's number, if any."""
 
     def rows(rng: Random, count: int) -> Iterator[Row]:
         for index in range(count):

@@ -1,6 +1,5 @@
 """Trains the miniature's SentencePiece vocabulary, in T5's layout."""
 
-import os
 import re
 import tempfile
 from collections import Counter
@@ -8,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import sentencepiece
+
+from promptscale.files import replacing
 
 # With T5's 100 extra ids this fills the 512 rows of the miniature models' embeddings at most.
 MAX_PIECES = 412
@@ -22,9 +23,10 @@ def train(sentences: Sequence[str], path: Path) -> None:
     same sentences give the same file. It appears whole or not at all.
     """
     words = Counter(word for sentence in sentences for word in _words(sentence))
-    partial = path.with_name(f"{path.name}.partial")
-    partial.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", suffix=".tsv", encoding="utf-8") as seeds:
+    with (
+        replacing(path) as partial,
+        tempfile.NamedTemporaryFile("w", suffix=".tsv", encoding="utf-8") as seeds,
+    ):
         seeds.writelines(f"{word}\t{count}\n" for word, count in words.most_common())
         seeds.flush()
         with partial.open("wb") as file:
@@ -45,7 +47,6 @@ def train(sentences: Sequence[str], path: Path) -> None:
                 num_threads=1,
                 minloglevel=2,
             )
-    os.replace(partial, path)
 
 
 def _words(sentence: str) -> list[str]:

@@ -1,0 +1,14 @@
+"""Sizes, label counts and majority-class scores of the prepared datasets."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from promptscale.scripting import script
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with script(snakemake):
+    from promptscale.data.statistics import write
+
+    write([Path(rows).with_suffix("") for rows in snakemake.input], Path(snakemake.output[0]))

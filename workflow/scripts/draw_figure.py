@@ -1,0 +1,21 @@
+"""One figure as PDF and PNG, and the numbers in it as CSV."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from promptscale.scripting import script
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with script(snakemake):
+    from promptscale.figures import draw
+
+    draw(
+        snakemake.wildcards.figure,
+        runs=Path(str(snakemake.input.runs)),
+        datasets=Path(str(snakemake.input.datasets)),
+        default=snakemake.params.default,
+        architectures=snakemake.params.architectures,
+        stem=Path(snakemake.output[0]).with_suffix(""),
+    )
