@@ -14,8 +14,8 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from promptscale.config.tasks import Task
-from promptscale.data.published import PublishedFile, published_files
+from promptscale.config.tasks import TASKS, Task
+from promptscale.data.published import MRPC_TSV, PublishedFile, published_files
 from promptscale.errors import DataError
 
 
@@ -59,12 +59,9 @@ def _published(file: PublishedFile, task: Task, split: str, folder: Path, scratc
                 f"{archive} is damaged or lacks {file.path}; get it from {file.url}."
             ) from error
     if found is None:
-        alternative = f" nor {file.archive}" if file.archive else ""
+        what = f"{file.path} (or {file.archive})" if file.archive else file.path
         raise DataError(
-            f"{task.title} ({split}) is incomplete: neither {file.path}{alternative} is under "
-            f"{folder}; get it from {file.url}."
-            if alternative
-            else f"{task.title} ({split}) is incomplete: {file.path} is not under {folder}; "
+            f"{task.title} ({split}) is incomplete: {what} is not under {folder}; "
             f"get it from {file.url}."
         )
     if not file.matches(found):
@@ -76,7 +73,7 @@ def _published(file: PublishedFile, task: Task, split: str, folder: Path, scratc
     return found
 
 
-def _stage(source: Path, name: str, scratch: Path) -> Path:
+def _stage(source: Path, name: str, scratch: Path) -> None:
     """Puts a file where the builder will look for it, unpacked."""
     staged = scratch / name.removesuffix(".gz")
     staged.parent.mkdir(parents=True, exist_ok=True)
@@ -85,27 +82,47 @@ def _stage(source: Path, name: str, scratch: Path) -> Path:
             shutil.copyfileobj(packed, plain)
     else:
         staged.symlink_to(source.resolve())
-    return staged
+
+
+def _stage_mrpc(source: Path, split: str, scratch: Path) -> None:
+    """GLUE's own `train.tsv` or `dev.tsv` of MRPC in the form of the corpus that TFDS reads.
+
+    TFDS divides the one original file by a list of development ids, and skips its byte order mark.
+    """
+    files = published_files(TASKS["mrpc"], split)
+    rows, ids = (scratch / file.path for file in files)
+    lines = source.read_text(encoding="utf-8-sig").splitlines(keepends=True)
+    rows.write_text("".join(lines), encoding="utf-8-sig")
+    pairs = ["\t".join(line.split("\t")[1:3]) + "\n" for line in lines[1:]]
+    ids.write_text("".join(pairs) if split == "validation" else "", encoding="utf-8")
 
 
 def _stage_all(
     task: Task, split: str, folder: Path, substitute: str | None, scratch: Path
 ) -> LocalDownloads:
+    """Stages what the builder reads for one split: the published files, or their substitute."""
+    scratch.mkdir(parents=True)
     files = published_files(task, split)
-    staged: dict[str, Path] = {}
-    for file in files[:1] if substitute else files:
-        if substitute is None:
-            source = _published(file, task, split, folder, scratch)
-        else:
-            source = folder / substitute
-            if not source.is_file():
-                raise DataError(
-                    f"data.substitutes names {source} for {task.name}/{split}, "
-                    "but there is no such file."
-                )
-        path = _stage(source, file.path, scratch)
-        staged[file.url] = scratch if file.archive else path
-    return LocalDownloads(staged, scratch / "absent")
+    other = folder / substitute if substitute else None
+    if other is not None and not other.is_file():
+        raise DataError(
+            f"data.substitutes names {other} for {task.name}/{split}, but there is no such file."
+        )
+    if task.name == "mrpc" and other is None and _find(folder, files[0].path) is None:
+        other = _find(folder, MRPC_TSV[split])
+    if task.name == "mrpc" and other is not None:
+        _stage_mrpc(other, split, scratch)
+    else:
+        for file in files:
+            source = other or _published(file, task, split, folder, scratch)
+            _stage(source, file.path, scratch)
+    return LocalDownloads(
+        {
+            file.url: scratch if file.archive else scratch / file.path.removesuffix(".gz")
+            for file in files
+        },
+        scratch / "absent",
+    )
 
 
 def _only(split: str, generators: Any) -> Any:

@@ -25,7 +25,7 @@ class Ragged:
     """Sequences of different lengths: `ids[offsets[i]:offsets[i + 1]]` is sequence `i`."""
 
     ids: Integer[np.ndarray, " tokens"]
-    offsets: Int[np.ndarray, " sequences+1"]
+    offsets: Int[np.ndarray, " offsets"]
 
     def __len__(self) -> int:
         return len(self.offsets) - 1

@@ -90,6 +90,9 @@ _MRPC = (
     ),
 )
 
+# GLUE's own division of the MRPC corpus, which some have instead of the corpus.
+MRPC_TSV = {"train": "MRPC/train.tsv", "validation": "MRPC/dev.tsv"}
+
 _PUBLISHED: dict[str, dict[str, tuple[PublishedFile, ...]]] = {
     "boolq": _super_glue(
         "BoolQ",
