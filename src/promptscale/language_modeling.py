@@ -18,7 +18,7 @@ from promptscale.checkpoints.t5x import Checkpoint, write
 from promptscale.config.grid import LanguageModelingJob, adaptation_steps
 from promptscale.data.batches import Batch
 from promptscale.data.objectives import PrefixLM, SpanCorruption
-from promptscale.data.prepared import read_text
+from promptscale.data.prepared import Ragged, read_text
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.model import T5, parameter_shapes
 from promptscale.training.loop import Schedule, train
@@ -57,17 +57,11 @@ def run(job: LanguageModelingJob, files: Files) -> None:
         restored = restore_accumulators(bank.optimizer, beginning.optimizer, 1)
         bank = bank._replace(optimizer=restored)
 
-    objective = PrefixLM if adaptation_steps(job.base) else SpanCorruption
-    stream = objective(
-        read_text(files.text),
-        vocabulary_size=Vocabulary(files.vocabulary).size,
-        inputs_length=settings.inputs_length,
-        batch_size=settings.batch_size,
-        seed=job.seed,
-    )
+    stream = _stream(job, read_text(files.text), Vocabulary(files.vocabulary))
 
     def batch(step: int) -> Batch:
-        return Batch(*(array[None] for array in stream.batch(step)))
+        arrays = stream.batch(step)
+        return Batch(arrays["inputs"][None], arrays["targets"][None])
 
     outcome = train(
         make_step(model_loss(model, settings.z_loss), optimizer, settings.loss_normalizing_factor),
@@ -87,6 +81,21 @@ def run(job: LanguageModelingJob, files: Files) -> None:
     rows = pd.DataFrame(outcome.rows)[["step", "value", "wall_seconds", "accelerator_seconds"]]
     rows.rename(columns={"value": "loss"}).to_csv(files.losses, index=False)
     files.state.unlink(missing_ok=True)
+
+
+def _stream(
+    job: LanguageModelingJob, documents: Ragged, vocabulary: Vocabulary
+) -> SpanCorruption | PrefixLM:
+    """The objective's batches: prefix LM for adaptation, else span corruption."""
+    settings = job.settings
+    common = {
+        "inputs_length": settings.inputs_length,
+        "batch_size": settings.batch_size,
+        "seed": job.seed,
+    }
+    if adaptation_steps(job.base):
+        return PrefixLM(documents, **common)
+    return SpanCorruption(documents, vocabulary_size=vocabulary.size, **common)
 
 
 def _beginning(job: LanguageModelingJob, files: Files, model: T5) -> Checkpoint:

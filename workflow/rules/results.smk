@@ -35,7 +35,8 @@ rule collect_datasets:
             for split, _ in TASKS[task].splits
         ],
     output:
-        f"{RESULTS}/datasets.csv",
+        datasets=f"{RESULTS}/datasets.csv",
+        majority=f"{RESULTS}/majority.csv",
     log:
         f"{RESULTS}/logs/collect_datasets.log",
     conda:
@@ -48,8 +49,8 @@ rule collect_datasets:
 
 rule figure:
     input:
-        runs=rules.collect_runs.output,
-        datasets=rules.collect_datasets.output,
+        runs=rules.collect_runs.output[0],
+        majority=rules.collect_datasets.output.majority,
     output:
         multiext(f"{FIGURES}/{{figure}}", ".pdf", ".png", ".csv"),
     params:
@@ -67,8 +68,8 @@ rule figure:
 
 rule table:
     input:
-        runs=rules.collect_runs.output,
-        datasets=rules.collect_datasets.output,
+        runs=rules.collect_runs.output[0],
+        datasets=rules.collect_datasets.output.datasets,
     output:
         multiext(f"{RESULTS}/tables/{{table}}", ".csv", ".md", ".tex"),
     params:

@@ -11,4 +11,8 @@ if TYPE_CHECKING:
 with script(snakemake):
     from promptscale.data.statistics import write
 
-    write([Path(rows).with_suffix("") for rows in snakemake.input], Path(snakemake.output[0]))
+    write(
+        [Path(rows).with_suffix("") for rows in snakemake.input],
+        Path(snakemake.output.datasets),
+        Path(snakemake.output.majority),
+    )

@@ -9,12 +9,12 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with script(snakemake):
-    from promptscale.figures import draw
+    from promptscale.report import draw_figure
 
-    draw(
+    draw_figure(
         snakemake.wildcards.figure,
-        runs=Path(str(snakemake.input.runs)),
-        datasets=Path(str(snakemake.input.datasets)),
+        runs=Path(snakemake.input.runs),
+        majority=Path(snakemake.input.majority),
         default=snakemake.params.default,
         architectures=snakemake.params.architectures,
         stem=Path(snakemake.output[0]).with_suffix(""),

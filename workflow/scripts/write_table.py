@@ -9,12 +9,12 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with script(snakemake):
-    from promptscale.tables import build
+    from promptscale.report import write_table
 
-    build(
+    write_table(
         snakemake.wildcards.table,
-        runs=Path(str(snakemake.input.runs)),
-        datasets=Path(str(snakemake.input.datasets)),
+        runs=Path(snakemake.input.runs),
+        datasets=Path(snakemake.input.datasets),
         default=snakemake.params.default,
         architectures=snakemake.params.architectures,
         stem=Path(snakemake.output[0]).with_suffix(""),
