@@ -24,11 +24,11 @@ setup: .venv/.$(ACCELERATOR) ## .venv from the lock (ACCELERATOR=cpu, gpu or tpu
 	touch $@
 
 reproduce: setup ## the miniature: generated data, tiny T5s, every figure and table
-	$(SNAKEMAKE) all
+	$(SNAKEMAKE) -- all
 	@echo "Figures: figures/    Tables: results/tables/    Every run: results/runs.csv"
 
 real: setup ## the same workflow on the authors' test checkpoint and real SuperGLUE files
-	$(SNAKEMAKE) tables --configfile config/real.yaml
+	$(SNAKEMAKE) --configfile config/real.yaml -- tables
 	@echo "Tables: results/real/tables/ (chance level: the checkpoint is the authors' untrained test fixture)"
 
 test: setup ## all tests

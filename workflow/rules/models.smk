@@ -4,7 +4,7 @@
 rule train_language_model:
     input:
         checkpoint=start_of,
-        text=rules.prepare_text.output,
+        text=rules.prepare_text.output[0],
         vocabulary=VOCABULARY,
     output:
         model=directory(f"{RESULTS}/models/{{size}}/{{base}}/checkpoint"),
