@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pandera.errors
 import pandera.pandas as pa
@@ -92,4 +93,4 @@ def _parsed(texts: pd.Series, wanted: object, name: str) -> pd.Series:
     if wrong.any():
         row = int(wrong.to_numpy().argmax())
         raise bad_cell(name, row, str(texts.name), texts.iloc[row], f"it must be {_NOUNS[dtype]}")
-    return values.astype(dtype)
+    return pd.Series(values, dtype=np.dtype(dtype))

@@ -6,7 +6,6 @@ import pandas as pd
 
 from promptscale.config.tasks import SUPER_GLUE
 
-
 _FOLDER = resources.files("promptscale.paper")
 
 
