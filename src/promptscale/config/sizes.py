@@ -14,13 +14,14 @@ from promptscale.errors import ConfigError
 class ModelConfig:
     """A T5 1.1 architecture.
 
-    `num_layers` counts the layers of each tower. The joint width of the heads,
-    `num_heads * head_dim`, may differ from `d_model` (it does in T5 1.1 Small).
+    The joint width of the heads, `num_heads * head_dim`, may differ from `d_model` (it does in
+    T5 1.1 Small).
     """
 
     d_model: int
     d_ff: int
-    num_layers: int
+    num_encoder_layers: int
+    num_decoder_layers: int
     num_heads: int
     head_dim: int = 64
     vocab_size: int = 32128
@@ -42,27 +43,34 @@ class ModelConfig:
         decoder_layer = 8 * d * joint + 3 * d * ff + 3 * d
         tower = d + self.relative_attention_num_buckets * self.num_heads
         embedding_and_head = 2 * self.vocab_size * d
-        return embedding_and_head + self.num_layers * (encoder_layer + decoder_layer) + 2 * tower
+        encoder = self.num_encoder_layers * encoder_layer + tower
+        decoder = self.num_decoder_layers * decoder_layer + tower
+        return embedding_and_head + encoder + decoder
+
+
+def _t5(d_model: int, d_ff: int, layers: int, num_heads: int, **fields: int) -> ModelConfig:
+    """Towers of equal depth, as in all of T5 1.1."""
+    return ModelConfig(
+        d_model=d_model,
+        d_ff=d_ff,
+        num_encoder_layers=layers,
+        num_decoder_layers=layers,
+        num_heads=num_heads,
+        **fields,
+    )
+
+
+def _mini(d_model: int, layers: int, num_heads: int) -> ModelConfig:
+    return _t5(d_model, 2 * d_model, layers, num_heads, head_dim=16, vocab_size=512)
 
 
 PAPER_SIZES: dict[str, ModelConfig] = {
-    "small": ModelConfig(d_model=512, d_ff=1024, num_layers=8, num_heads=6),
-    "base": ModelConfig(d_model=768, d_ff=2048, num_layers=12, num_heads=12),
-    "large": ModelConfig(d_model=1024, d_ff=2816, num_layers=24, num_heads=16),
-    "xl": ModelConfig(d_model=2048, d_ff=5120, num_layers=24, num_heads=32),
-    "xxl": ModelConfig(d_model=4096, d_ff=10240, num_layers=24, num_heads=64),
+    "small": _t5(512, 1024, 8, 6),
+    "base": _t5(768, 2048, 12, 12),
+    "large": _t5(1024, 2816, 24, 16),
+    "xl": _t5(2048, 5120, 24, 32),
+    "xxl": _t5(4096, 10240, 24, 64),
 }
-
-
-def _mini(d_model: int, num_layers: int, num_heads: int) -> ModelConfig:
-    return ModelConfig(
-        d_model=d_model,
-        d_ff=2 * d_model,
-        num_layers=num_layers,
-        num_heads=num_heads,
-        head_dim=16,
-        vocab_size=512,
-    )
 
 
 MINIATURE_SIZES: dict[str, ModelConfig] = {
