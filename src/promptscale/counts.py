@@ -1,6 +1,6 @@
 """Task-specific parameters of five ways to adapt a frozen T5 1.1 (Figure 4).
 
-The paper gives no formulas. Ours, with d the model's width, L the layers of each tower and P the
+The paper gives no formulas. Ours, with d the model's width, L the layers of either tower and P the
 length of the prompt or prefix; every choice that the paper leaves open is an argument of
 `Assumptions` (docs/deviations.md).
 
@@ -49,7 +49,7 @@ DEFAULT = Assumptions()
 
 def prefix_tuning(config: ModelConfig, length: int, assumptions: Assumptions = DEFAULT) -> int:
     """Parameters that prefix tuning stores for a task."""
-    vectors = assumptions.prefix_activations_per_layer * config.num_layers
+    vectors = assumptions.prefix_activations_per_layer * config.num_encoder_layers
     return length * vectors * config.d_model
 
 
@@ -58,7 +58,7 @@ def prefix_tuning_training(
 ) -> int:
     """Parameters that prefix tuning trains for a task: the prefix's reparameterisation."""
     width, hidden = config.d_model, assumptions.prefix_hidden
-    outputs = 2 * config.num_layers * width
+    outputs = 2 * config.num_encoder_layers * width
     mlp = (width + 1) * hidden + (hidden + 1) * outputs
     return assumptions.prefix_blocks * (length * width + mlp)
 

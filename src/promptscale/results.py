@@ -133,7 +133,7 @@ def _checked(runs: pd.DataFrame, name: str) -> pd.DataFrame:
     scores = runs[runs["metric"] == "score"]
     selected = scores["selected"].groupby([scores["run"], scores["eval_task"]]).sum()
     if (selected != 1).any():
-        run, task = selected.index[(selected != 1).to_numpy().argmax()]
+        run, task = selected.index[int((selected != 1).to_numpy().argmax())]
         count = selected[run, task]
         raise ResultsError(
             f"{name}: run {run} has {count} selected scores on {task}; "

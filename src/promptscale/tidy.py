@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pandera.errors
 import pandera.pandas as pa
@@ -78,4 +79,4 @@ def _parsed(texts: pd.Series, wanted: object, name: str) -> pd.Series:
     if wrong.any():
         row = int(wrong.to_numpy().argmax())
         raise bad_cell(name, row, str(texts.name), texts.iloc[row], f"it must be {_NOUNS[dtype]}")
-    return values.astype(dtype)
+    return pd.Series(values, dtype=np.dtype(dtype))

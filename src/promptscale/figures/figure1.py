@@ -48,7 +48,7 @@ def data(
     return means
 
 
-def draw(data: pd.DataFrame, floor: float | None = None) -> Figure:
+def draw(data: pd.DataFrame, floor: int | float | None = None) -> Figure:
     """Draws what `data` returned.
 
     Args:

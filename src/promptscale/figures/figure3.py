@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 
 from promptscale import results
 from promptscale.config.sizes import SIZES, ModelConfig
@@ -105,7 +105,7 @@ def draw(data: pd.DataFrame) -> Figure:
     return figure
 
 
-def _draw_panel(figure, data: pd.DataFrame, letter: str) -> None:
+def _draw_panel(figure: FigureBase, data: pd.DataFrame, letter: str) -> None:
     panel = PANELS[letter]
     names = list(dict.fromkeys(data["curve"].astype(str)))
     default = data.loc[data["is_default"], "curve"].astype(str).unique()
@@ -114,4 +114,4 @@ def _draw_panel(figure, data: pd.DataFrame, letter: str) -> None:
     style.curves(axes, data.assign(curve=data["curve"].astype(str)), lines, "curve", "score")
     axes.set_ylabel(score_label(data["tasks"].iloc[0]))
     axes.set_title(f"({letter}) {panel.title}")
-    style.legend_below(figure, axes, columns=3)
+    style.legend_below(figure, axes, columns=4 if len(lines) <= 4 else 3)

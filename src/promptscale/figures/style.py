@@ -9,12 +9,13 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from promptscale import results
@@ -22,7 +23,7 @@ from promptscale.files import replacing
 
 COLUMN_WIDTH = 3.35  # inches, as one column of a two-column paper
 
-_RC = {
+_RC: dict[Any, Any] = {
     "font.size": 8,
     "axes.labelsize": 8,
     "axes.titlesize": 8,
@@ -49,7 +50,7 @@ class Line:
     label: str
     color: str
     marker: str
-    dashes: tuple[float, ...] = ()
+    dashes: tuple[int | float, ...] = ()
     width: float = 1.3
 
 
@@ -68,7 +69,7 @@ def default_line(label: str) -> Line:
 @contextlib.contextmanager
 def theme() -> Iterator[None]:
     """Seaborn's ticks theme with sizes for a paper's column, inside a `with` only."""
-    with mpl.rc_context({**sns.axes_style("ticks"), **_RC}):
+    with sns.axes_style("ticks"), mpl.rc_context(_RC):
         yield
 
 
@@ -104,18 +105,18 @@ def curves(
     axes.set_xscale("log")
     axes.set_xlabel("Model Parameters")
     axes.grid(axis="y")
-    _size_ticks(axes, sorted(set(data["parameters"])))
+    _size_ticks(axes, sorted(set(data["parameters"].tolist())))
     sns.despine(ax=axes)
 
 
-def _size_ticks(axes: Axes, parameters: list[float]) -> None:
+def _size_ticks(axes: Axes, parameters: list[int]) -> None:
     """Powers of ten, as in the paper; under two decades the models' own sizes say more."""
     if parameters[-1] / parameters[0] >= 100:
         axes.xaxis.set_major_locator(LogLocator(base=10, numticks=12))
         axes.xaxis.set_minor_locator(LogLocator(base=10, subs=range(2, 10), numticks=12))
     else:
         axes.xaxis.set_major_locator(FixedLocator(parameters))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_count(value)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_count(float(value))))
         axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_minor_formatter(NullFormatter())
     low, high = parameters[0], parameters[-1]
@@ -132,13 +133,12 @@ def short_count(count: float) -> str:
     return f"{count:.0f}"
 
 
-def legend_below(figure: Figure, axes: Axes, columns: int, title: str | None = None) -> None:
+def legend_below(figure: FigureBase, axes: Axes, columns: int) -> None:
     """Puts the legend of `axes` under the figure, where it can cover no data."""
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(
         handles,
         labels,
-        title=title,
         loc="outside lower center",
         ncols=min(columns, len(handles)),
         handlelength=2.8,

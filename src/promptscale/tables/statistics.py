@@ -50,6 +50,6 @@ def read(path: Path) -> pd.DataFrame:
         raise tidy.bad_cell(str(path), row, "label", label, "this task and split have it already")
     totals = statistics.groupby(["task", "split"])["examples"].nunique()
     if (totals > 1).any():
-        task, split = totals.index[(totals > 1).to_numpy().argmax()]
+        task, split = totals.index[int((totals > 1).to_numpy().argmax())]
         raise ResultsError(f"{path} gives {task} {split} two different numbers of examples.")
     return statistics

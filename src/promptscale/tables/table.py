@@ -74,18 +74,9 @@ def markdown(table: Table) -> str:
         for width, side in zip(widths, right, strict=True)
     ]
     lines.insert(1, "| " + " | ".join(rule) + " |")
-    notes = [f"{note}  " for note in table.notes]
-    return (
-        "\n".join(
-            [
-                f"**Table {table.number}: {table.title}**",
-                "",
-                *lines,
-                *(["", *notes] if notes else []),
-            ]
-        )
-        + "\n"
-    )
+    title = f"**Table {table.number}: {table.title}**"
+    notes = ["", *(f"{note}  " for note in table.notes)] if table.notes else []
+    return "\n".join([title, "", *lines, *notes]) + "\n"
 
 
 def latex(table: Table) -> str:

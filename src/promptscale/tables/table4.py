@@ -56,5 +56,5 @@ def build() -> Table:
     )  # fmt: skip
 
 
-def _cell(measure: str, value: str | float) -> Cell:
+def _cell(measure: str, value: str | int | float) -> Cell:
     return f"{float(value):.5f}%" if measure == "percent" else int(value)

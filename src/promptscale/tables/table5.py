@@ -40,7 +40,7 @@ def convergence(runs: pd.DataFrame, default: results.PromptSetting, task: str) -
     scores = scores.merge(mean, on=configuration)
     reached = scores["value"] >= 0.99 * scores["mean"]
     scores = scores.assign(seconds=scores["accelerator_seconds"].where(reached))
-    return scores.groupby([*configuration, "seed"], as_index=False)["seconds"].min()
+    return scores.groupby([*configuration, "seed"])["seconds"].min().reset_index()
 
 
 def build(

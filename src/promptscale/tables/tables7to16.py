@@ -29,8 +29,9 @@ def build(statistics: pd.DataFrame, world: str) -> dict[str, Table]:
     """
     tables = {"table7": _sizes(statistics, world)}
     printed = paper.numbers("label_distributions")
-    for number, rows in printed.groupby("table", sort=False):
-        tables[f"table{number}"] = _labels(int(number), rows, statistics, world)
+    for number in printed["table"].unique().tolist():
+        rows = printed[printed["table"] == number]
+        tables[f"table{number}"] = _labels(number, rows, statistics, world)
     return tables
 
 

@@ -1,0 +1,167 @@
+"""The figures plot the right numbers, say what they are, and are written the same every time."""
+
+import subprocess
+import sys
+
+import matplotlib.colors
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.text import Text
+
+from promptscale.config.tasks import SUPER_GLUE
+from promptscale.errors import ResultsError
+from promptscale.figures import figure1, figure3, figure4, style
+from promptscale.results import PromptSetting
+
+PAPER = {"sizes": ("small", "base", "large", "xl", "xxl"), "tasks": SUPER_GLUE, "world": "paper"}
+
+
+def texts(figure) -> list[str]:
+    return [text.get_text() for text in figure.findobj(Text)]
+
+
+def test_figure1_plots_the_mean_over_tasks(make_runs, setting):
+    data = figure1.data(make_runs(), setting)
+    assert set(data["method"]) == {"prompt_tuning", "model_tuning"}
+    assert set(data["tasks"]) == {"boolq squad"}
+    points = data.set_index(["method", "size", "seed"])
+    assert points.loc[("prompt_tuning", "mini-large", 2), "score"] == 62
+    assert points.loc[("model_tuning", "mini-large", 2), "parameters"] == 82432
+    axes = figure1.draw(data).axes[0]
+    line = axes.lines[-1]
+    np.testing.assert_allclose(line.get_ydata(), [51, 61, 71])
+    np.testing.assert_allclose(line.get_xdata(), [22704, 82432, 263168])
+    assert line.get_marker() == style.DEFAULT_MARKER
+    assert matplotlib.colors.same_color(line.get_color(), style.GREEN)
+    assert (axes.get_xlabel(), axes.get_ylabel()) == (
+        "Model Parameters",
+        "Mean Score\n(BoolQ, SQuAD)",
+    )
+    band = axes.collections[-1].get_paths()[0].vertices
+    assert (band[:, 1].min(), band[:, 1].max()) == pytest.approx((50, 72))
+
+
+def test_figure1_of_all_eight_tasks_is_the_superglue_score(make_runs, setting):
+    runs = make_runs(tasks=(*SUPER_GLUE, "squad"), seeds=(0,), sizes=("mini-small", "mini-xxl"))
+    data = figure1.data(runs, setting)
+    assert set(data["tasks"]) == {" ".join(SUPER_GLUE)}
+    assert figure1.draw(data).axes[0].get_ylabel() == "SuperGLUE Score"
+
+
+def test_gpt3_stands_beside_the_papers_sizes_alone(make_runs, setting):
+    assert "gpt3_prompt_design" not in set(figure1.data(make_runs(), setting)["method"])
+    runs = make_runs(methods=("model_tuning_multitask",), **PAPER)
+    data = figure1.data(runs, setting)
+    gpt3 = data[data["method"] == "gpt3_prompt_design"]
+    assert gpt3["score"].max() == pytest.approx(73.2, abs=0.05)
+    assert gpt3["parameters"].max() == 175e9
+    shown = texts(figure1.draw(data))
+    assert {"Prompt Design (GPT-3)", "Model Tuning (Multi-task)", "Prompt Tuning"} <= set(shown)
+
+
+def test_the_face_says_whose_results_these_are(make_runs, setting):
+    three = figure1.draw(figure1.data(make_runs(), setting))
+    note = "Miniature (generated data, three tiny T5s): not the paper's results"
+    assert note in texts(three)
+    assert note in texts(figure3.draw(figure3.data(make_runs(), setting)))
+    real = figure1.draw(figure1.data(make_runs(world="real"), setting))
+    assert any(text.startswith("Real data") for text in texts(real))
+    paper = figure1.draw(figure1.data(make_runs(**PAPER), setting))
+    assert not any("not the paper's" in text for text in texts(paper))
+
+
+def test_the_floor_is_a_line_with_a_name(make_runs, setting):
+    figure = figure1.draw(figure1.data(make_runs(), setting), floor=42.5)
+    assert "Majority Class" in texts(figure)
+    assert list(figure.axes[0].lines[-1].get_ydata()) == [42.5, 42.5]
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1, 2)])
+def test_figures_need_neither_all_methods_nor_several_seeds(make_runs, setting, seeds):
+    runs = make_runs(methods=(), seeds=seeds, sizes=("mini-small",), tasks=("boolq",))
+    data = figure1.data(runs, setting)
+    assert set(data["method"]) == {"prompt_tuning"}
+    assert figure1.draw(data).axes[0].get_ylabel() == "BoolQ Score"
+    figure3.draw(figure3.data(runs, setting))
+
+
+def test_figure3_has_one_curve_per_length(make_runs, setting):
+    data = figure3.data(make_runs(lengths=(100, 5, 20, 1)), setting)
+    figure = figure3.draw(data)
+    (axes,) = figure.axes
+    handles, labels = axes.get_legend_handles_labels()
+    assert labels == ["1", "5", "20 (default)", "100"]
+    assert len({handle.get_marker() for handle in handles}) == 4
+    assert len({handle.get_color() for handle in handles}) == 4
+    default = handles[labels.index("20 (default)")]
+    assert default.get_marker() == style.DEFAULT_MARKER
+    assert matplotlib.colors.same_color(default.get_color(), style.GREEN)
+    np.testing.assert_allclose(axes.lines[0].get_ydata(), [41, 51, 61])
+
+
+def test_figure3_leaves_out_what_differs_in_anything_else(make_runs, setting):
+    runs = make_runs(lengths=(1, 20))
+    other = make_runs(lengths=(5,), methods=()).assign(initialization="random_uniform")
+    other["run"] += "/uniform"
+    data = figure3.data(pd.concat([runs, other]), setting)
+    assert set(data["curve"]) == {"1", "20"}
+
+
+def test_no_matching_runs_is_one_sentence(make_runs):
+    other = PromptSetting(prompt_length=7, adaptation_steps=9)
+    with pytest.raises(ResultsError, match=r"no runs for Figure 3\(a\)"):
+        figure3.data(make_runs(), other)
+    with pytest.raises(ResultsError, match="no run of the configurations"):
+        figure1.data(make_runs(methods=()), other)
+
+
+def test_curves_without_a_common_task_are_refused(make_runs, setting):
+    runs = make_runs()
+    apart = (runs["method"] == "model_tuning") == (runs["task"] == "boolq")
+    with pytest.raises(ResultsError, match="no task that every method"):
+        figure1.data(runs[apart], setting)
+
+
+def test_figure4_has_the_papers_methods_and_axes():
+    data = figure4.data()
+    (axes,) = figure4.draw(data).axes
+    assert axes.get_xscale() == axes.get_yscale() == "log"
+    labels = axes.get_legend_handles_labels()[1]
+    assert labels == [line.label for line in figure4.LINES.values()]
+    prompt = next(line for line in axes.lines if line.get_label() == "Prompt Tuning")
+    small = data[(data["method"] == "prompt_tuning") & (data["size"] == "small")]["percent"]
+    assert prompt.get_ydata()[0] == pytest.approx(small.mean())
+
+
+def test_colours_differ_in_grey_or_by_marker():
+    for lines in (figure1.LINES, figure4.LINES):
+        together = {name: line for name, line in lines.items() if name != "gpt3_prompt_design"}
+        assert len({line.marker for line in together.values()}) == len(together)
+        assert len({line.color for line in together.values()}) == len(together)
+
+
+def test_written_figures_are_the_same_every_time(make_runs, setting, tmp_path):
+    def write(stem):
+        data = figure1.data(make_runs(), setting)
+        return style.save(figure1.draw(data), data, stem)
+
+    first, second = write(tmp_path / "a" / "figure1"), write(tmp_path / "b" / "figure1")
+    assert [path.name for path in first] == ["figure1.pdf", "figure1.png", "figure1.csv"]
+    for one, two in zip(first, second, strict=True):
+        assert one.read_bytes() == two.read_bytes()
+    assert first[0].read_bytes().startswith(b"%PDF")
+    assert b"Date" not in first[0].read_bytes()
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_figures_and_tables_import_neither_jax_nor_tensorflow():
+    program = (
+        "import sys, promptscale.figures.figure1, promptscale.figures.figure3, "
+        "promptscale.figures.figure4, promptscale.tables.table4, promptscale.tables.table5, "
+        "promptscale.tables.tables7to16, promptscale.counts;"
+        "print([name for name in ('jax', 'flax', 'tensorflow', 'seqio', 't5') "
+        "if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
