@@ -98,8 +98,9 @@ def run(job: Job, files: Files) -> None:
     )
     for path, predictions in zip(files.predictions, predict(outcome.trainable), strict=True):
         write_rows(path, dev.prediction_rows(predictions))
-    for path, prompt in zip(files.prompts, np.asarray(outcome.trainable), strict=True):
-        prompts.save(path, prompt)
+    if isinstance(job, PromptTuningJob):
+        for path, prompt in zip(files.prompts, np.asarray(outcome.trainable), strict=True):
+            prompts.save(path, prompt)
     _write_metrics(files.metrics, job, outcome)
     files.state.unlink(missing_ok=True)
 

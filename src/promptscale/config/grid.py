@@ -79,28 +79,27 @@ class LanguageModelingJob(Strict):
 
 def tuning_jobs(config: Config) -> list[PromptTuningJob | ModelTuningJob]:
     """Every tuning job of the configuration, each once, in a stable order."""
-    jobs: dict[str, PromptTuningJob | ModelTuningJob] = {}
+    jobs: list[PromptTuningJob | ModelTuningJob] = []
     for size in config.sizes:
         for task in config.tasks:
             for base, settings in _prompt_settings(config):
-                job = PromptTuningJob(settings=settings, **_common(config, size, base, task))
-                jobs.setdefault(job.name, job)
+                common = _common(config, size, base, task)
+                jobs.append(PromptTuningJob(settings=settings, **common))
             if tuning := config.model_tuning:
                 common = _common(config, size, tuning.checkpoint, task)
-                job = ModelTuningJob(settings=tuning, **common)
-                jobs.setdefault(job.name, job)
-    return list(jobs.values())
+                jobs.append(ModelTuningJob(settings=tuning, **common))
+    # An ablation's value may be the default's: the same job.
+    return list({job.name: job for job in jobs}.values())
 
 
 def language_modeling_job(config: Config, size: str, base: str) -> LanguageModelingJob:
     """The job that trains the frozen model `base` of one size."""
     steps = adaptation_steps(base)
-    if steps and config.lm_adaptation:
-        settings = config.lm_adaptation.model_copy(update={"steps": steps})
-    else:
-        settings = config.pretraining
+    settings = config.lm_adaptation if steps else config.pretraining
     if settings is None:
         raise KeyError(f"{base} is not trained in this configuration")
+    if steps:
+        settings = settings.model_copy(update={"steps": steps})
     architecture = config.all_sizes[size]
     return LanguageModelingJob(size=size, architecture=architecture, base=base, settings=settings)
 

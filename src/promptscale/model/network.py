@@ -132,7 +132,7 @@ class DecoderLayer(nn.Module):
         """
         normed = self.pre_self_attention_layer_norm(x)
         keys, values = self.self_attention.keys_values(normed)
-        if cache is not None:
+        if cache is not None and index is not None:
             start = (0, 0, index, 0)
             keys = jax.lax.dynamic_update_slice(cache[0], keys, start)
             values = jax.lax.dynamic_update_slice(cache[1], values, start)

@@ -18,7 +18,7 @@ from jaxtyping import Array, Key
 
 from promptscale.data.batches import Batch
 from promptscale.training import resume
-from promptscale.training.step import Bank, Step
+from promptscale.training.step import Bank, CompilableStep
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class _Progress:
 
 
 def train(
-    step: Step,
+    step: CompilableStep,
     bank: Bank,
     frozen: Any,
     batch: Callable[[int], Batch],
@@ -137,7 +137,7 @@ def _report(progress: _Progress, scores: Sequence[Scores], runs: int) -> None:
 def _keep_better(progress: _Progress, scores: Sequence[Scores], trainable: Any, best: Any) -> Any:
     """Keeps each run that beat its best score so far; the first of equals stays."""
     better = np.array([s["score"] > b for s, b in zip(scores, progress.best, strict=True)])
-    for run in np.flatnonzero(better):
+    for run in map(int, np.flatnonzero(better)):
         progress.best[run] = float(scores[run]["score"])
         progress.best_step[run] = progress.step
 

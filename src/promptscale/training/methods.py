@@ -5,7 +5,7 @@ training step serves prompt tuning, model tuning, pre-training and LM adaptation
 Letters: B batch, P prompt length, S input positions, T target positions, D d_model.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -17,7 +17,7 @@ from promptscale.model import T5, beam_search, greedy_search
 from promptscale.prompts import prepend
 from promptscale.training.loss import cross_entropy
 
-Params = Mapping[str, Any]
+Params = dict[str, Any]
 Loss = tuple[Float[Array, ""], Float[Array, ""]]
 LossFunction = Callable[[Any, Any, Batch, PRNGKeyArray], Loss]
 

@@ -5,13 +5,12 @@ by side, so that a run trains in a bank exactly as it would alone and the model 
 batch. N = 1 is no special case.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from promptscale.data.batches import Batch
 from promptscale.training.methods import LossFunction
@@ -26,7 +25,7 @@ class Bank(NamedTuple):
     tokens: Float[Array, " N"]  # target tokens in that sum
 
 
-Step = Callable[[Bank, Any, Batch, Key[Array, " N"], Int[Array, ""]], Bank]
+CompilableStep = jax.stages.Wrapped  # (bank, frozen, batches, keys, step number) -> bank
 
 
 def start(optimizer: optax.GradientTransformation, trainable: Any) -> Bank:
@@ -40,7 +39,7 @@ def make_step(
     loss_function: LossFunction,
     optimizer: optax.GradientTransformation,
     loss_normalizing_factor: float = 1.0,
-) -> Step:
+) -> CompilableStep:
     """The compiled step (bank, frozen, batches, keys, step number) -> bank.
 
     `batches` hold [N, B, ...]; `keys` [N] are the runs' own, folded with the step number here.

@@ -68,7 +68,7 @@ def _who(rng: Random) -> str:
     object_ = rng.choice(relation.objects)
     people = rng.sample(relation.subjects, rng.choice((2, 3)))
     words = dict(zip((1, -1, 0), rng.choice(VERDICTS), strict=True))
-    polarities = [rng.choice((1, -1)) for _ in people]
+    polarities: list[world.Polarity] = [rng.choice((1, -1)) for _ in people]
     text = " ".join(
         rng.choice(relation.stated[p]).format(s=s, o=object_) + " ."
         for s, p in zip(people, polarities, strict=True)
