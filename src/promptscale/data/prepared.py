@@ -41,7 +41,7 @@ class Ragged:
         return np.diff(self.offsets)
 
     @classmethod
-    def pack(cls, sequences: Iterable[Sequence[int]]) -> "Ragged":
+    def pack(cls, sequences: Iterable[Sequence[int] | np.ndarray]) -> "Ragged":
         """Lays the sequences end to end, as 16-bit ids where they fit."""
         arrays = [np.asarray(sequence, np.uint32) for sequence in sequences]
         offsets = np.cumsum([0, *map(len, arrays)], dtype=np.int64)

@@ -6,6 +6,8 @@ TFDS's look-ups in the cloud are off unless downloading is allowed.
 import contextlib
 import dataclasses
 import fcntl
+import itertools
+import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -147,13 +149,13 @@ def open_split(task: Task, split: str, source: Source) -> Iterator[tf.data.Datas
         yield _read(builder, tfds_split)
 
 
-def open_text(
+def read_texts(
     corpus: str, split: str, source: Source, shard: int = 0, num_shards: int = 1
-) -> tf.data.Dataset:
-    """One of `num_shards` equal slices of a text corpus: a dataset with the feature `text`.
+) -> Iterator[str]:
+    """The documents of one of `num_shards` slices of a text corpus, always in the same order.
 
     Args:
-      corpus: a TFDS name with its version, such as `c4/en:3.1.0`.
+      corpus: a TFDS name with its version, such as `c4/en:3.1.0`; its feature `text` is read.
       split: its split.
       source: where it comes from; a substitute is a `.jsonl` file of rows with a `text`.
       shard: which slice, from 0.
@@ -166,12 +168,10 @@ def open_text(
         path = source.local_files / substitute
         if not path.is_file():
             raise DataError(f"data.substitutes names {path}, but there is no such file.")
-        return _jsonl(path).shard(num_shards, shard)
-    builder = _builder(corpus, source)
-    return _read(builder, tfds.even_splits(split, num_shards)[shard])
-
-
-def _jsonl(path: Path) -> tf.data.Dataset:
-    spec = {"text": tf.io.FixedLenFeature([], tf.string)}
-    lines = tf.data.TextLineDataset(str(path))
-    return lines.map(lambda line: tf.io.parse_single_example(tf.io.decode_json_example(line), spec))
+        with path.open(encoding="utf-8") as file:
+            for line in itertools.islice(file, shard, None, num_shards):
+                yield json.loads(line)["text"]
+    else:
+        dataset = _read(_builder(corpus, source), tfds.even_splits(split, num_shards)[shard])
+        for text in dataset.map(lambda row: row["text"]).as_numpy_iterator():
+            yield text.decode("utf-8")
