@@ -4,9 +4,14 @@ Every real split in the shared folder is prepared once for the session.
 """
 
 import dataclasses
+import functools
 import gzip
+import hashlib
+import http.server
 import json
 import shutil
+import socket
+import threading
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -19,8 +24,9 @@ import tensorflow_datasets as tfds
 
 from promptscale import metrics
 from promptscale.config.tasks import task
-from promptscale.data import prepared
+from promptscale.data import prepared, sources
 from promptscale.data.prepare import prepare, prepare_text
+from promptscale.data.published import PublishedFile
 from promptscale.data.sizes import split_statistics
 from promptscale.data.sources import Source, open_split
 from promptscale.data.vocabulary import Vocabulary
@@ -53,6 +59,18 @@ SUBSTITUTES = {
     "c4/en/train": "c4/c4_en_3.0.1_minimal_validation.jsonl",
 }
 Get = Callable[[str], prepared.Examples]
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing here may look beyond this machine."""
+    connect = socket.socket.connect
+
+    def local_only(self: socket.socket, address: tuple) -> None:
+        assert address[0] == "127.0.0.1", f"a connection to {address}"
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", local_only)
 
 
 @pytest.fixture(scope="session")
@@ -361,3 +379,85 @@ def test_damaged_files_are_an_error(shared: Path, tmp_path: Path) -> None:
         substitutes={"bioasq/validation": "cut.jsonl.gz"},
     )
     refused(source, "bioasq", "validation", r"TFDS cannot read the files of BioASQ \(validation\)")
+
+
+@pytest.fixture
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, str]:
+    """A folder and the address at which it is served."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield folder, f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+def test_downloads_are_verified(
+    shared: Path, served: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, address = served
+    url = f"{address}/COPA.zip"
+    copa = shared / "data" / "superglue" / "COPA"
+    with zipfile.ZipFile(folder / "COPA.zip", "w") as archive:
+        for name in ("train", "val"):
+            archive.write(copa / f"{name}.jsonl", f"COPA/{name}.jsonl")
+        archive.write(copa / "val.jsonl", "COPA/test.jsonl")
+    config = tfds.builder_cls("super_glue").builder_configs["copa"]
+    monkeypatch.setattr(config, "data_url", url)
+    packed = (folder / "COPA.zip").read_bytes()
+    registered = tfds.core.download.checksums.UrlInfo(
+        size=len(packed), checksum=hashlib.sha256(packed).hexdigest(), filename="COPA.zip"
+    )
+    checksums: dict = {}
+    monkeypatch.setattr(tfds.core.download.checksums, "get_all_url_infos", lambda: dict(checksums))
+    source = Source(data_dir=tmp_path / "tfds", download=True)
+    refused(source, "copa", "train", r"could not be downloaded.*Missing checksums url")
+    checksums[url] = dataclasses.replace(registered, checksum="0" * 64)
+    refused(source, "copa", "train", r"could not be downloaded.*has wrong checksum")
+    checksums[url] = registered
+    with open_split(task("copa"), "train", source) as dataset:
+        assert len(list(dataset)) == 400
+
+
+def test_mrqa_downloads_are_verified(
+    shared: Path, served: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, address = served
+    shutil.copy(shared / "data" / SUBSTITUTES["bioasq/validation"], folder / "BioASQ.jsonl.gz")
+    url = f"{address}/BioASQ.jsonl.gz"
+    md5 = hashlib.md5((folder / "BioASQ.jsonl.gz").read_bytes()).hexdigest()
+    config = tfds.builder_cls("mrqa").builder_configs["bio_asq"]
+    monkeypatch.setattr(config, "data_urls", {"test": url})
+    source = Source(data_dir=tmp_path / "tfds", download=True)
+    for checksum, message in (("0" * 32, "download of .* is damaged"), (md5, "has 1190 rows")):
+        file = PublishedFile("BioASQ.jsonl.gz", url, f"md5:{checksum}")
+        monkeypatch.setattr(sources, "published_files", lambda *_, file=file: (file,))
+        refused(source, "bioasq", "validation", message)
+
+
+def test_versions_that_tfds_no_longer_generates_come_from_its_bucket(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vocabulary: Vocabulary
+) -> None:
+    monkeypatch.setattr(sources, "TFDS_BUCKET", str(tmp_path / "bucket"))
+    source = Source(data_dir=tmp_path / "tfds", download=True)
+    refused(source, "mrpc", "train", "glue/mrpc:1.0.0 could not be downloaded.*does not have it")
+    refused(
+        dataclasses.replace(source, download=False), "mrpc", "train", "mrpc:1.0.0 is not in .*tfds"
+    )
+    with pytest.raises(DataError, match=r"c4/en:9\.9\.9 is not in"):
+        prepare_text("c4/en:9.9.9", "train", Source(data_dir=tmp_path), vocabulary, tmp_path / "c4")
+
+
+def test_damaged_arrays_are_an_error(tmp_path: Path) -> None:
+    prepared.write_text(tmp_path / "a", prepared.Ragged.pack([[5, 6], [], [7]]))
+    text = prepared.read_text(tmp_path / "a")
+    assert [text[i].tolist() for i in range(3)] == [[5, 6], [], [7]]
+    whole = (tmp_path / "a").read_bytes()
+    for damaged in (b"", whole[:7], whole[:40], whole[:-1], b"\xff" * 100):
+        (tmp_path / "b").write_bytes(damaged)
+        with pytest.raises(DataError, match="is damaged"):
+            prepared.read_text(tmp_path / "b")
+    with pytest.raises(DataError, match="is missing"):
+        prepared.read_text(tmp_path / "c")

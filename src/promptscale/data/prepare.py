@@ -30,7 +30,8 @@ def _text(value: Any) -> Any:
 
 def _examples(dataset: tf.data.Dataset) -> Iterator[dict[str, Any]]:
     """The fields that preparation needs, as Python values; TensorFlow is crossed once per batch."""
-    names = [name for name in dataset.element_spec if name.split("/")[0] in _FIELDS]
+    spec: Any = dataset.element_spec
+    names = [name for name in spec if name.split("/")[0] in _FIELDS]
     batches = dataset.map(lambda example: {name: example[name] for name in names})
     for batch in batches.ragged_batch(_BATCH).prefetch(2):
         columns = [

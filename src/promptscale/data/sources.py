@@ -11,11 +11,12 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from promptscale.config.tasks import Task
+from promptscale.config.tasks import MRQA, Task
 from promptscale.data import local_files
 from promptscale.data.published import published_files
 from promptscale.errors import DataError
@@ -53,37 +54,44 @@ class Source:
         return self.substitutes.get(f"{name}/{split}") if self.local_files else None
 
 
-def _read(builder: tfds.core.DatasetBuilder, split) -> tf.data.Dataset:
+def _read(builder: Any, split: Any) -> tf.data.Dataset:
     """The split in the order of its record files, always the same."""
-    return builder.as_dataset(
-        split=split,
-        shuffle_files=False,
-        read_config=tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False),
-    )
+    read_config = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
+    return builder.as_dataset(split=split, shuffle_files=False, read_config=read_config)
 
 
-def _download(builder: tfds.core.DatasetBuilder, task: Task | None, source: Source) -> None:
+def _verify_mrqa(task: Task, manager: tfds.download.DownloadManager) -> None:
+    """TFDS has no checksums for MRQA: ours, on the download that TFDS will then find cached."""
+    for split, _ in task.splits:
+        for file in published_files(task, split):
+            path = Path(manager.download(file.url))
+            if not file.matches(path):
+                raise DataError(
+                    f"The download of {file.url} for {task.title} is damaged: its checksum is not "
+                    f"{file.checksum}; delete {path} and try again."
+                )
+
+
+def _download(builder: Any, task: Task | None, source: Source) -> None:
     """Downloads and prepares a dataset, one process at a time, checksums verified."""
-    config = tfds.download.DownloadConfig(
-        try_download_gcs=False, force_checksums_validation=bool(builder.url_infos)
-    )
     downloads = source.data_dir / "downloads"
     downloads.mkdir(parents=True, exist_ok=True)
     with (downloads / f".{builder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if builder.is_prepared():
             return
-        if task is not None and not builder.url_infos:
-            # TFDS registers no checksums for MRQA; ours are verified on TFDS's cached download.
-            manager = builder._make_download_manager(download_dir=downloads, download_config=config)
-            for split, _ in task.splits:
-                for file in published_files(task, split):
-                    if not file.matches(Path(manager.download(file.url))):
-                        raise DataError(
-                            f"The download of {file.url} for {task.title} is damaged: its "
-                            f"checksum is not {file.checksum}; delete {downloads} and try again."
-                        )
-        builder.download_and_prepare(download_dir=downloads, download_config=config)
+        mrqa = task is not None and task.name in MRQA
+        manager = tfds.download.DownloadManager(
+            download_dir=downloads,
+            dataset_name=builder.name,
+            force_checksums_validation=not mrqa,
+        )
+        if task is not None and mrqa:
+            _verify_mrqa(task, manager)
+        builder._make_download_manager = lambda **_: manager
+        builder.download_and_prepare(
+            download_config=tfds.download.DownloadConfig(try_download_gcs=False)
+        )
 
 
 def _builder(name: str, source: Source, task: Task | None = None) -> tfds.core.DatasetBuilder:
@@ -92,21 +100,23 @@ def _builder(name: str, source: Source, task: Task | None = None) -> tfds.core.D
     Raises:
       DataError: it is not there and may not, or cannot, be downloaded.
     """
-    builder = tfds.builder(name, data_dir=source.data_dir)
-    if builder.is_prepared():
-        return builder
+    with contextlib.suppress(tfds.core.DatasetNotFoundError, AssertionError):
+        builder = tfds.builder(name, data_dir=source.data_dir)
+        if builder.is_prepared():
+            return builder
     if not source.download:
         raise DataError(
             f"{name} is not in {source.data_dir}; set data.download to true where there is a "
             "network, or data.local_files to a folder of the published files."
         )
     try:
-        if builder.version not in (builder.canonical_version, max(builder.versions)):
+        builder = tfds.builder(name, data_dir=source.data_dir)
+        if builder.version == builder.canonical_version:
+            _download(builder, task, source)
+        else:  # a version that today's builder reads but does not generate
             builder = tfds.builder(name, data_dir=TFDS_BUCKET)
             if not builder.is_prepared():
                 raise FileNotFoundError(f"{TFDS_BUCKET} does not have it")
-        else:
-            _download(builder, task, source)
     except DataError:
         raise
     except Exception as error:
@@ -174,4 +184,4 @@ def read_texts(
     else:
         dataset = _read(_builder(corpus, source), tfds.even_splits(split, num_shards)[shard])
         for text in dataset.map(lambda row: row["text"]).as_numpy_iterator():
-            yield text.decode("utf-8")
+            yield bytes(text).decode("utf-8")
