@@ -27,8 +27,8 @@ from promptscale.config.tasks import task
 from promptscale.data import prepared, sources
 from promptscale.data.prepare import prepare, prepare_text
 from promptscale.data.published import PublishedFile
-from promptscale.data.sizes import split_statistics
 from promptscale.data.sources import Source, open_split
+from promptscale.data.statistics import split_statistics
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.errors import ConfigError, DataError
 
