@@ -1,5 +1,7 @@
 """Span corruption and prefix LM: segments, noise, and random access, without TensorFlow."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -17,7 +19,7 @@ VOCABULARY_SIZE = 400
 def documents(lengths: list[int], first: int = 3) -> Ragged:
     """Documents of consecutive token ids, so that every token says where it came from."""
     edges = np.cumsum([first, *lengths])
-    return Ragged.pack([range(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)])
+    return Ragged.pack([range(a, b) for a, b in itertools.pairwise(edges)])
 
 
 def text(row: np.ndarray) -> list[int]:
@@ -181,7 +183,7 @@ def test_shards_follow_each_other() -> None:
     two = documents([22, 14], first=45)
     both = PrefixLM([one, two], inputs_length=11, seed=0, batch_size=1)
     segments = [both.segment(i).tolist() for i in range(both.num_segments)]
-    assert sum(segments, []) == list(range(3, 81))
+    assert list(itertools.chain(*segments)) == list(range(3, 81))
     assert max(map(len, segments)) == 10
     assert [s[0] for s in segments if s[0] in {10, 40, 45, 67}] == [3 + 7, 3 + 37, 45, 45 + 22]
 

@@ -149,7 +149,7 @@ def build(
     name = task.tfds.split(":")[0]
     tfds_split = task.tfds_split(split)
     downloads = _stage_all(task, split, folder, substitute, scratch / "files")
-    builder = tfds.builder(name, data_dir=scratch / "tfds")
+    builder: Any = tfds.builder(name, data_dir=scratch / "tfds")
     generators = builder._split_generators
     # On this one instance: its splits, and where its downloads come from. All else is TFDS's.
     builder._split_generators = lambda dl_manager: _only(tfds_split, generators(dl_manager))

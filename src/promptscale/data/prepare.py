@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from promptscale.config.tasks import Task
 from promptscale.data import prepared
-from promptscale.data.sources import Source, open_split, open_text
+from promptscale.data.sources import Source, open_split, read_texts
 from promptscale.data.tasks import seqio_task
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.errors import DataError
@@ -30,7 +30,8 @@ def _text(value: Any) -> Any:
 
 def _examples(dataset: tf.data.Dataset) -> Iterator[dict[str, Any]]:
     """The fields that preparation needs, as Python values; TensorFlow is crossed once per batch."""
-    names = [name for name in dataset.element_spec if name.split("/")[0] in _FIELDS]
+    spec: Any = dataset.element_spec
+    names = [name for name in spec if name.split("/")[0] in _FIELDS]
     batches = dataset.map(lambda example: {name: example[name] for name in names})
     for batch in batches.ragged_batch(_BATCH).prefetch(2):
         columns = [
@@ -133,7 +134,6 @@ def prepare_text(
     Raises:
       DataError: the corpus is missing.
     """
-    dataset = open_text(corpus, split, source, shard, num_shards)
-    texts = (_text(text) for text in dataset.map(lambda row: row["text"]).as_numpy_iterator())
+    texts = read_texts(corpus, split, source, shard, num_shards)
     documents = (np.array(vocabulary.encode(text), np.uint32) for text in texts)
     prepared.write_text(path, prepared.Ragged.pack(documents))

@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Int, Integer
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from promptscale.errors import DataError
 from promptscale.files import replacing
+
+_DTYPES = {"U16": np.uint16, "U32": np.uint32, "I64": np.int64}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,12 +86,21 @@ def _save(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
 
 
 def _load(path: Path, names: Sequence[str]) -> list[np.ndarray]:
+    """The named arrays of a safetensors file, mapped into memory and read only when touched."""
     try:
-        with safe_open(path, framework="numpy") as file:
-            return [file.get_tensor(name) for name in names]
-    except (OSError, SafetensorError) as error:
+        with path.open("rb") as file:
+            header_size = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(min(header_size, path.stat().st_size)))
+        data = np.asarray(np.memmap(path, np.uint8, mode="r", offset=8 + header_size))
+        arrays = []
+        for name in names:
+            start, end = header[name]["data_offsets"]
+            array = data[start:end].view(_DTYPES[header[name]["dtype"]])
+            arrays.append(array.reshape(header[name]["shape"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
         what = "is damaged" if path.exists() else "is missing"
         raise DataError(f"The prepared dataset {path} {what}; prepare it again.") from error
+    return arrays
 
 
 def write(prefix: Path, inputs: Ragged, targets: Ragged, rows: Iterable[Mapping]) -> None:

@@ -6,14 +6,17 @@ TFDS's look-ups in the cloud are off unless downloading is allowed.
 import contextlib
 import dataclasses
 import fcntl
+import itertools
+import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from promptscale.config.tasks import Task
+from promptscale.config.tasks import MRQA, Task
 from promptscale.data import local_files
 from promptscale.data.published import published_files
 from promptscale.errors import DataError
@@ -51,37 +54,44 @@ class Source:
         return self.substitutes.get(f"{name}/{split}") if self.local_files else None
 
 
-def _read(builder: tfds.core.DatasetBuilder, split) -> tf.data.Dataset:
+def _read(builder: Any, split: Any) -> tf.data.Dataset:
     """The split in the order of its record files, always the same."""
-    return builder.as_dataset(
-        split=split,
-        shuffle_files=False,
-        read_config=tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False),
-    )
+    read_config = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
+    return builder.as_dataset(split=split, shuffle_files=False, read_config=read_config)
 
 
-def _download(builder: tfds.core.DatasetBuilder, task: Task | None, source: Source) -> None:
+def _verify_mrqa(task: Task, manager: tfds.download.DownloadManager) -> None:
+    """TFDS has no checksums for MRQA: ours, on the download that TFDS will then find cached."""
+    for split, _ in task.splits:
+        for file in published_files(task, split):
+            path = Path(manager.download(file.url))
+            if not file.matches(path):
+                raise DataError(
+                    f"The download of {file.url} for {task.title} is damaged: its checksum is not "
+                    f"{file.checksum}; delete {path} and try again."
+                )
+
+
+def _download(builder: Any, task: Task | None, source: Source) -> None:
     """Downloads and prepares a dataset, one process at a time, checksums verified."""
-    config = tfds.download.DownloadConfig(
-        try_download_gcs=False, force_checksums_validation=bool(builder.url_infos)
-    )
     downloads = source.data_dir / "downloads"
     downloads.mkdir(parents=True, exist_ok=True)
     with (downloads / f".{builder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if builder.is_prepared():
             return
-        if task is not None and not builder.url_infos:
-            # TFDS registers no checksums for MRQA; ours are verified on TFDS's cached download.
-            manager = builder._make_download_manager(download_dir=downloads, download_config=config)
-            for split, _ in task.splits:
-                for file in published_files(task, split):
-                    if not file.matches(Path(manager.download(file.url))):
-                        raise DataError(
-                            f"The download of {file.url} for {task.title} is damaged: its "
-                            f"checksum is not {file.checksum}; delete {downloads} and try again."
-                        )
-        builder.download_and_prepare(download_dir=downloads, download_config=config)
+        mrqa = task is not None and task.name in MRQA
+        manager = tfds.download.DownloadManager(
+            download_dir=downloads,
+            dataset_name=builder.name,
+            force_checksums_validation=not mrqa,
+        )
+        if task is not None and mrqa:
+            _verify_mrqa(task, manager)
+        builder._make_download_manager = lambda **_: manager
+        builder.download_and_prepare(
+            download_config=tfds.download.DownloadConfig(try_download_gcs=False)
+        )
 
 
 def _builder(name: str, source: Source, task: Task | None = None) -> tfds.core.DatasetBuilder:
@@ -90,21 +100,23 @@ def _builder(name: str, source: Source, task: Task | None = None) -> tfds.core.D
     Raises:
       DataError: it is not there and may not, or cannot, be downloaded.
     """
-    builder = tfds.builder(name, data_dir=source.data_dir)
-    if builder.is_prepared():
-        return builder
+    with contextlib.suppress(tfds.core.DatasetNotFoundError, AssertionError):
+        builder = tfds.builder(name, data_dir=source.data_dir)
+        if builder.is_prepared():
+            return builder
     if not source.download:
         raise DataError(
             f"{name} is not in {source.data_dir}; set data.download to true where there is a "
             "network, or data.local_files to a folder of the published files."
         )
     try:
-        if builder.version not in (builder.canonical_version, max(builder.versions)):
+        builder = tfds.builder(name, data_dir=source.data_dir)
+        if builder.version == builder.canonical_version:
+            _download(builder, task, source)
+        else:  # a version that today's builder reads but does not generate
             builder = tfds.builder(name, data_dir=TFDS_BUCKET)
             if not builder.is_prepared():
                 raise FileNotFoundError(f"{TFDS_BUCKET} does not have it")
-        else:
-            _download(builder, task, source)
     except DataError:
         raise
     except Exception as error:
@@ -147,13 +159,13 @@ def open_split(task: Task, split: str, source: Source) -> Iterator[tf.data.Datas
         yield _read(builder, tfds_split)
 
 
-def open_text(
+def read_texts(
     corpus: str, split: str, source: Source, shard: int = 0, num_shards: int = 1
-) -> tf.data.Dataset:
-    """One of `num_shards` equal slices of a text corpus: a dataset with the feature `text`.
+) -> Iterator[str]:
+    """The documents of one of `num_shards` slices of a text corpus, always in the same order.
 
     Args:
-      corpus: a TFDS name with its version, such as `c4/en:3.1.0`.
+      corpus: a TFDS name with its version, such as `c4/en:3.1.0`; its feature `text` is read.
       split: its split.
       source: where it comes from; a substitute is a `.jsonl` file of rows with a `text`.
       shard: which slice, from 0.
@@ -166,12 +178,10 @@ def open_text(
         path = source.local_files / substitute
         if not path.is_file():
             raise DataError(f"data.substitutes names {path}, but there is no such file.")
-        return _jsonl(path).shard(num_shards, shard)
-    builder = _builder(corpus, source)
-    return _read(builder, tfds.even_splits(split, num_shards)[shard])
-
-
-def _jsonl(path: Path) -> tf.data.Dataset:
-    spec = {"text": tf.io.FixedLenFeature([], tf.string)}
-    lines = tf.data.TextLineDataset(str(path))
-    return lines.map(lambda line: tf.io.parse_single_example(tf.io.decode_json_example(line), spec))
+        with path.open(encoding="utf-8") as file:
+            for line in itertools.islice(file, shard, None, num_shards):
+                yield json.loads(line)["text"]
+    else:
+        dataset = _read(_builder(corpus, source), tfds.even_splits(split, num_shards)[shard])
+        for text in dataset.map(lambda row: row["text"]).as_numpy_iterator():
+            yield bytes(text).decode("utf-8")

@@ -6,6 +6,7 @@ input is the target dataset's, and `promptscale.metrics.transfer_labels` renames
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import seqio
 import t5.data.tasks  # noqa: F401  registers the library's tasks
@@ -15,40 +16,48 @@ from t5.data import preprocessors
 from promptscale.config.tasks import Task
 from promptscale.data.vocabulary import Vocabulary
 
-Preprocessor = Callable[..., tf.data.Dataset]
+Preprocessor = Callable[..., Any]
 
 
-@seqio.map_over_dataset
-def drop_task_name(example: dict) -> dict:
-    """Deletes the first word of the input and the space after it."""
-    return example | {"inputs": tf.strings.regex_replace(example["inputs"], "^[^ ]* ", "")}
+def _map(dataset: tf.data.Dataset, change: Callable[[dict], dict]) -> tf.data.Dataset:
+    return dataset.map(change, num_parallel_calls=tf.data.AUTOTUNE)
 
 
-@seqio.map_over_dataset
-def mrqa_as_squad(example: dict) -> dict:
-    """An MRQA row in the form of a SQuAD row; every accepted answer is kept."""
-    return {
-        "id": example["qid"],
-        "question": example["question"],
-        "context": example["context"],
-        "answers": {"text": example["answers"]},
-    }
+def drop_task_name(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """Deletes the first word of the inputs and the space after it."""
+
+    def drop(example: dict) -> dict:
+        return example | {"inputs": tf.strings.regex_replace(example["inputs"], "^[^ ]* ", "")}
+
+    return _map(dataset, drop)
 
 
-@seqio.map_over_dataset
-def _one_referent(example: dict) -> dict:
-    """A row of DPR with the label that scoring a referent needs: its target is always right."""
-    return example | {"label": tf.constant(1, tf.int64)}
+def mrqa_as_squad(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """MRQA's rows in the form of SQuAD's; every accepted answer is kept."""
+
+    def rename(example: dict) -> dict:
+        return {
+            "id": example["qid"],
+            "question": example["question"],
+            "context": example["context"],
+            "answers": {"text": example["answers"]},
+        }
+
+    return _map(dataset, rename)
+
+
+def _label_as_right(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """Gives DPR the label that scoring a referent needs: its targets are always right."""
+    return _map(dataset, lambda example: example | {"label": tf.constant(1, tf.int64)})
 
 
 def _prepend_sentinel(dataset: tf.data.Dataset, output_features: dict) -> tf.data.Dataset:
     sentinel = output_features["targets"].vocabulary.vocab_size - 1
 
-    @seqio.map_over_dataset
     def prepend(example: dict) -> dict:
         return example | {"targets": tf.concat([[sentinel], example["targets"]], axis=0)}
 
-    return prepend(dataset)
+    return _map(dataset, prepend)
 
 
 def _library_task(task: Task, split: str) -> seqio.Task:
@@ -63,7 +72,7 @@ def text_preprocessors(task: Task, split: str, *, keep_name: bool) -> list[Prepr
     steps = list(_library_task(task, split).preprocessors)
     steps = steps[: steps.index(seqio.preprocessors.tokenize)]
     if task.name == "dpr":
-        steps.append(_one_referent)
+        steps.append(_label_as_right)
     if task.prefix and not keep_name:
         steps.append(drop_task_name)
     return steps
@@ -94,7 +103,9 @@ def seqio_task(
     pieces = seqio.SentencePieceVocabulary(str(vocabulary.path), vocabulary.extra_ids)
     return seqio.Task(
         name=f"promptscale_{task.name}",
-        source=seqio.FunctionDataSource(lambda split, shuffle_files: dataset, splits=(split,)),
+        source=seqio.FunctionDataSource(
+            lambda split, shuffle_files, seed=None: dataset, splits=(split,)
+        ),
         preprocessors=[
             *text_preprocessors(task, split, keep_name=keep_name),
             seqio.CacheDatasetPlaceholder(),
