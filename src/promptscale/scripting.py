@@ -44,18 +44,3 @@ def script(snakemake: Any) -> Iterator[None]:
 def job_of(kind: Any, snakemake: Any) -> Any:
     """The job specification in the rule's parameter `job`."""
     return TypeAdapter(kind).validate_json(snakemake.params.job)
-
-
-def source_of(snakemake: Any) -> Any:
-    """The source of raw rows that the rule's parameters `data` and `data_dir` describe."""
-    from promptscale.config.schema import Data
-    from promptscale.data.sources import Source
-
-    data = Data.model_validate_json(snakemake.params.data)
-    return Source(
-        data_dir=Path(snakemake.params.data_dir),
-        local_files=Path(data.local_files) if data.local_files else None,
-        substitutes=data.substitutes,
-        download=data.download,
-        published=not data.generated,
-    )

@@ -3,19 +3,22 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promptscale.scripting import script, source_of
+from promptscale.scripting import script
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with script(snakemake):
+    from promptscale.config.schema import Data
     from promptscale.data.prepare import prepare_text
+    from promptscale.data.sources import configured_source
     from promptscale.data.vocabulary import Vocabulary
 
+    data = Data.model_validate_json(snakemake.params.data)
     prepare_text(
         snakemake.params.corpus,
         "train",
-        source_of(snakemake),
+        configured_source(data, Path(snakemake.params.data_dir)),
         Vocabulary(Path(snakemake.input.vocabulary)),
         Path(snakemake.output[0]),
     )

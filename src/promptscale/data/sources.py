@@ -54,6 +54,17 @@ class Source:
         return self.substitutes.get(f"{name}/{split}") if self.local_files else None
 
 
+def configured_source(data: Data, data_dir: Path) -> Source:
+    """The source that a configuration describes; `data_dir` is where TFDS's folder is."""
+    return Source(
+        data_dir=data_dir,
+        local_files=Path(data.local_files) if data.local_files else None,
+        substitutes=data.substitutes,
+        download=data.download,
+        published=not data.generated,
+    )
+
+
 def _read(builder: Any, split: Any) -> tf.data.Dataset:
     """The split in the order of its record files, always the same."""
     read_config = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
