@@ -232,7 +232,7 @@ def test_split_points_have_the_library_s_range() -> None:
         stream = PrefixLM(
             Ragged.pack([range(3, 3 + length)]), inputs_length=8, seed=0, batch_size=200
         )
-        ours = {int(np.argmax(row == 1)) for row in stream.batch(0)["inputs"]}
+        ours = {int(np.argmax(row == 1)) for row in stream.batch(0).inputs}
         assert ours == theirs
 
 

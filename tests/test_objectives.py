@@ -86,10 +86,10 @@ def test_span_corruption_loses_and_adds_nothing(lengths, seed, batch_size) -> No
     steps = -(-stream.num_segments // batch_size)
     for step in range(steps):
         batch = stream.batch(step)
-        assert batch["inputs"].shape == (batch_size, 32)
-        assert batch["targets"].shape == (batch_size, stream.targets_length)
-        assert batch["inputs"].dtype == batch["targets"].dtype == np.int32
-        for row, target in zip(batch["inputs"], batch["targets"], strict=True):
+        assert batch.inputs.shape == (batch_size, 32)
+        assert batch.targets.shape == (batch_size, stream.targets_length)
+        assert batch.inputs.dtype == batch.targets.dtype == np.int32
+        for row, target in zip(batch.inputs, batch.targets, strict=True):
             assert target[0] == size - 1  # the first segment is clean: <extra_id_0> comes first
             seen += restored(text(row), text(target), size)
     # One epoch has every token once; what is beyond it in the last batch repeats some.
@@ -132,7 +132,7 @@ def test_prefix_lm_splits_uniformly_and_keeps_documents_apart() -> None:
     points = []
     for step in range(10):
         batch = stream.batch(step)
-        for inputs, targets in zip(batch["inputs"], batch["targets"], strict=True):
+        for inputs, targets in zip(batch.inputs, batch.targets, strict=True):
             prefix, continuation = text(inputs), text(targets)
             whole = prefix + continuation
             assert whole in [list(range(a, a + 11)) for a in (3, 14, 25)]
@@ -145,8 +145,8 @@ def test_prefix_lm_splits_uniformly_and_keeps_documents_apart() -> None:
 def test_prefix_lm_cuts_long_targets_and_takes_single_tokens() -> None:
     stream = PrefixLM(documents([30, 1]), inputs_length=31, targets_length=4, seed=0, batch_size=50)
     batch = stream.batch(0)
-    assert batch["targets"].shape == (50, 4)
-    for inputs, targets in zip(batch["inputs"], batch["targets"], strict=True):
+    assert batch.targets.shape == (50, 4)
+    for inputs, targets in zip(batch.inputs, batch.targets, strict=True):
         prefix, continuation = text(inputs), text(targets)
         assert len(continuation) <= 3
         if not prefix:
@@ -163,10 +163,10 @@ def test_a_restart_continues_at_the_very_example(objective) -> None:
     first = [stream.batch(step) for step in range(30)]
     again = objective(documents([40, 3, 77, 0, 12, 9]), **options)
     for step in (29, 4, 17):
-        for name in ("inputs", "targets"):
-            np.testing.assert_array_equal(again.batch(step)[name], first[step][name])
+        for resumed, before in zip(again.batch(step), first[step], strict=True):
+            np.testing.assert_array_equal(resumed, before)
     other = objective(documents([40, 3, 77, 0, 12, 9]), **{**options, "seed": 8})
-    assert any((other.batch(s)["inputs"] != first[s]["inputs"]).any() for s in range(3))
+    assert any((other.batch(s).inputs != first[s].inputs).any() for s in range(3))
 
 
 def test_epochs_differ_in_order_and_noise() -> None:
@@ -174,7 +174,7 @@ def test_epochs_differ_in_order_and_noise() -> None:
         documents([260]), vocabulary_size=VOCABULARY_SIZE, inputs_length=24, seed=0, batch_size=10
     )
     assert stream.num_segments == 10  # of 26 tokens, which fill 24 inputs
-    epochs = [stream.batch(step)["inputs"].tolist() for step in range(3)]
+    epochs = [stream.batch(step).inputs.tolist() for step in range(3)]
     assert len({str(epoch) for epoch in epochs}) == 3
 
 

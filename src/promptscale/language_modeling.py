@@ -60,8 +60,7 @@ def run(job: LanguageModelingJob, files: Files) -> None:
     stream = _stream(job, read_text(files.text), Vocabulary(files.vocabulary))
 
     def batch(step: int) -> Batch:
-        arrays = stream.batch(step)
-        return Batch(arrays["inputs"][None], arrays["targets"][None])
+        return Batch(*(array[None] for array in stream.batch(step)))
 
     outcome = train(
         make_step(model_loss(model, settings.z_loss), optimizer, settings.loss_normalizing_factor),

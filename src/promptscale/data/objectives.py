@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Int, Int32, Integer
 
+from promptscale.data.batches import Batch
 from promptscale.data.permutation import permute
 from promptscale.data.prepared import Ragged
 from promptscale.data.vocabulary import EOS_ID
@@ -20,8 +21,6 @@ from promptscale.errors import DataError
 NOISE_DENSITY = 0.15
 MEAN_SPAN_LENGTH = 3.0
 DOCUMENTS_PER_GROUP = 128
-
-Batch = dict[str, Int32[np.ndarray, "B _"]]
 
 
 def span_lengths(inputs_length: int) -> tuple[int, int]:
@@ -225,10 +224,10 @@ class SpanCorruption(_Stream):
         mask = noise_mask(lengths, rng)
         inputs = _with_sentinels(tokens, rows, mask, self._first_sentinel)
         targets = _with_sentinels(tokens, rows, ~mask, self._first_sentinel)
-        return {
-            "inputs": _padded(*inputs, len(lengths), self.inputs_length),
-            "targets": _padded(*targets, len(lengths), self.targets_length),
-        }
+        return Batch(
+            _padded(*inputs, len(lengths), self.inputs_length),
+            _padded(*targets, len(lengths), self.targets_length),
+        )
 
 
 class PrefixLM(_Stream):
@@ -275,7 +274,7 @@ class PrefixLM(_Stream):
         rows = np.repeat(np.arange(len(lengths)), lengths)
         columns = np.arange(len(tokens)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
         prefix = columns < split[rows]
-        return {
-            "inputs": _padded(tokens[prefix], rows[prefix], len(lengths), self.inputs_length),
-            "targets": _padded(tokens[~prefix], rows[~prefix], len(lengths), self.targets_length),
-        }
+        return Batch(
+            _padded(tokens[prefix], rows[prefix], len(lengths), self.inputs_length),
+            _padded(tokens[~prefix], rows[~prefix], len(lengths), self.targets_length),
+        )

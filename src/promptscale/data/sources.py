@@ -16,6 +16,7 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from promptscale.config.schema import Data
 from promptscale.config.tasks import MRQA, Task
 from promptscale.data import local_files
 from promptscale.data.published import published_files
