@@ -228,9 +228,9 @@ def _read_arrays(location: str, found: Mapping[str, Any]) -> dict[str, Any]:
     for name, future in opening.items():
         with naming(name):
             reading[name] = future.result().read()
-    for name, future in reading.items():
+    for name, array in reading.items():
         with naming(name):
-            arrays[name] = future.result()
+            arrays[name] = array.result()
             _check_ends(opening[name].result())
     return arrays
 

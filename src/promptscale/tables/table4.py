@@ -39,9 +39,9 @@ def build() -> Table:
     notes = []
     for (name, measure), misprint in misprints.items():
         size, length = name.split()
-        printed, right = (shown(_cell(measure, misprint[key])) for key in ("printed", "correct"))
+        wrong, right = (shown(_cell(measure, misprint[key])) for key in ("printed", "correct"))
         notes.append(
-            f"{DAGGER} {_TITLES[size]}, {length} tokens, {measure}: the paper prints {printed}, "
+            f"{DAGGER} {_TITLES[size]}, {length} tokens, {measure}: the paper prints {wrong}, "
             f"right is {right} ({misprint['why']})."
         )
     return Table(

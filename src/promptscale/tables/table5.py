@@ -8,7 +8,7 @@ from promptscale import paper, results
 from promptscale.config.sizes import SIZES, ModelConfig, model_config
 from promptscale.config.tasks import task as task_named
 from promptscale.errors import ResultsError
-from promptscale.tables.table import Table
+from promptscale.tables.table import Cell, Table
 
 _NOTE = (
     "Converged: the first evaluation whose score is at least 99% of the mean selected score of the "
@@ -57,22 +57,22 @@ def build(
     world = results.one_world(runs)
     seconds = convergence(runs, default, task)
     configuration = ["prompt_length", "size"]
-    times = seconds.groupby(configuration)["seconds"]
-    times = times.agg(mean="mean", sd="std", n="count", seeds="size").reset_index()
+    grouped = seconds.groupby(configuration)["seconds"]
+    times = grouped.agg(mean="mean", sd="std", n="count", seeds="size").reset_index()
     counts = [model_config(size, dict(architectures)).num_parameters for size in times["size"]]
     times = times.assign(parameters=counts).sort_values(["prompt_length", "parameters"])
     printed = {
         (row["prompt_length"], row["size"]): f"{row['mean']} ± {row['sd']}"
         for row in paper.numbers("table5").to_dict("records")
     }
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     for row in times.to_dict("records"):
         beside = printed.get((row["prompt_length"], row["size"])) if task == "boolq" else None
         rows.append((
             row["prompt_length"], row["size"], _time(row["mean"], row["sd"]),
             f"{row['n']} of {row['seeds']}", beside,
         ))  # fmt: skip
-    columns = ("Prompt Length", "Size", "Time (h:mm:ss)", "Seeds", "Paper")
+    columns: tuple[str, ...] = ("Prompt Length", "Size", "Time (h:mm:ss)", "Seeds", "Paper")
     if not any(row[-1] for row in rows):
         rows, columns = [row[:-1] for row in rows], columns[:-1]
     note = results.world_note(world, times["size"].nunique())

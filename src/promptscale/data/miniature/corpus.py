@@ -45,7 +45,7 @@ def _verdicts(rng: Random) -> str:
     """Facts, and whether claims about them hold, in one set of words."""
     relations = rng.choice(world.POLAR)
     stated = world.contrast(rng, relations, rng.choice([(1, -1), (1, -1), (1, -1, 0), (1, 0)]))
-    words = dict(zip((1, -1, 0), rng.choice(VERDICTS), strict=True))
+    words = dict(zip(world.POLARITIES, rng.choice(VERDICTS), strict=True))
     extra = world.facts(rng, [rng.choice((world.LIVES, world.WORKS))], [1])
     told = list(stated)
     if rng.random() < 0.4 and extra[0].subject not in {fact.subject for fact in stated}:
@@ -67,8 +67,8 @@ def _who(rng: Random) -> str:
     relation = rng.choice(world.POLAR)
     object_ = rng.choice(relation.objects)
     people = rng.sample(relation.subjects, rng.choice((2, 3)))
-    words = dict(zip((1, -1, 0), rng.choice(VERDICTS), strict=True))
-    polarities: list[world.Polarity] = [rng.choice((1, -1)) for _ in people]
+    words = dict(zip(world.POLARITIES, rng.choice(VERDICTS), strict=True))
+    polarities = [rng.choice(world.POLARITIES[:2]) for _ in people]
     text = " ".join(
         rng.choice(relation.stated[p]).format(s=s, o=object_) + " ."
         for s, p in zip(people, polarities, strict=True)
@@ -127,7 +127,7 @@ def _shifted(rng: Random) -> str:
 
 def _story(rng: Random) -> str:
     """Facts and states, told twice in part, with no questions."""
-    stated = world.facts(rng, rng.choices(world.FACTUAL, k=4), [rng.choice((1, 1, 1))] * 4)
+    stated = world.facts(rng, rng.choices(world.FACTUAL, k=4), [1] * 4)
     again = " ".join(fact.put(fact.relation.claim) + " ." for fact in rng.sample(stated, 2))
     return f"{world.passage(stated)} {rng.choice(('so', 'and', 'word:'))} {again}"
 

@@ -33,7 +33,7 @@ def generate(data_dir: Path, vocabulary: Path, seed: int, sizes: Sizes | None = 
     partial.rename(data_dir)
 
 
-class _Generated(tfds.dataset_builders.AdhocBuilder, skip_registration=True):
+class _Generated(tfds.dataset_builders.AdhocBuilder, skip_registration=True):  # type: ignore[call-arg]
     """TFDS's builder for rows in memory; it downloads nothing, so it has no checksums."""
 
     url_infos = None

@@ -155,16 +155,13 @@ def wsc(rng: Random) -> Row:
 def rows(name: str, rng: Random, count: int) -> Iterator[Row]:
     """`count` rows of one SuperGLUE configuration with the builder's `idx`."""
     if name == "multirc":
-        for index in range(count):
-            paragraph, question, answer = index // 2, 0, index % 2
-            if answer == 0:
-                pair = multirc(rng)
-            idx = {"paragraph": paragraph, "question": question, "answer": answer}
-            yield pair[answer] | {"idx": idx}
+        for index in range(count // 2):
+            for answer, row in enumerate(multirc(rng)):
+                yield row | {"idx": {"paragraph": index, "question": 0, "answer": answer}}
         return
     for index in range(count):
-        idx = {"passage": index, "query": index} if name == "record" else index
-        yield _TASKS[name](rng) | {"idx": idx}
+        number = {"passage": index, "query": index} if name == "record" else index
+        yield _TASKS[name](rng) | {"idx": number}
 
 
 def _with_distractor(rng: Random, stated: list[world.Fact]) -> list[world.Fact]:

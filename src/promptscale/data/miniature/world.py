@@ -9,7 +9,8 @@ import dataclasses
 from random import Random
 from typing import Literal
 
-Polarity = Literal[1, 0, -1]
+Polarity = Literal[1, -1, 0]
+POLARITIES: tuple[Polarity, ...] = (1, -1, 0)  # stated, denied, only possible
 
 PEOPLE = (
     "anna", "ben", "cara", "dan", "ella", "finn", "gina", "hugo", "iris", "jack", "kate", "leo",
