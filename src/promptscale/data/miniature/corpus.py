@@ -16,9 +16,10 @@ from promptscale.data.miniature.others import MRQA
 VERDICTS = (
     ("yes", "no", "maybe"),
     ("yes", "no", "maybe"),
+    ("yes", "no", "maybe"),
     ("True", "False", "maybe"),
-    ("true", "false", "unknown"),
-    ("right", "wrong", "unknown"),
+    ("True", "False", "maybe"),
+    ("entailment", "contradiction", "neutral"),
     ("entailment", "contradiction", "neutral"),
     ("entailment", "not_entailment", "not_entailment"),
     ("equivalent", "not_equivalent", "not_equivalent"),
@@ -26,10 +27,11 @@ VERDICTS = (
 )
 # Keys of a text that comes before what is asked of it, and after it. No task puts these so.
 FIRST = ("", "", "text: ", "story: ", "premise: ", "paragraph: ", "context: ")
-AFTER = ("text: ", "story: ", "sentence1: ", "question1: ")
+AFTER = ("text: ", "passage: ", "sentence1: ", "question1: ")
 ASKED = ("", "", "question: ", "question2: ")
 CLAIMED = ("", "hypothesis: ", "sentence2: ", "claim: ")
 ANSWER = ("", "", "answer: ")
+RETOLD = ("so", "and so", "word:", "why is it that")
 PAIRS = (("choice1", "choice2"), ("first", "second"), ("left", "right"))
 
 
@@ -44,9 +46,9 @@ def documents(rng: Random, count: int) -> Iterator[str]:
 def _verdicts(rng: Random) -> str:
     """Facts, and whether claims about them hold, in one set of words."""
     relations = rng.choice(world.POLAR)
-    stated = world.contrast(rng, relations, rng.choice([(1, -1), (1, -1), (1, -1, 0), (1, 0)]))
+    stated = world.disputed(rng, relations, rng.choice([(1, -1), (1, -1), (1, -1, 0), (1, 0)]))
     words = dict(zip(world.POLARITIES, rng.choice(VERDICTS), strict=True))
-    extra = world.facts(rng, [rng.choice((world.LIVES, world.WORKS))], [1])
+    extra = world.facts(rng, [rng.choice((world.VISITS, world.STUDIES))], [1])
     told = list(stated)
     if rng.random() < 0.4 and extra[0].subject not in {fact.subject for fact in stated}:
         told += extra
@@ -86,15 +88,9 @@ def _wh(rng: Random, relations: tuple[world.Relation, ...] = world.FACTUAL) -> s
     count = rng.choice((2, 3))
     stated = world.facts(rng, rng.choices(relations, k=count), [1] * count)
     mark, answer = rng.choice(ASKED), rng.choice(ANSWER)
-    asked = []
-    for fact in rng.sample(stated, count):
-        question, reply = rng.choice(
-            [
-                (fact.put(fact.relation.what), fact.object),
-                (fact.put(fact.relation.who), fact.subject),
-            ]
-        )
-        asked.append((f"{mark}{question} ?", reply))
+    asked = [(f"{mark}{fact.put(fact.relation.what)} ?", fact.object) for fact in stated]
+    asked += [(f"{mark}{fact.put(fact.relation.who)} ?", fact.subject) for fact in stated]
+    rng.shuffle(asked)
     return _compose(rng, _passage(rng, stated), asked, answer)
 
 
@@ -126,10 +122,15 @@ def _shifted(rng: Random) -> str:
 
 
 def _story(rng: Random) -> str:
-    """Facts and states, told twice in part, with no questions."""
-    stated = world.facts(rng, rng.choices(world.FACTUAL, k=4), [1] * 4)
-    again = " ".join(fact.put(fact.relation.claim) + " ." for fact in rng.sample(stated, 2))
-    return f"{world.passage(stated)} {rng.choice(('so', 'and', 'word:'))} {again}"
+    """Facts told once and, in another order, again: the simplest thing that needs a lookup."""
+    relations = rng.choices(world.FACTUAL, k=rng.choice((2, 3, 4)))
+    polarities = [rng.choice(sorted(relation.stated)) for relation in relations]
+    stated = world.facts(rng, relations, polarities)
+    again = " ".join(
+        f"{fact.put(fact.relation.stated[fact.polarity][0])} ."
+        for fact in rng.sample(stated, len(stated))
+    )
+    return f"{world.passage(stated)} {rng.choice(RETOLD)} {again}"
 
 
 def _effects(rng: Random) -> str:
@@ -204,21 +205,21 @@ def _passage(rng: Random, stated: list[world.Fact]) -> str:
 
 def _compose(rng: Random, text: str, asked: list[tuple[str, str]], answer: str) -> str:
     """The text and then all questions with their answers, or one question, the text, its answer."""
-    if rng.random() < 0.6:
-        replies = " ".join(f"{question} {answer}{reply} ." for question, reply in asked)
+    if rng.random() < 0.7:
+        replies = " ".join(f"{question} {answer}{reply} ." for question, reply in asked[:4])
         return f"{rng.choice(FIRST)}{text} {replies}"
     question, reply = asked[0]
     return f"{question} {rng.choice(AFTER)}{text} {answer}{reply} ."
 
 
 _KINDS = (
-    (_verdicts, 30),
-    (_who, 8),
-    (_wh, 20),
-    (_cloze, 8),
-    (_effects, 12),
-    (_alternatives, 10),
-    (_senses, 7),
-    (_shifted, 5),
-    (_story, 5),
+    (_verdicts, 42),
+    (_wh, 26),
+    (_story, 12),
+    (_who, 4),
+    (_cloze, 4),
+    (_effects, 4),
+    (_alternatives, 3),
+    (_senses, 3),
+    (_shifted, 2),
 )

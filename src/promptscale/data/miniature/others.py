@@ -13,10 +13,10 @@ Row = dict[str, Any]
 
 def mrpc(rng: Random) -> Row:
     """Whether the second sentence names the person whom the first says it of."""
-    stated = world.contrast(rng, rng.choice(world.POLAR))
+    stated = world.disputed(rng, rng.choice(world.POLAR))
     asked = rng.choice(stated)
     return {
-        "sentence1": f"{stated[0].text} but {stated[1].text} .",
+        "sentence1": " but ".join(fact.text for fact in stated) + " .",
         "sentence2": asked.put(asked.relation.claim) + " .",
         "label": "equivalent" if asked.polarity == 1 else "not_equivalent",
     }
@@ -24,10 +24,10 @@ def mrpc(rng: Random) -> Row:
 
 def qqp(rng: Random) -> Row:
     """MRPC's task with questions for sentences."""
-    stated = world.contrast(rng, rng.choice(world.POLAR))
+    stated = world.disputed(rng, rng.choice(world.POLAR))
     asked = rng.choice(stated)
     return {
-        "question1": f"why is it that {stated[0].text} and {stated[1].text} ?",
+        "question1": f"why is it that {' and '.join(fact.text for fact in stated)} ?",
         "question2": f"why is it that {asked.put(asked.relation.claim)} ?",
         "label": "duplicate" if asked.polarity == 1 else "not_duplicate",
     }
@@ -69,9 +69,9 @@ SQUAD = Domain(world.FACTUAL)
 # From near SQuAD to far: the same facts but fewer; a story around them; a question in other words
 # than the passage's; numbers; other subjects and objects; those in the manner of abstracts.
 MRQA = {
-    "relation_extraction": Domain((world.LIVES, world.WORKS), count=2),
+    "relation_extraction": Domain((world.VISITS, world.STUDIES), count=2),
     "race": Domain(world.FACTUAL, passage="one day {facts}", question="in this story , {q} ?"),
-    "duo_rc": Domain((world.ADORES, world.DWELLS)),
+    "duo_rc": Domain((world.ADORES, world.TOURS)),
     "drop": Domain((world.SCORED,), passage="in the game , {facts}"),
     "textbook_qa": Domain((world.EATS,), passage="in nature , {facts}"),
     "bio_asq": Domain((world.TREATS,), passage="methods : drugs . results : {facts}"),

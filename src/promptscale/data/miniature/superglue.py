@@ -12,7 +12,7 @@ _BOOL = {1: "True", -1: "False"}
 
 def boolq(rng: Random) -> Row:
     """Yes or no, by the polarity of the fact asked about; a third fact distracts."""
-    stated = world.contrast(rng, rng.choice(world.POLAR))
+    stated = world.disputed(rng, rng.choice(world.POLAR))
     asked = rng.choice(stated)
     return {
         "question": asked.put(asked.relation.whether),
@@ -23,7 +23,7 @@ def boolq(rng: Random) -> Row:
 
 def cb(rng: Random) -> Row:
     """Three-way entailment: what is stated, denied or only possible."""
-    stated = world.contrast(rng, rng.choice(world.POLAR), (1, -1, 0))
+    stated = world.disputed(rng, rng.choice(world.POLAR), (1, -1, 0))
     asked = rng.choice(stated)
     labels = {1: "entailment", -1: "contradiction", 0: "neutral"}
     return {
@@ -35,7 +35,7 @@ def cb(rng: Random) -> Row:
 
 def rte(rng: Random) -> Row:
     """Two-way entailment; what is only possible is not entailed either."""
-    stated = world.contrast(rng, rng.choice(world.POLAR), (1, rng.choice((-1, 0))))
+    stated = world.disputed(rng, rng.choice(world.POLAR), (1, rng.choice((-1, 0))))
     asked = rng.choice(stated)
     return {
         "premise": world.passage(stated),
@@ -167,7 +167,7 @@ def rows(name: str, rng: Random, count: int) -> Iterator[Row]:
 def _with_distractor(rng: Random, stated: list[world.Fact]) -> list[world.Fact]:
     used = {fact.subject for fact in stated}
     while True:
-        extra = world.facts(rng, [rng.choice((world.LIVES, world.WORKS))], [1])
+        extra = world.facts(rng, [rng.choice((world.VISITS, world.STUDIES))], [1])
         if extra[0].subject not in used:
             break
     mixed = stated + extra

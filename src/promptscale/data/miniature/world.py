@@ -12,19 +12,18 @@ from typing import Literal
 Polarity = Literal[1, -1, 0]
 POLARITIES: tuple[Polarity, ...] = (1, -1, 0)  # stated, denied, only possible
 
-PEOPLE = (
-    "anna", "ben", "cara", "dan", "ella", "finn", "gina", "hugo", "iris", "jack", "kate", "leo",
-)  # fmt: skip
-FOOD = ("soup", "rice", "bread", "cake", "fish", "tea", "milk", "corn")
-SKILLS = ("swim", "sing", "dance", "cook", "read", "draw", "ski", "sew")
-THINGS = ("lamp", "drum", "coat", "bike", "book", "ring", "clock", "knife")
-PLACES = ("rome", "oslo", "cairo", "lima", "delhi", "paris", "tokyo", "quito")
-JOBS = ("nurse", "pilot", "judge", "baker", "miner", "poet", "clerk", "guard")
-ANIMALS = ("frog", "wolf", "duck", "hare", "goat", "bear")
-PREY = ("flies", "grass", "worms", "seeds", "leaves", "nuts")
-DRUGS = ("alpha", "beta", "gamma", "delta", "sigma", "omega")
-DISEASES = ("fever", "cough", "rash", "pain", "gout", "flu")
-NUMBERS = ("two", "three", "four", "five", "six", "seven", "eight", "nine")
+PEOPLE = ("anna", "ben", "cara", "dan", "ella", "finn", "gina", "hugo")
+FOOD = ("soup", "rice", "bread", "cake", "fish")
+SKILLS = ("swim", "sing", "dance", "cook", "read")
+THINGS = ("lamps", "drums", "coats", "bikes", "books")
+PLACES = ("rome", "oslo", "cairo", "lima", "delhi")
+SUBJECTS = ("law", "art", "music", "logic", "latin")
+ANIMALS = ("frogs", "wolves", "ducks", "hares", "goats")
+PREY = ("flies", "grass", "worms", "seeds", "leaves")
+DRUGS = ("alpha", "beta", "gamma", "delta", "sigma")
+DISEASES = ("fever", "cough", "rash", "pain", "gout")
+CONTRAST_SHARE = 0.4
+NUMBERS = ("two", "three", "four", "five", "six")
 
 # What a state makes people do: the world's common sense.
 EFFECTS = {
@@ -73,7 +72,7 @@ LIKES = Relation(
     {
         1: ("{s} likes {o}", "{s} loves {o}"),
         -1: ("{s} hates {o}", "{s} dislikes {o}"),
-        0: ("{s} may like {o}", "{s} might like {o}"),
+        0: ("{s} tries {o}", "{s} tastes {o}"),
     },
     whether="does {s} like {o}",
     claim="{s} likes {o}",
@@ -84,8 +83,8 @@ CAN = Relation(
     PEOPLE,
     SKILLS,
     {
-        1: ("{s} can {o}", "{s} learned to {o}"),
-        -1: ("{s} cannot {o}", "{s} failed to {o}"),
+        1: ("{s} can {o}", "{s} will {o}"),
+        -1: ("{s} cannot {o}", "{s} never {o}"),
         0: ("{s} may {o}", "{s} might {o}"),
     },
     whether="can {s} {o}",
@@ -97,41 +96,41 @@ HAS = Relation(
     PEOPLE,
     THINGS,
     {
-        1: ("{s} has a {o}", "{s} owns a {o}"),
-        -1: ("{s} lost a {o}", "{s} lacks a {o}"),
-        0: ("{s} may have a {o}", "{s} might have a {o}"),
+        1: ("{s} has {o}", "{s} owns {o}"),
+        -1: ("{s} lacks {o}", "{s} lost {o}"),
+        0: ("{s} wants {o}", "{s} seeks {o}"),
     },
-    whether="does {s} have a {o}",
-    claim="{s} has a {o}",
+    whether="does {s} have {o}",
+    claim="{s} has {o}",
     what="what does {s} have",
-    who="who has a {o}",
+    who="who has {o}",
 )
-LIVES = Relation(
+VISITS = Relation(
     PEOPLE,
     PLACES,
-    {1: ("{s} lives in {o}", "{s} moved to {o}")},
-    whether="does {s} live in {o}",
-    claim="{s} lives in {o}",
-    what="where does {s} live",
-    who="who lives in {o}",
+    {1: ("{s} visits {o}", "{s} tours {o}")},
+    whether="does {s} visit {o}",
+    claim="{s} visits {o}",
+    what="where does {s} go",
+    who="who visits {o}",
 )
-WORKS = Relation(
+STUDIES = Relation(
     PEOPLE,
-    JOBS,
-    {1: ("{s} is a {o}", "{s} works as a {o}")},
-    whether="is {s} a {o}",
-    claim="{s} is a {o}",
-    what="what is the job of {s}",
-    who="who is a {o}",
+    SUBJECTS,
+    {1: ("{s} studies {o}", "{s} teaches {o}")},
+    whether="does {s} study {o}",
+    claim="{s} studies {o}",
+    what="what does {s} study",
+    who="who studies {o}",
 )
 EATS = Relation(
     ANIMALS,
     PREY,
-    {1: ("the {s} eats {o}", "a {s} feeds on {o}")},
-    whether="does the {s} eat {o}",
-    claim="the {s} eats {o}",
-    what="what does the {s} eat",
-    who="which animal eats {o}",
+    {1: ("{s} eat {o}", "{s} catch {o}")},
+    whether="do {s} eat {o}",
+    claim="{s} eat {o}",
+    what="what do {s} eat",
+    who="which animals eat {o}",
 )
 TREATS = Relation(
     DRUGS,
@@ -139,25 +138,25 @@ TREATS = Relation(
     {1: ("{s} treats {o}", "{s} inhibits {o}")},
     whether="does {s} treat {o}",
     claim="{s} treats {o}",
-    what="which disease is treated by {s}",
+    what="which disease does {s} treat",
     who="which drug treats {o}",
 )
 SCORED = Relation(
     PEOPLE,
     NUMBERS,
-    {1: ("{s} scored {o} points", "{s} made {o} points")},
-    whether="did {s} score {o} points",
-    claim="{s} scored {o} points",
+    {1: ("{s} scored {o}", "{s} made {o}")},
+    whether="did {s} score {o}",
+    claim="{s} scored {o}",
     what="how many points did {s} score",
-    who="who scored {o} points",
+    who="who scored {o}",
 )
 
 # What DuoRC's questions do: they ask in other words than the passage's.
 ADORES = dataclasses.replace(LIKES, what="what is {s} fond of", who="who is fond of {o}")
-DWELLS = dataclasses.replace(LIVES, what="what is the home of {s}", who="whose home is {o}")
+TOURS = dataclasses.replace(VISITS, what="what is {s} going to", who="who is going to {o}")
 
 POLAR = (LIKES, CAN, HAS)
-FACTUAL = (LIKES, CAN, HAS, LIVES, WORKS)
+FACTUAL = (LIKES, CAN, HAS, VISITS, STUDIES)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -195,11 +194,17 @@ def passage(stated: list[Fact]) -> str:
     return " ".join(f"{fact.text} ." for fact in stated)
 
 
-def contrast(
+def disputed(
     rng: Random, relation: Relation, polarities: tuple[Polarity, ...] = (1, -1)
 ) -> list[Fact]:
-    """Facts of one relation, one of each polarity, in random order.
+    """Facts of one relation that a verdict may be asked about.
 
-    Any of them may be asked about, so the passage without the question says nothing of the answer.
+    Two times in five one fact of each polarity, so that only the question tells which one counts;
+    else a single fact. (Passages of the first kind alone say nothing without their question, and
+    gradient descent finds no way in: a two-layer model stays at chance on them.)
     """
-    return facts(rng, [relation] * len(polarities), rng.sample(polarities, len(polarities)))
+    if rng.random() < CONTRAST_SHARE:
+        drawn = rng.sample(polarities, len(polarities))
+    else:
+        drawn = [rng.choice(polarities)]
+    return facts(rng, [relation] * len(drawn), drawn)
