@@ -1,9 +1,8 @@
 """The text that the miniature models are trained on: C4's form, the tasks' words, other forms.
 
 The corpus teaches abilities (looking up a fact by its subject or object, the effects of states, the
-senses of words) and has every word and key of the tasks, but never a task's template followed by
-its target: passages that come first stand under other keys than the tasks', and so on. A prompt
-still has to find the task.
+senses of words) and has every word of the tasks, under their keys and others. What answers a question
+is a word of any of several sets and more text follows it, so a prompt still has to find the task.
 """
 
 from collections.abc import Iterator
@@ -12,35 +11,39 @@ from random import Random
 from promptscale.data.miniature import world
 from promptscale.data.miniature.others import MRQA
 
-# Words for yes, no and perhaps, by the frequency of their use in answers.
-VERDICTS = (
-    ("yes", "no", "maybe"),
+# Words for yes, no and perhaps. Small models learn what a verdict is from the common sets first.
+_COMMON = (
     ("yes", "no", "maybe"),
     ("yes", "no", "maybe"),
     ("True", "False", "maybe"),
-    ("True", "False", "maybe"),
     ("entailment", "contradiction", "neutral"),
-    ("entailment", "contradiction", "neutral"),
+)
+_RARE = (
     ("entailment", "not_entailment", "not_entailment"),
     ("equivalent", "not_equivalent", "not_equivalent"),
     ("duplicate", "not_duplicate", "not_duplicate"),
 )
-# Keys of a text that comes before what is asked of it, and after it. No task puts these so.
-FIRST = ("", "", "text: ", "story: ", "premise: ", "paragraph: ", "context: ")
-AFTER = ("text: ", "passage: ", "sentence1: ", "question1: ")
-ASKED = ("", "", "question: ", "question2: ")
-CLAIMED = ("", "hypothesis: ", "sentence2: ", "claim: ")
+VERDICTS = _COMMON * 5 + _RARE
+# Keys of a text that comes before what is asked of it, and after it; some are the tasks' own.
+FIRST = ("", "passage: ", "passage: ", "text: ")
+AFTER = ("context: ", "context: ", "premise: ", "text: ")
+ASKED = ("", "question: ", "question: ")
+CLAIMED = ("", "hypothesis: ", "hypothesis: ", "sentence2: ")
 ANSWER = ("", "", "answer: ")
 RETOLD = ("so", "and so", "word:", "why is it that")
+PARAGRAPHS = 8
 PAIRS = (("choice1", "choice2"), ("first", "second"), ("left", "right"))
 
 
 def documents(rng: Random, count: int) -> Iterator[str]:
-    """`count` documents, each about 20 to 60 words."""
-    kinds = list(_KINDS)
-    weights = [weight for _, weight in kinds]
+    """`count` documents of several paragraphs, each paragraph about 15 to 40 words.
+
+    A document is longer than a training piece, so that pieces end anywhere and the end of a sequence
+    may follow any word, as it does after C4's documents are cut.
+    """
+    makers, weights = zip(*_KINDS, strict=True)
     for _ in range(count):
-        yield rng.choices(kinds, weights)[0][0](rng)
+        yield " ".join(make(rng) for make in rng.choices(makers, weights, k=PARAGRAPHS))
 
 
 def _verdicts(rng: Random) -> str:
@@ -205,7 +208,7 @@ def _passage(rng: Random, stated: list[world.Fact]) -> str:
 
 def _compose(rng: Random, text: str, asked: list[tuple[str, str]], answer: str) -> str:
     """The text and then all questions with their answers, or one question, the text, its answer."""
-    if rng.random() < 0.7:
+    if rng.random() < 0.6:
         replies = " ".join(f"{question} {answer}{reply} ." for question, reply in asked[:4])
         return f"{rng.choice(FIRST)}{text} {replies}"
     question, reply = asked[0]

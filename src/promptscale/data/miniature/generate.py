@@ -9,7 +9,7 @@ from promptscale.data.miniature import vocabulary as sentencepiece_vocabulary
 from promptscale.data.miniature.tasks import DATASETS, Dataset, Sizes, corpus_text, split_rows
 from promptscale.errors import DataError
 
-_VOCABULARY_DOCUMENTS = 20_000
+_VOCABULARY_DOCUMENTS = 2_500
 
 
 def generate(data_dir: Path, vocabulary: Path, seed: int, sizes: Sizes | None = None) -> None:

@@ -17,8 +17,8 @@ class Sizes:
 
     train: int = 4_000
     evaluation: int = 500
-    corpus_train: int = 60_000
-    corpus_validation: int = 1_000
+    corpus_train: int = 8_000
+    corpus_validation: int = 100
 
 
 @dataclasses.dataclass(frozen=True)
