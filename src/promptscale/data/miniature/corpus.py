@@ -1,8 +1,9 @@
 """The text that the miniature models are trained on: C4's form, the tasks' words, other forms.
 
-The corpus teaches abilities (looking up a fact by its subject or object, the effects of states, the
-senses of words) and has every word of the tasks, under their keys and others. What answers a question
-is a word of any of several sets and more text follows it, so a prompt still has to find the task.
+The corpus teaches abilities (looking up a fact by its subject or object, the effects of states,
+the senses of words) and has every word of the tasks, under their keys and others. What answers a
+question is a word of any of several sets and more text follows it, so a prompt still has to find
+the task.
 """
 
 from collections.abc import Iterator
@@ -38,8 +39,8 @@ PAIRS = (("choice1", "choice2"), ("first", "second"), ("left", "right"))
 def documents(rng: Random, count: int) -> Iterator[str]:
     """`count` documents of several paragraphs, each paragraph about 15 to 40 words.
 
-    A document is longer than a training piece, so that pieces end anywhere and the end of a sequence
-    may follow any word, as it does after C4's documents are cut.
+    A document is longer than a training piece, so that pieces end anywhere and the end of a
+    sequence may follow any word, as it does where C4's documents are cut.
     """
     makers, weights = zip(*_KINDS, strict=True)
     for _ in range(count):
