@@ -20,7 +20,9 @@ except PromptscaleError as error:
 RESULTS = CONFIG.paths.results
 FIGURES = CONFIG.paths.figures
 DATA_DIR = CONFIG.data.data_dir or f"{RESULTS}/raw/tensorflow_datasets"
-STATE = f"{RESULTS}/state"  # what killed jobs resume from; never declared, so never deleted
+STATE = (
+    f"{RESULTS}/state"  # what killed jobs resume from; never declared, so never deleted
+)
 JOBS = {job.name: job for job in tuning_jobs(CONFIG)}
 TRAINED = [
     f"{size}/{base}"
@@ -65,6 +67,21 @@ def job_specification(wildcards):
     return JOBS[wildcards.job].model_dump_json()
 
 
+def tfds_folder(wildcards):
+    """Where TFDS's prepared datasets are: generated here, or the configuration's folder."""
+    return DATA_DIR
+
+
+def location_of(wildcards):
+    """Where a frozen model that is not trained here comes from."""
+    return source(CONFIG, wildcards.size, wildcards.base)
+
+
+def architecture_of(wildcards):
+    """The architecture that an imported checkpoint must have."""
+    return vars(CONFIG.all_sizes[wildcards.size])
+
+
 def start_of(wildcards):
     """What a language model's training continues: the span-corruption model, or nothing."""
     if wildcards.base == "span_corruption":
@@ -74,7 +91,9 @@ def start_of(wildcards):
 
 def language_model_specification(wildcards):
     """Everything that a language model's training depends on besides its files."""
-    return language_modeling_job(CONFIG, wildcards.size, wildcards.base).model_dump_json()
+    return language_modeling_job(
+        CONFIG, wildcards.size, wildcards.base
+    ).model_dump_json()
 
 
 def default_setting():

@@ -27,13 +27,13 @@ rule prepare_task:
     output:
         tokens=f"{RESULTS}/data/{{task}}/{{split}}.safetensors",
         rows=f"{RESULTS}/data/{{task}}/{{split}}.jsonl",
-    params:
-        data=CONFIG.data.model_dump_json(),
-        data_dir=DATA_DIR,
     log:
         f"{RESULTS}/logs/prepare/{{task}}-{{split}}.log",
     conda:
         "../../envs/cpu.yaml"
+    params:
+        data=CONFIG.data.model_dump_json(),
+        data_dir=tfds_folder,
     message:
         "preparing {wildcards.task} {wildcards.split}"
     script:
@@ -46,14 +46,14 @@ rule prepare_text:
         vocabulary=VOCABULARY,
     output:
         f"{RESULTS}/data/c4/train.safetensors",
-    params:
-        corpus=CONFIG.data.corpus,
-        data=CONFIG.data.model_dump_json(),
-        data_dir=DATA_DIR,
     log:
         f"{RESULTS}/logs/prepare/c4-train.log",
     conda:
         "../../envs/cpu.yaml"
+    params:
+        corpus=CONFIG.data.corpus,
+        data=CONFIG.data.model_dump_json(),
+        data_dir=tfds_folder,
     message:
         "preparing C4"
     script:

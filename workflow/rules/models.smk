@@ -9,16 +9,16 @@ rule train_language_model:
     output:
         model=directory(f"{RESULTS}/models/{{size}}/{{base}}/checkpoint"),
         losses=f"{RESULTS}/models/{{size}}/{{base}}/losses.csv",
-    params:
-        job=language_model_specification,
-        state=f"{STATE}/models/{{size}}/{{base}}.safetensors",
     log:
         f"{RESULTS}/logs/models/{{size}}-{{base}}.log",
-    conda:
-        "../../envs/cpu.yaml"
     wildcard_constraints:
         base=either({name.split("/")[1] for name in TRAINED}),
     priority: 10
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        job=language_model_specification,
+        state=f"{STATE}/models/{{size}}/{{base}}.safetensors",
     message:
         "training {wildcards.size} by {wildcards.base}"
     script:
@@ -28,15 +28,15 @@ rule train_language_model:
 rule import_checkpoint:
     output:
         model=directory(f"{RESULTS}/models/{{size}}/{{base}}/checkpoint"),
-    params:
-        location=lambda wildcards: source(CONFIG, wildcards.size, wildcards.base),
-        architecture=lambda wildcards: CONFIG.all_sizes[wildcards.size].__dict__,
     log:
         f"{RESULTS}/logs/models/{{size}}-{{base}}.log",
-    conda:
-        "../../envs/cpu.yaml"
     wildcard_constraints:
         base=either(set(CONFIG.bases) - {name.split("/")[1] for name in TRAINED}),
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        location=location_of,
+        architecture=architecture_of,
     message:
         "importing {wildcards.size} {wildcards.base}"
     script:

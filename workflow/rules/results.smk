@@ -1,6 +1,8 @@
 """From finished runs to one tidy table, figures and tables. Neither JAX nor TensorFlow here."""
 
-FIGURE_NAMES = ["figure1", "figure3a", "figure4"] if len(CONFIG.sizes) > 1 else ["figure4"]
+FIGURE_NAMES = (
+    ["figure1", "figure3a", "figure4"] if len(CONFIG.sizes) > 1 else ["figure4"]
+)
 TABLE_NAMES = ["table4", "table5"] if "boolq" in CONFIG.tasks else ["table4"]
 TABLE_NAMES += [f"table{number}" for number in range(7, 17)]
 
@@ -53,13 +55,13 @@ rule figure:
         majority=rules.collect_datasets.output.majority,
     output:
         multiext(f"{FIGURES}/{{figure}}", ".pdf", ".png", ".csv"),
-    params:
-        default=default_setting(),
-        architectures=custom_architectures(),
     log:
         f"{RESULTS}/logs/{{figure}}.log",
     conda:
         "../../envs/cpu.yaml"
+    params:
+        default=default_setting(),
+        architectures=custom_architectures(),
     message:
         "drawing {wildcards.figure}"
     script:
@@ -72,13 +74,13 @@ rule table:
         datasets=rules.collect_datasets.output.datasets,
     output:
         multiext(f"{RESULTS}/tables/{{table}}", ".csv", ".md", ".tex"),
-    params:
-        default=default_setting(),
-        architectures=custom_architectures(),
     log:
         f"{RESULTS}/logs/{{table}}.log",
     conda:
         "../../envs/cpu.yaml"
+    params:
+        default=default_setting(),
+        architectures=custom_architectures(),
     message:
         "writing {wildcards.table}"
     script:

@@ -19,15 +19,15 @@ rule train_prompts:
             seed=CONFIG.seeds,
             allow_missing=True,
         ),
+    log:
+        f"{RESULTS}/logs/runs/{{job}}.log",
+    wildcard_constraints:
+        job=either(name for name, job in JOBS.items() if job.method == "prompt_tuning"),
+    conda:
+        "../../envs/cpu.yaml"
     params:
         job=job_specification,
         state=f"{STATE}/runs/{{job}}.safetensors",
-    log:
-        f"{RESULTS}/logs/runs/{{job}}.log",
-    conda:
-        "../../envs/cpu.yaml"
-    wildcard_constraints:
-        job=either(name for name, job in JOBS.items() if job.method == "prompt_tuning"),
     message:
         "{wildcards.job}"
     script:
@@ -43,15 +43,15 @@ rule tune_model:
     output:
         metrics=f"{RESULTS}/runs/{{job}}/metrics.csv",
         predictions=rules.train_prompts.output.predictions,
+    log:
+        f"{RESULTS}/logs/runs/{{job}}.log",
+    wildcard_constraints:
+        job=either(name for name, job in JOBS.items() if job.method == "model_tuning"),
+    conda:
+        "../../envs/cpu.yaml"
     params:
         job=job_specification,
         state=f"{STATE}/runs/{{job}}.safetensors",
-    log:
-        f"{RESULTS}/logs/runs/{{job}}.log",
-    conda:
-        "../../envs/cpu.yaml"
-    wildcard_constraints:
-        job=either(name for name, job in JOBS.items() if job.method == "model_tuning"),
     message:
         "{wildcards.job}"
     script:
