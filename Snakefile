@@ -30,5 +30,6 @@ localrules:
 rule all:
     default_target: True
     input:
+        rules.collect_runs.input,  # so that a run deleted by hand is missed
         rules.figures.input,
         rules.tables.input,
