@@ -30,6 +30,7 @@ def convergence(runs: pd.DataFrame, default: results.PromptSetting, task: str) -
       ResultsError: no such runs on this task.
     """
     wanted = results.has_setting(runs, default, except_for=["prompt_length"])
+    wanted &= runs["step"] > 0  # an untrained prompt has not converged, whatever it scores
     wanted &= (runs["task"] == task) & (runs["eval_task"] == task) & (runs["metric"] == "score")
     scores = runs[wanted]
     if scores.empty:
