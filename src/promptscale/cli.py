@@ -64,5 +64,22 @@ def check(
     print(f"{config} is valid: {len(jobs)} tuning jobs, {runs} runs.")
 
 
+@app.command()
+@_plain_errors
+def scores(
+    runs: Annotated[Path, typer.Argument(help="A table of runs.")] = Path("results/runs.csv"),
+) -> None:
+    """Print the selected dev score of every setting: mean and sd over seeds."""
+    # Here, so that the other commands need not wait for pandas.
+    from promptscale import results
+
+    kept = results.selected_scores(results.read_runs(runs))
+    setting = ["task", "method", "size", "checkpoint", "prompt_length", "initialization"]
+    table = results.aggregate(kept, setting).round(1).sort_values(setting)
+    print(table.to_string(index=False, na_rep="-"))
+    if note := results.world_note(results.one_world(kept), kept["size"].nunique()):
+        print(note)
+
+
 if __name__ == "__main__":
     app()

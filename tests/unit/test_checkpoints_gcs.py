@@ -8,11 +8,12 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-import synthetic_checkpoints as synthetic
 
 from promptscale.checkpoints import t5x
 from promptscale.checkpoints.load import load
 from promptscale.errors import CheckpointError
+
+from . import synthetic_checkpoints as synthetic
 
 LOCATION = "gs://t5-data/pretrained_models/t5x/tiny/checkpoint_1100000"
 

@@ -5,11 +5,12 @@ from pathlib import Path
 import ml_dtypes
 import numpy as np
 import pytest
-import synthetic_checkpoints as synthetic
 from safetensors.numpy import load_file, save_file
 
 from promptscale.checkpoints import huggingface
 from promptscale.errors import CheckpointError
+
+from . import synthetic_checkpoints as synthetic
 
 
 @pytest.fixture

@@ -3,13 +3,14 @@ from pathlib import Path
 import ml_dtypes
 import numpy as np
 import pytest
-import synthetic_checkpoints as synthetic
 from safetensors.numpy import save_file
 
 from promptscale.checkpoints import huggingface, t5x
 from promptscale.checkpoints.load import load
 from promptscale.checkpoints.t5x import Checkpoint
 from promptscale.errors import CheckpointError
+
+from . import synthetic_checkpoints as synthetic
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import synthetic_checkpoints as synthetic
 from flax import serialization
 from flax.traverse_util import flatten_dict, unflatten_dict
 
@@ -13,6 +12,8 @@ from promptscale.checkpoints import t5x
 from promptscale.checkpoints.t5x import Checkpoint
 from promptscale.config.sizes import ModelConfig
 from promptscale.errors import CheckpointError
+
+from . import synthetic_checkpoints as synthetic
 
 EMBEDDING = "target.token_embedder.embedding"
 

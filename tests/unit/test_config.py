@@ -3,10 +3,12 @@
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from typer.testing import CliRunner
 
+from promptscale import results
 from promptscale.cli import app
 from promptscale.config.grid import tuning_jobs
 from promptscale.config.load import load_config, validate
@@ -118,6 +120,21 @@ def test_the_parameters_command_prints_table_4():
     assert printed == parameter_counts("xxl", 50)
     assert printed["trainable"] == 204_800 and printed["total"] == 11_135_537_152
     assert round(printed["percent"], 5) == 0.00184
+
+
+def test_the_scores_command_prints_mean_and_spread_over_seeds(tmp_path):
+    row = {
+        "method": "prompt_tuning", "size": "mini-xl", "task": "boolq", "eval_task": "boolq",
+        "checkpoint": "lm_7", "objective": "lm_adaptation", "adaptation_steps": 7,
+        "prompt_length": 5, "initialization": "class_label", "step": 10, "metric": "score",
+        "selected": True, "wall_seconds": 1.0, "accelerator_seconds": 1.0, "world": "miniature",
+    }  # fmt: skip
+    values = [60.0, 70.0, 80.0]
+    rows = [row | {"run": f"r{seed}", "seed": seed, "value": v} for seed, v in enumerate(values)]
+    pd.DataFrame(rows)[list(results.COLUMNS)].to_csv(tmp_path / "runs.csv", index=False)
+    printed = CliRunner().invoke(app, ["scores", str(tmp_path / "runs.csv")]).stdout
+    assert printed.splitlines()[1].split()[-3:] == ["70.0", "10.0", "3"]
+    assert "not the paper's results" in printed
 
 
 def test_commands_end_with_a_sentence_not_a_traceback():
