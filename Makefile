@@ -7,7 +7,7 @@ SHARED ?= ../shared
 FIXTURES = $(SHARED)/data/prompt-tuning/test_data
 LOCK = envs/$(ACCELERATOR).lock
 BIN = .venv/bin
-SNAKEMAKE = $(BIN)/snakemake --cores $(CORES) --logger promptscale
+SNAKEMAKE = $(BIN)/snakemake --profile profiles/local --cores $(CORES)
 
 .DEFAULT_GOAL = help
 .PHONY: help setup reproduce real test lint format lock clean

@@ -119,6 +119,13 @@ def test_a_job_that_cannot_start_says_why(finished, tmp_path):
     assert not (finished / target).exists()
 
 
+@pytest.mark.parametrize("name", ["local", "gpu"])
+def test_every_profile_plans(name, tmp_path):
+    profile = str(REPOSITORY / "profiles" / name)
+    result = snakemake(tmp_path, "--configfile", str(SMALLEST), "--profile", profile, "--dry-run")
+    assert result.returncode == 0, result.stderr
+
+
 @pytest.mark.parametrize("name", ["miniature", "real"])
 def test_every_shipped_configuration_plans(name, tmp_path):
     config = str(REPOSITORY / f"config/{name}.yaml")
