@@ -58,7 +58,8 @@ class TestTheAuthorsCheckpoint:
         tiny = ModelConfig(
             d_model=4,
             d_ff=8,
-            num_layers=2,
+            num_encoder_layers=2,
+            num_decoder_layers=2,
             num_heads=2,
             head_dim=2,
             relative_attention_num_buckets=4,
