@@ -60,4 +60,4 @@ lock: ## resolve envs/*.in to envs/*.lock (needs uv)
 	done
 
 clean: ## remove what runs made (not the environment)
-	rm -rf results figures .snakemake
+	git clean -fdXq results figures .snakemake
