@@ -1,7 +1,8 @@
 """The Power of Scale for Parameter-Efficient Prompt Tuning: the whole experiment.
 
     snakemake all                                      the miniature
-    snakemake all --configfile config/real.yaml        another experiment
+    snakemake all --configfile config/paper.yaml       the paper
+    snakemake --profile cached figures tables          from published results, without any training
 
 config/README.md explains the configuration and the targets.
 """
@@ -11,25 +12,22 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 
-if "sizes" not in config:  # no --configfile given
+if "sizes" not in config and "published" not in config:  # no --configfile given
 
     configfile: "config/miniature.yaml"
 
 
 include: "workflow/rules/common.smk"
-include: "workflow/rules/data.smk"
-include: "workflow/rules/models.smk"
-include: "workflow/rules/tuning.smk"
+
+
+# Published results are drawn without the rules that could make new ones.
+if PUBLISHED is None:
+
+    include: "workflow/rules/data.smk"
+    include: "workflow/rules/models.smk"
+    include: "workflow/rules/tuning.smk"
+    include: "workflow/rules/collect.smk"
+
+
 include: "workflow/rules/results.smk"
-
-
-localrules:
-    all,
-
-
-rule all:
-    default_target: True
-    input:
-        rules.collect_runs.input,  # so that a run deleted by hand is missed
-        rules.figures.input,
-        rules.tables.input,
+include: "workflow/rules/targets.smk"

@@ -1,5 +1,6 @@
 """The `promptscale` command."""
 
+import csv
 import functools
 import json
 import sys
@@ -9,10 +10,11 @@ from typing import Annotated, Any
 
 import typer
 
-from promptscale.config.grid import tuning_jobs
 from promptscale.config.load import load_config
+from promptscale.config.plan import jobs, run_table, trainings
 from promptscale.config.sizes import parameter_counts
 from promptscale.errors import PromptscaleError
+from promptscale.files import replacing
 
 app = typer.Typer(
     help="Prompt tuning of frozen T5 models. The experiment itself runs with `snakemake`.",
@@ -58,10 +60,39 @@ def parameters(
 def check(
     config: Annotated[Path, typer.Argument(help="A configuration file, such as config/real.yaml.")],
 ) -> None:
-    """Check a configuration and count its tuning jobs."""
-    jobs = tuning_jobs(load_config(config))
-    runs = sum(len(job.seeds) for job in jobs)
-    print(f"{config} is valid: {len(jobs)} tuning jobs, {runs} runs.")
+    """Check a configuration."""
+    runs = len(run_table(load_config(config)))
+    print(f"{config} is valid: {runs} runs. `promptscale plan --config {config}` counts them.")
+
+
+@app.command()
+@_plain_errors
+def plan(
+    config: Annotated[Path, typer.Option(help="A configuration file.")] = Path(
+        "config/miniature.yaml"
+    ),
+    runs: Annotated[Path | None, typer.Option(help="Write the run table to this CSV file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Count what a configuration asks for, before anything starts: trainings and jobs."""
+    loaded = load_config(config)
+    counted = {"trainings": trainings(loaded), "jobs": jobs(loaded)}
+    if runs is not None:
+        _write_csv(run_table(loaded), runs)
+    if as_json:
+        print(json.dumps(counted))
+        return
+    for what, counts in counted.items():
+        print(f"{what} ({config})")
+        for kind, count in (counts | {"in all": sum(counts.values())}).items():
+            print(f"  {kind:<32}{count:>7,}")
+
+
+def _write_csv(rows: list[dict[str, Any]], path: Path) -> None:
+    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 @app.command()

@@ -5,10 +5,11 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from promptscale import metrics
 from promptscale.config.tasks import Task
+from promptscale.config.tasks import task as task_named
 from promptscale.data.batches import in_order, padded_length
 from promptscale.data.prepared import Examples
 from promptscale.data.vocabulary import Vocabulary
@@ -24,22 +25,41 @@ class DevSet:
     """
 
     def __init__(
-        self, task: Task, examples: Examples, vocabulary: Vocabulary, batch_size: int
+        self,
+        task: Task,
+        examples: Examples,
+        vocabulary: Vocabulary,
+        batch_size: int,
+        *,
+        inputs_length: int | None = None,
+        limit: int = 0,
     ) -> None:
-        """Pads the inputs to one length, in batches of at most `batch_size`."""
+        """Pads the inputs to one length, in batches of at most `batch_size`.
+
+        Args:
+          task: the task.
+          examples: the split.
+          vocabulary: the tokens.
+          batch_size: examples per batch; a smaller split is one batch.
+          inputs_length: the length to pad to; the longest input's if not given.
+          limit: generates at least so many tokens, where the targets are shorter.
+        """
         self.task = task
         self.rows = examples.rows()
-        self.targets_length = padded_length(examples.targets, multiple=1)
+        self.limit = max(padded_length(examples.targets, multiple=1), limit)
         self._vocabulary = vocabulary
-        batch_size = min(batch_size, len(examples))
-        self._inputs = list(in_order(examples, batch_size, padded_length(examples.inputs)))
+        length = inputs_length or padded_length(examples.inputs)
+        self.inputs = list(in_order(examples, min(batch_size, len(examples)), length))
 
     def predict(
         self, generate: Generate, params: Params, prompt: Float[Array, "P D"] | None
     ) -> list[str]:
         """The generated text for every row, in order."""
-        generated = [generate(params, prompt, inputs) for inputs in self._inputs]
-        ids = np.concatenate(jax.device_get(generated))
+        generated = [generate(params, prompt, inputs, self.limit) for inputs in self.inputs]
+        return self.texts(np.concatenate(jax.device_get(generated)))
+
+    def texts(self, ids: Int[np.ndarray, "B L"]) -> list[str]:
+        """Generated ids of the rows, and perhaps of padding after them, as text."""
         return [self._vocabulary.decode(row) for row in ids[: len(self.rows)]]
 
     def score(self, predictions: Sequence[str]) -> dict[str, float]:
@@ -56,3 +76,16 @@ class DevSet:
                 "prediction": prediction,
                 "correct": metrics.correct(self.task, prediction, row),
             }
+
+
+def answer(text: str, trained: str, evaluated: str, *, sentinel: bool = False) -> str:
+    """What a run trained on one task means by `text` on another, as the paper reads it.
+
+    The sentinel that targets started with is dropped; between MRPC and QQP the label words are
+    exchanged (section 5).
+    """
+    if sentinel:
+        text = metrics.remove_sentinel(text)
+    if trained != evaluated and {trained, evaluated} <= set(metrics.TRANSFER_WORDS):
+        text = metrics.transfer_labels(text, task_named(trained), task_named(evaluated))
+    return text

@@ -1,6 +1,7 @@
 """Writing files so that nothing half-written ever stands under a final name."""
 
 import contextlib
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,3 +16,21 @@ def replacing(path: Path) -> Iterator[Path]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """The same for a folder: the sibling is empty at first and replaces an older `path` whole."""
+    partial = path.with_name(f"{path.name}.partial")
+    outdated = path.with_name(f"{path.name}.outdated")
+    shutil.rmtree(partial, ignore_errors=True)
+    shutil.rmtree(outdated, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        if path.exists():  # no single call renames a folder over another one
+            path.rename(outdated)
+        partial.rename(path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(outdated, ignore_errors=True)

@@ -1,10 +1,12 @@
 """Pre-training and LM adaptation from files to files: all weights trained on plain text.
 
 Adaptation continues the pre-trained checkpoint with its step and its Adafactor accumulators, as
-T5 did (paper_and_released_code 4.5 gathers what is known of the recipe).
+T5 did. A longer adaptation continues a shorter one in the same way, bit for bit as if it had been
+one training.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
@@ -15,11 +17,12 @@ from flax import traverse_util
 
 from promptscale.checkpoints.load import load
 from promptscale.checkpoints.t5x import Checkpoint, write
-from promptscale.config.grid import LanguageModelingJob, adaptation_steps
+from promptscale.config.jobs import LanguageModelingJob, adaptation_steps
 from promptscale.data.batches import Batch
 from promptscale.data.objectives import PrefixLM, SpanCorruption
 from promptscale.data.prepared import Ragged, read_text
 from promptscale.data.vocabulary import Vocabulary
+from promptscale.files import replacing
 from promptscale.model import T5, parameter_shapes
 from promptscale.training.loop import Schedule, train
 from promptscale.training.methods import model_loss
@@ -31,11 +34,14 @@ REPORTS = 20  # how many times the loss is reported
 
 @dataclasses.dataclass(frozen=True)
 class Files:
-    """Where a job reads and writes; `checkpoint` is what adaptation starts from."""
+    """Where a job reads and writes.
+
+    `checkpoint` is what adaptation starts from; `text` the prepared shards of the corpus.
+    """
 
     checkpoint: str | None
     vocabulary: Path
-    text: Path
+    text: Sequence[Path]
     model: Path
     losses: Path
     state: Path
@@ -57,7 +63,7 @@ def run(job: LanguageModelingJob, files: Files) -> None:
         restored = restore_accumulators(bank.optimizer, beginning.optimizer, 1)
         bank = bank._replace(optimizer=restored)
 
-    stream = _stream(job, read_text(files.text), Vocabulary(files.vocabulary))
+    stream = _stream(job, [read_text(path) for path in files.text], Vocabulary(files.vocabulary))
 
     def batch(step: int) -> Batch:
         return Batch(*(array[None] for array in stream.batch(step)))
@@ -68,7 +74,12 @@ def run(job: LanguageModelingJob, files: Files) -> None:
         {},
         batch,
         jax.random.key(job.seed)[None],
-        Schedule(settings.steps, max(1, settings.steps // REPORTS), settings.save_every),
+        Schedule(
+            settings.steps,
+            max(1, settings.steps // REPORTS),
+            settings.save_every,
+            first=job.first_step,
+        ),
         files.state,
         job.model_dump_json(),
     )
@@ -78,12 +89,14 @@ def run(job: LanguageModelingJob, files: Files) -> None:
     arrays = {name: np.asarray(leaf) for name, leaf in flat.items()}
     write(files.model, Checkpoint(step, arrays, accumulators(state)))
     rows = pd.DataFrame(outcome.rows)[["step", "value", "wall_seconds", "accelerator_seconds"]]
-    rows.rename(columns={"value": "loss"}).to_csv(files.losses, index=False)
+    rows = rows.assign(step=rows["step"] + job.first_step).rename(columns={"value": "loss"})
+    with replacing(files.losses) as partial:
+        rows.to_csv(partial, index=False)
     files.state.unlink(missing_ok=True)
 
 
 def _stream(
-    job: LanguageModelingJob, documents: Ragged, vocabulary: Vocabulary
+    job: LanguageModelingJob, documents: Sequence[Ragged], vocabulary: Vocabulary
 ) -> SpanCorruption | PrefixLM:
     """The objective's batches: prefix LM for adaptation, else span corruption."""
     settings = job.settings

@@ -5,18 +5,20 @@ one training (or one evaluation of text prompts) with one seed.
 """
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 import pandera.pandas as pa
 
 from promptscale import tidy
+from promptscale.config.sizes import SIZES, ModelConfig, model_config
 from promptscale.errors import ResultsError
 from promptscale.files import replacing
 
-METHODS = ("prompt_tuning", "model_tuning", "model_tuning_multitask", "prompt_design")
-OBJECTIVES = ("span_corruption", "lm_adaptation")
+PROMPTED = ("prompt_tuning", "prompt_ensemble")  # methods with tuned prompts
+METHODS = (*PROMPTED, "model_tuning", "model_tuning_multitask", "prompt_design")
+OBJECTIVES = ("span_corruption", "span_corruption_sentinel", "lm_adaptation")
 INITIALIZATIONS = ("class_label", "sampled_vocab", "random_uniform", "text", "file", "")
 WORLDS = ("miniature", "real", "paper")
 
@@ -113,21 +115,21 @@ def _checked(runs: pd.DataFrame, name: str) -> pd.DataFrame:
 
     score = runs["metric"] != "loss"
     refuse(score & ~runs["value"].between(0, 100), "value", "a metric lies between 0 and 100")
-    tuned = runs["method"] == "prompt_tuning"
+    tuned = runs["method"].isin(PROMPTED)
     refuse(
         tuned != (runs["prompt_length"] > 0),
         "prompt_length",
-        "it is positive for prompt_tuning and 0 for every other method",
+        "it is positive for tuned prompts and 0 for every other method",
     )
     refuse(
         tuned != (runs["initialization"] != ""),
         "initialization",
-        "it is given for prompt_tuning and empty for every other method",
+        "it is given for tuned prompts and empty for every other method",
     )
     refuse(
         (runs["objective"] == "lm_adaptation") != (runs["adaptation_steps"] > 0),
         "adaptation_steps",
-        "it is positive for lm_adaptation and 0 for span_corruption",
+        "it is positive for lm_adaptation and 0 otherwise",
     )
     refuse(runs.duplicated(KEY), "metric", "this run, task and step have it already")
     scores = runs[runs["metric"] == "score"]
@@ -212,6 +214,12 @@ def one_world(frame: pd.DataFrame) -> str:
             f"The results mix the worlds {', '.join(worlds)}; each needs a table of its own."
         )
     return worlds[0]
+
+
+def largest(sizes: Iterable[str], architectures: Mapping[str, ModelConfig] = SIZES) -> str:
+    """The size with the most parameters."""
+    known = dict(architectures)
+    return max(set(sizes), key=lambda size: model_config(size, known).num_parameters)
 
 
 _WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")

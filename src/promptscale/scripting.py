@@ -4,7 +4,7 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,3 +44,14 @@ def script(snakemake: Any) -> Iterator[None]:
 def job_of(kind: Any, snakemake: Any) -> Any:
     """The job specification in the rule's parameter `job`."""
     return TypeAdapter(kind).validate_json(snakemake.params.job)
+
+
+def jobs_of(kind: Any, snakemake: Any) -> list[Any]:
+    """The job specifications in the rule's parameter `jobs`."""
+    return [TypeAdapter(kind).validate_json(job) for job in snakemake.params.jobs]
+
+
+def splits(files: Iterable[str]) -> dict[str, Path]:
+    """Prefixes of prepared splits by task, from the paths of their token files."""
+    prefixes = [Path(file).with_suffix("") for file in files]
+    return {prefix.parent.name: prefix for prefix in prefixes}

@@ -1,170 +1,205 @@
-"""A tuning job from files to files: prompts on a frozen model, or the model itself, per seed."""
+"""A tuning job from files to files: prompts on a frozen model, or the model itself, per run."""
 
 import dataclasses
-import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pandas as pd
 from flax import traverse_util
-from jaxtyping import Array, Key
 
 from promptscale import prompts
 from promptscale.checkpoints.load import load
 from promptscale.checkpoints.t5x import Checkpoint
-from promptscale.config.grid import ModelTuningJob, PromptTuningJob, adaptation_steps
+from promptscale.config.jobs import JobRun, PromptTuningJob
 from promptscale.config.tasks import task as task_named
-from promptscale.data.batches import Batch, indices, padded_length, take
-from promptscale.data.prepared import Examples, read, write_rows
+from promptscale.data.prepared import write_rows
 from promptscale.data.vocabulary import Vocabulary
-from promptscale.evaluation import DevSet
+from promptscale.evaluation import DevSet, Generate, answer
+from promptscale.files import replacing_folder
 from promptscale.model import T5, parameter_shapes
 from promptscale.results import write_runs
+from promptscale.supervision import (
+    Job,
+    Prefixes,
+    batches,
+    dev_sets,
+    has_sentinel,
+    reported_on,
+    selected_by,
+)
 from promptscale.training import step as training_step
 from promptscale.training.loop import Outcome, Schedule, train
-from promptscale.training.methods import generator, model_loss, prompt_loss
-from promptscale.training.optimizer import adafactor, restore_accumulators
-
-log = logging.getLogger(__name__)
-
-Job = PromptTuningJob | ModelTuningJob
+from promptscale.training.methods import Params, generator, model_loss, prompt_loss
+from promptscale.training.optimizer import (
+    adafactor,
+    restore_accumulators,
+    set_trials,
+    trial_adafactor,
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class Files:
-    """Where a job reads and writes; `prompts` stays empty for model tuning."""
+    """Where a job reads and writes; `train` and `validation` are prefixes by task.
+
+    `prompts` and `predictions` are folders, None where they are not kept: prompts of model tuning,
+    and both in a hyperparameter search.
+    """
 
     checkpoint: str
     vocabulary: Path
-    train: Path
-    validation: Path
+    train: Prefixes
+    validation: Prefixes
     metrics: Path
-    prompts: tuple[Path, ...]
-    predictions: tuple[Path, ...]
+    predictions: Path | None
+    prompts: Path | None
     state: Path
 
 
 @dataclasses.dataclass(frozen=True)
-class _Frozen:
-    """What the method trains (leading axis N), what it leaves alone, and how to tell them apart."""
+class Method:
+    """What a job trains (leading axis N), what it leaves alone, and how to tell them apart."""
 
     trainable: Any
     frozen: Any
     loss: Any
-    split: Any  # (trainable of one run, frozen) -> (params, prompt or None)
+    split: Callable[[Any, Any], tuple[Params, Any]]  # trainable, frozen -> params, prompt or None
 
 
 def run(job: Job, files: Files) -> None:
-    """Trains the job's seeds together, keeps each at its best dev step, writes the results.
+    """Trains the job's runs together, keeps each at its best dev step, writes the results.
 
     Raises:
       CheckpointError, DataError: an input is missing, damaged or does not fit.
     """
-    settings, task = job.settings, task_named(job.task)
+    settings = job.settings
     vocabulary = Vocabulary(files.vocabulary)
     checkpoint = load(files.checkpoint, parameter_shapes(job.architecture))
     model = T5(job.architecture, settings.dropout_rate, jnp.dtype(settings.activations))
-    dev = DevSet(task, read(files.validation), vocabulary, job.evaluation.batch_size)
-    generate = generator(model, job.evaluation.decoding, dev.targets_length)
-    keys = jnp.stack([jax.random.key(seed) for seed in job.seeds])
-    method = _method(job, model, checkpoint, vocabulary, keys)
+    dev = dev_sets(job, files.validation, vocabulary)
+    generate = generator(model, job.evaluation.decoding, max(one.limit for one in dev.values()))
+    method = job_method(job, model, checkpoint, vocabulary)
+    optimizer, bank = _start(job, method, checkpoint)
 
-    offset = settings.optimizer.step_offset
-    optimizer = adafactor(settings.optimizer, checkpoint.step if offset == "checkpoint" else offset)
-    bank = training_step.start(optimizer, method.trainable)
-    if isinstance(job, ModelTuningJob) and job.settings.restore_accumulators:
-        bank = bank._replace(
-            optimizer=restore_accumulators(bank.optimizer, checkpoint.optimizer, len(keys))
-        )
-
-    def predict(trainable: Any) -> list[list[str]]:
-        runs = [jax.tree.map(lambda leaf, n=n: leaf[n], trainable) for n in range(len(keys))]
-        return [dev.predict(generate, *method.split(one, method.frozen)) for one in runs]
+    def scores(trainable: Any) -> list[dict[str, dict[str, float]]]:
+        return [
+            {task: dev[task].score(texts) for task, texts in by_task.items()}
+            for by_task in _predict(job, method, generate, dev, trainable, selected_by)
+        ]
 
     outcome = train(
         training_step.make_step(method.loss, optimizer, settings.loss_normalizing_factor),
         bank,
         method.frozen,
-        _batches(job, read(files.train)),
-        keys,
+        batches(job, files.train, vocabulary),
+        jnp.stack([jax.random.key(one.seed) for one in job.runs]),
         Schedule(settings.steps, settings.evaluate_every, settings.save_every),
         files.state,
         job.model_dump_json(),
-        lambda trainable: [dev.score(predictions) for predictions in predict(trainable)],
+        scores,
     )
-    for path, predictions in zip(files.predictions, predict(outcome.trainable), strict=True):
-        write_rows(path, dev.prediction_rows(predictions))
-    if isinstance(job, PromptTuningJob):
-        for path, prompt in zip(files.prompts, np.asarray(outcome.trainable), strict=True):
-            prompts.save(path, prompt)
-    _write_metrics(files.metrics, job, outcome)
+    predicted = _predict(job, method, generate, dev, outcome.trainable, reported_on)
+    if files.predictions is not None:
+        with replacing_folder(files.predictions) as folder:
+            for one, by_task in zip(job.runs, predicted, strict=True):
+                for task, texts in by_task.items():
+                    path = folder / one.task / f"seed_{one.seed}" / f"{task}.jsonl"
+                    write_rows(path, dev[task].prediction_rows(texts))
+    if files.prompts is not None:
+        with replacing_folder(files.prompts) as folder:
+            for one, prompt in zip(job.runs, np.asarray(outcome.trainable), strict=True):
+                prompts.save(folder / one.task / f"seed_{one.seed}.npy", prompt)
+    write_runs([_rows(job, outcome, dev, predicted)], files.metrics)
     files.state.unlink(missing_ok=True)
 
 
-def _method(
-    job: Job, model: T5, checkpoint: Checkpoint, vocabulary: Vocabulary, keys: Key[Array, " N"]
-) -> _Frozen:
-    params = traverse_util.unflatten_dict(jax.tree.map(jnp.asarray, checkpoint.params), sep="/")
-    if isinstance(job, ModelTuningJob):
-        stacked = jax.tree.map(lambda leaf: jnp.stack([leaf] * len(keys)), params)
-        loss = model_loss(model, job.settings.z_loss)
-        return _Frozen(stacked, {}, loss, lambda params, _: (params, None))
+def _predict(
+    job: Job,
+    method: Method,
+    generate: Generate,
+    dev: Mapping[str, DevSet],
+    trainable: Any,
+    tasks: Callable[[Job, JobRun], Sequence[str]],
+) -> list[dict[str, list[str]]]:
+    """The answers of every run on each of its tasks."""
+    answers = []
+    for index, one in enumerate(job.runs):
+        own = jax.tree.map(lambda leaf, index=index: leaf[index], trainable)
+        params, prompt = method.split(own, method.frozen)
+        answers.append({
+            task: [
+                answer(text, one.task, task, sentinel=has_sentinel(job))
+                for text in dev[task].predict(generate, params, prompt)
+            ]
+            for task in tasks(job, one)
+        })  # fmt: skip
+    return answers
+
+
+def _start(
+    job: Job, method: Method, checkpoint: Checkpoint
+) -> tuple[optax.GradientTransformation, training_step.Bank]:
+    """The optimiser, and the bank before its first step."""
+    settings = job.settings.optimizer
+    offset = checkpoint.step if settings.step_offset == "checkpoint" else settings.step_offset
+    trials = isinstance(job, PromptTuningJob) and job.trials
+    optimizer = (trial_adafactor if trials else adafactor)(settings, offset)
+    bank = training_step.start(optimizer, method.trainable)
+    state = bank.optimizer
+    if trials:
+        state = set_trials(state, [trials[one.trial] for one in job.runs])
+    elif not isinstance(job, PromptTuningJob) and job.settings.restore_accumulators:
+        state = restore_accumulators(state, checkpoint.optimizer, len(job.runs))
+    return optimizer, bank._replace(optimizer=state)
+
+
+def job_method(job: Job, model: T5, checkpoint: Checkpoint, vocabulary: Vocabulary) -> Method:
+    """The trainables of all runs as they start, and the loss that trains them."""
     settings = job.settings
-    embedding = params["token_embedder"]["embedding"]
+    params = traverse_util.unflatten_dict(jax.tree.map(jnp.asarray, checkpoint.params), sep="/")
+    if not isinstance(job, PromptTuningJob):
+        stacked = jax.tree.map(lambda leaf: jnp.stack([leaf] * len(job.runs)), params)
+        return Method(stacked, {}, model_loss(model, settings.z_loss), lambda own, _: (own, None))
     starts = [
         prompts.initialize(
-            settings.initialization,
-            jax.random.fold_in(key, settings.steps),  # apart from the keys of the steps' dropout
-            settings.prompt_length,
-            embedding,
-            task_named(job.task).class_label_words,
+            job.settings.initialization,
+            # Apart from the keys of the steps' dropout.
+            jax.random.fold_in(jax.random.key(one.seed), settings.steps),
+            job.settings.prompt_length,
+            params["token_embedder"]["embedding"],
+            task_named(one.task).class_label_words,
             vocabulary.encode,
         )
-        for key in keys
+        for one in job.runs
     ]
     loss = prompt_loss(model, settings.z_loss)
-    return _Frozen(jnp.stack(starts), params, loss, lambda prompt, params: (params, prompt))
+    return Method(jnp.stack(starts), params, loss, lambda prompt, frozen: (frozen, prompt))
 
 
-def _batches(job: Job, examples: Examples) -> Any:
-    """A function from step to the batches of all seeds [N, B, ...], each in its own order."""
-    settings = job.settings
-    lengths = (
-        padded_length(examples.inputs, settings.max_input_length),
-        padded_length(examples.targets, settings.max_target_length, multiple=1),
-    )
-
-    def batch(step: int) -> Batch:
-        size = settings.batch_size
-        rows = [indices(seed, step, size, len(examples)) for seed in job.seeds]
-        taken = take(examples, np.concatenate(rows), *lengths)
-        return Batch(*(array.reshape(len(rows), size, -1) for array in taken))
-
-    return batch
-
-
-def _write_metrics(path: Path, job: Job, outcome: Outcome) -> None:
-    """Writes the job's rows of `runs.csv`."""
-    steps = adaptation_steps(job.base)
-    prompt = job.settings if isinstance(job, PromptTuningJob) else None
-    described: Mapping[str, Any] = {
-        "method": job.method,
-        "size": job.size,
-        "task": job.task,
-        "eval_task": job.task,
-        "checkpoint": job.base,
-        "objective": "lm_adaptation" if steps else "span_corruption",
-        "adaptation_steps": steps,
-        "prompt_length": prompt.prompt_length if prompt else 0,
-        "initialization": prompt.initialization.method if prompt else "",
-        "world": job.world,
-    }
+def _rows(
+    job: Job,
+    outcome: Outcome,
+    dev: Mapping[str, DevSet],
+    predicted: Sequence[Mapping[str, Sequence[str]]],
+) -> pd.DataFrame:
+    """The job's rows of `runs.csv`; further tasks are scored at the selected step."""
     rows = []
-    for row in outcome.rows:
-        seed = job.seeds[row["run"]]
-        rows.append({**row, **described, "run": f"{job.name}/seed_{seed}", "seed": seed})
-    write_runs([pd.DataFrame(rows)], path)
+    for index, one in enumerate(job.runs):
+        own = [row for row in outcome.rows if row["run"] == index]
+        kept = next(row for row in own if row["selected"])
+        selects = selected_by(job, one)
+        for task, texts in predicted[index].items():
+            if task not in selects:
+                shifted = dev[task].score(texts)
+                own += [
+                    {**kept, "eval_task": task, "metric": metric, "value": value}
+                    for metric, value in shifted.items()
+                ]
+        named = {"run": job.run_name(one), "task": one.task, "seed": one.seed}
+        rows += [{**row, "eval_task": row["eval_task"] or one.task, **named} for row in own]
+    return pd.DataFrame(rows).assign(**job.description)

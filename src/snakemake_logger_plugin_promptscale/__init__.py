@@ -1,7 +1,7 @@
 """A Snakemake logger: one line per job with jobs done of all and the time left.
 
-Chosen with `--logger promptscale`; it reads the same on a terminal and in a file. The whole of
-Snakemake's own output is in `.snakemake/log/`.
+Chosen with `--logger promptscale`; it reads the same on a terminal and in a file. A dry run prints
+the number of jobs of each rule. The whole of Snakemake's own output is in `.snakemake/log/`.
 """
 
 import logging
@@ -41,8 +41,13 @@ class LogHandler(LogHandlerBase):
     def _handle(self, record: logging.LogRecord) -> None:
         fields: dict[str, Any] = record.__dict__
         match fields.get("event"):
+            case LogEvent.RUN_INFO if self.common_settings.dryrun:
+                for rule, count in fields["stats"].items():
+                    self._print(f"{rule:<32}{count:>7,}")
             case LogEvent.RUN_INFO:
                 self._progress.expect(fields["stats"])
+            case LogEvent.JOB_INFO if self.common_settings.dryrun:
+                pass
             case LogEvent.JOB_INFO:
                 title = fields.get("rule_msg") or fields["rule_name"]
                 logs = [str(path) for path in fields.get("log") or []]

@@ -7,9 +7,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import numpy as np
 import pytest
 
-from promptscale.checkpoints import t5x
+from promptscale.checkpoints import storage, t5x
 from promptscale.checkpoints.load import load
 from promptscale.errors import CheckpointError
 
@@ -90,3 +91,21 @@ def test_nothing_there(bucket: Path):
     shutil.rmtree(bucket)
     with pytest.raises(CheckpointError, match=f"There is no T5X checkpoint at {LOCATION}"):
         t5x.read(LOCATION)
+
+
+def test_the_embedding_alone(bucket: Path):
+    """Only its chunks are read: the others may be missing."""
+    for folder in bucket.glob("target.*"):
+        if folder.name != "target.token_embedder.embedding":
+            shutil.rmtree(folder)
+    expected = synthetic.checkpoint().params["token_embedder/embedding"]
+    np.testing.assert_array_equal(t5x.read_embedding(LOCATION), expected)
+
+
+def test_a_single_file_is_fetched_whole_or_not_at_all(bucket: Path, tmp_path: Path):
+    (bucket / "sentencepiece.model").write_bytes(b"pieces")
+    storage.fetch(f"{LOCATION}/sentencepiece.model", tmp_path / "own" / "copy.model")
+    assert (tmp_path / "own" / "copy.model").read_bytes() == b"pieces"
+    with pytest.raises(CheckpointError, match=f"There is no file {LOCATION}/absent"):
+        storage.fetch(f"{LOCATION}/absent", tmp_path / "absent")
+    assert not (tmp_path / "absent").exists()

@@ -10,14 +10,16 @@ from typer.testing import CliRunner
 
 from promptscale import results
 from promptscale.cli import app
-from promptscale.config.grid import tuning_jobs
+from promptscale.config import grid, outputs
 from promptscale.config.load import load_config, validate
+from promptscale.config.plan import run_table, trainings
 from promptscale.config.schema import Config
 from promptscale.config.sizes import ModelConfig, parameter_counts
 from promptscale.errors import ConfigError
 
-FILES = sorted((Path(__file__).parents[2] / "config").glob("*.yaml"))
-MINIATURE = yaml.safe_load((Path(__file__).parents[2] / "config/miniature.yaml").read_text())
+CONFIGS = Path(__file__).parents[2] / "config"
+FILES = sorted(CONFIGS.glob("*.yaml"))
+MINIATURE = yaml.safe_load((CONFIGS / "miniature.yaml").read_text())
 
 
 def changed(path: str, value) -> dict:
@@ -26,14 +28,14 @@ def changed(path: str, value) -> dict:
     *parents, last = path.split(".")
     place = content
     for key in parents:
-        place = place[key]
+        place = place.setdefault(key, {})
     place[last] = value
     return content
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_shipped_configuration_is_valid(path):
-    assert tuning_jobs(load_config(path))
+    assert grid.all_jobs(load_config(path))
 
 
 @pytest.mark.parametrize(
@@ -53,6 +55,11 @@ def test_every_shipped_configuration_is_valid(path):
         ("default_checkpoint", "lm_7", "default_checkpoint has 'lm_7'; known are span_corruption"),
         ("data", {"generated": False}, "data.vocabulary is needed"),
         ("pretraining", None, "pretraining is needed"),
+        ("tasks", ["race"], "tasks has 'race'; known are boolq"),  # it has no training split
+        ("ensembles.seeds", [5, 6], "ensembles.seeds must contain the seeds of all other runs"),
+        ("domain_shift.sizes", ["xxl"], "domain_shift.sizes has 'xxl'; known are mini-small"),
+        ("domain_shift.evaluate_on", {"squad": ["narrativeqa"]}, "has 'narrativeqa'; known are"),
+        ("data.corpus_shards_used", 2, "data.corpus_shards_used is more than data.corpus_shards"),
         ("world", "mars", "world is 'mars'; it should be 'miniature', 'real' or 'paper'"),
     ],
 )
@@ -83,34 +90,108 @@ def test_an_impossible_architecture_is_refused():
         ModelConfig(d_model=4, d_ff=8, num_encoder_layers=1, num_decoder_layers=1, num_heads=0)
 
 
-def test_jobs_are_the_default_and_one_axis_at_a_time():
-    config = validate(Config, MINIATURE, "miniature")
-    jobs = [job for job in tuning_jobs(config) if job.method == "prompt_tuning"]
-    default = config.prompt_tuning
-    assert len(jobs) == len(config.sizes) * len(config.tasks) * (
-        1 + len(config.ablations.prompt_length)
-    )
-    for job in jobs:
-        differing = job.settings.model_copy(update={"prompt_length": default.prompt_length})
-        assert differing == default and job.base == config.default_checkpoint
+PAPER = yaml.safe_load((CONFIGS / "paper.yaml").read_text())
 
 
-def test_a_value_equal_to_the_default_adds_no_job():
-    content = changed("ablations.prompt_length", [MINIATURE["prompt_tuning"]["prompt_length"]])
+@pytest.fixture(scope="module")
+def paper():
+    return validate(Config, PAPER, "paper")
+
+
+def test_the_papers_grid_has_its_number_of_runs(paper):
+    """Section 3.2 and appendix A: 11 settings x 5 sizes x 8 tasks x 3 seeds, and what is beside."""
+    assert trainings(paper) == {
+        "prompt_tuning": 1320,
+        "convergence": 15,  # length 50 on BoolQ
+        "ensembles": 16,  # two more prompts for each task
+        "model_tuning": 120,
+        "model_tuning_multitask": 15,
+        "domain_shift_prompt_tuning": 9,
+        "domain_shift_model_tuning": 9,
+        "language_modeling": 10,  # 10,000 and 50,000 steps were never released
+    }
+    names = [row["run"] for row in run_table(paper)]
+    assert len(set(names)) == len(names)
+
+
+def test_axes_are_the_default_and_one_thing_changed(paper):
+    default, base = paper.prompt_tuning, paper.default_checkpoint
+    axes = grid.prompt_settings(paper)
+    assert {axis: len(settings) for axis, settings in axes.items()} == {
+        "prompt_length": 5, "initialization": 3, "pretraining_objective": 3, "lm_adaptation": 4,
+    }  # fmt: skip
+    for axis, settings in axes.items():
+        assert (base, default) in settings
+        for frozen, setting in settings:
+            moved = {name for name, value in setting if value != getattr(default, name)}
+            moved |= {"checkpoint"} if frozen != base else set()
+            assert (
+                moved
+                <= {
+                    "prompt_length": {"prompt_length"},
+                    "initialization": {"initialization"},
+                    "pretraining_objective": {"checkpoint", "sentinel"},
+                    "lm_adaptation": {"checkpoint"},
+                }[axis]
+            )
+
+
+def test_released_checkpoints_are_used_and_the_others_trained(paper):
+    assert grid.source(paper, "xl", "lm_100000").startswith("gs://")
+    assert grid.source(paper, "xl", "span_corruption").endswith("t5_1_1_xl/checkpoint_1000000")
+    trained = [base for _, base in outputs.frozen_models(paper) if base == "lm_10000"]
+    assert len(trained) == 5 and grid.source(paper, "xl", "lm_10000") == "train"
+    job = grid.language_modeling_job(paper, "xl", "lm_50000")
+    assert grid.start_of(paper, "lm_50000") == "lm_10000"
+    assert (job.first_step, job.settings.steps) == (10_000, 40_000)
+
+
+@pytest.mark.parametrize(("together", "jobs"), [(1, 24), (2, 16), (3, 8), (8, 4), (24, 1)])
+def test_runs_are_the_same_however_they_are_grouped(together, jobs):
+    content = changed("runs_per_job.prompt_tuning", together) | {"sizes": ["mini-small"]}
+    content |= {"ablations": {}, "domain_shift": None, "ensembles": None, "convergence": None}
+    content |= {"hyperparameter_search": None}
     config = validate(Config, content, "miniature")
-    assert len({job.name for job in tuning_jobs(config)}) == len(tuning_jobs(config))
-    prompts = [job for job in tuning_jobs(config) if job.method == "prompt_tuning"]
-    assert len(prompts) == len(config.sizes) * len(config.tasks)
+    grouped = grid.prompt_jobs(config)
+    names = sorted(job.run_name(run) for job in grouped for run in job.runs)
+    assert len(grouped) == jobs and len(names) == len(set(names)) == 24
+    assert all(len(job.runs) <= together for job in grouped)
+    assert len({job.name for job in grouped}) == jobs
 
 
 def test_a_changed_setting_changes_only_the_jobs_that_use_it():
-    before = {
-        job.name: job.model_dump_json() for job in tuning_jobs(validate(Config, MINIATURE, ""))
-    }
-    content = changed("model_tuning.steps", 7)
-    after = {job.name: job.model_dump_json() for job in tuning_jobs(validate(Config, content, ""))}
+    def specifications(content):
+        jobs = grid.all_jobs(validate(Config, content, ""))
+        return {name: job.model_dump_json() for name, job in jobs.items()}
+
+    before, after = specifications(MINIATURE), specifications(changed("model_tuning.steps", 7))
     moved = {name for name in before if before[name] != after[name]}
     assert moved == {name for name in before if name.startswith("model_tuning/")}
+
+
+def test_search_trials_are_drawn_from_the_space_and_grouped_by_shape(paper):
+    space, trials = paper.hyperparameter_search.space, grid.trials(paper)
+    assert len(trials) == 40 and trials == grid.trials(paper)
+    for batch_size, steps, optimizer in trials:
+        low, high = space.learning_rate
+        assert batch_size in space.batch_size and steps in space.steps
+        assert low <= optimizer.learning_rate <= high
+        assert optimizer.decay_factor in space.decay_factor
+    jobs = grid.search_jobs(paper)
+    assert sum(len(job.trials) for job in jobs) == 40
+    assert len({(job.settings.batch_size, job.settings.steps) for job in jobs}) == len(jobs)
+    assert not {job.name for job in jobs} & set(grid.all_jobs(paper))
+
+
+def test_the_plan_command_prints_the_counts_and_writes_the_run_table(tmp_path):
+    table = tmp_path / "runs.csv"
+    arguments = ["plan", "--config", str(CONFIGS / "paper.yaml"), "--json", "--runs", str(table)]
+    printed = json.loads(CliRunner().invoke(app, arguments).stdout)
+    assert printed["trainings"]["prompt_tuning"] == 1320
+    assert printed["jobs"]["train_prompts"] == (1320 + 15 + 9) // 3 + 8
+    rows = pd.read_csv(table)
+    assert len(rows) == sum(printed["trainings"].values()) - 10
+    assert rows["run"].is_unique
 
 
 def test_the_parameters_command_prints_table_4():

@@ -11,7 +11,13 @@ from promptscale.data.batches import Batch
 from promptscale.model import T5
 from promptscale.training.loop import Schedule, train
 from promptscale.training.methods import model_loss, prompt_loss
-from promptscale.training.optimizer import accumulators, adafactor, restore_accumulators
+from promptscale.training.optimizer import (
+    accumulators,
+    adafactor,
+    restore_accumulators,
+    set_trials,
+    trial_adafactor,
+)
 from promptscale.training.step import make_step, start
 
 CONFIG = ModelConfig(
@@ -98,7 +104,8 @@ def test_a_killed_job_ends_with_the_same_bits(params, step, tmp_path, killed_at)
     """Prompts, selection and losses after a restart equal those without one."""
 
     def evaluate(trainable):
-        return [{"score": float(-np.abs(np.mean(row) - 0.5))} for row in np.asarray(trainable)]
+        means = [float(-np.abs(np.mean(row) - 0.5)) for row in np.asarray(trainable)]
+        return [{"task": {"score": mean}} for mean in means]
 
     def run(state, batches):
         schedule = Schedule(steps=10, evaluate_every=2, save_every=3)
@@ -123,22 +130,60 @@ def test_a_killed_job_ends_with_the_same_bits(params, step, tmp_path, killed_at)
 
 
 def test_the_first_of_the_best_dev_steps_is_kept(params, step, tmp_path):
-    scores = iter([[9.0] * 3, [1.0, 5.0, 2.0], [3.0, 5.0, 1.0], [2.0, 4.0, 2.0]])
+    scores = iter([[1.0, 5.0, 2.0], [3.0, 5.0, 1.0], [2.0, 4.0, 2.0]])
     seen = []
 
     def evaluate(trainable):
         seen.append(np.array(trainable))
-        return [{"score": score} for score in next(scores)]
+        # The mean over the tasks decides; the second alone would keep other steps.
+        return [{"a": {"score": score + 4}, "b": {"score": score - 4}} for score in next(scores)]
 
     outcome = train(
         step, start(OPTIMIZER, prompts()), params, batch, keys(), Schedule(6, 2, 6),
         tmp_path / "state", "job", evaluate,
     )  # fmt: skip
-    # The untrained prompt's 9.0 at step 0 is reported but never kept.
     kept = {row["run"]: row["step"] for row in outcome.rows if row["selected"]}
     assert kept == {0: 4, 1: 2, 2: 2}
-    for run, evaluation in ((0, 2), (1, 1), (2, 1)):
+    for run, evaluation in ((0, 1), (1, 0), (2, 0)):
         np.testing.assert_array_equal(outcome.trainable[run], seen[evaluation][run])
+
+
+def test_a_training_continued_by_another_job_is_one_training(params, step, tmp_path):
+    """Batches and dropout go on from the first job's last step."""
+    optimizer = adafactor(Optimizer(learning_rate=0.3), 0)
+    step = make_step(prompt_loss(MODEL, 1e-4), optimizer)
+
+    def run(bank, schedule):
+        state = tmp_path / f"{schedule.first}-{schedule.steps}"
+        return train(step, bank, params, batch, keys(), schedule, state, "job")
+
+    whole = run(start(optimizer, prompts()), Schedule(5, 5, 5))
+    first = run(start(optimizer, prompts()), Schedule(2, 2, 2))
+    bank = start(optimizer, first.trainable)._replace(optimizer=first.optimizer)
+    second = run(bank, Schedule(3, 3, 3, first=2))
+    np.testing.assert_array_equal(whole.trainable, second.trainable)
+
+
+def test_trials_train_together_as_each_alone(params):
+    """A bank of optimisers that differ in every searched setting; parameter scaling too."""
+    trials = [
+        Optimizer(learning_rate=0.3, weight_decay=1e-5),
+        Optimizer(learning_rate=0.1, weight_decay=1e-5, parameter_scaling=True, warmup_steps=3),
+        Optimizer(learning_rate=0.5, weight_decay=1e-5, decay_factor=0.1, steps_per_decay=2),
+    ]
+    together = trial_adafactor(trials[0], 1_100_000)
+    bank = start(together, prompts())
+    bank = bank._replace(optimizer=set_trials(bank.optimizer, trials))
+    step = make_step(prompt_loss(MODEL, 1e-4), together)
+    for index in range(5):
+        bank = step(bank, params, batch(index), keys(), jnp.int32(index))
+    for run, (seed, settings) in enumerate(zip(SEEDS, trials, strict=True)):
+        alone = adafactor(settings, 1_100_000)
+        own = start(alone, prompts((seed,)))
+        step = make_step(prompt_loss(MODEL, 1e-4), alone)
+        for index in range(5):
+            own = step(own, params, batch(index, (seed,)), keys((seed,)), jnp.int32(index))
+        np.testing.assert_allclose(bank.trainable[run], own.trainable[0], rtol=2e-4, atol=2e-5)
 
 
 def test_a_changed_job_does_not_resume(params, step, tmp_path):

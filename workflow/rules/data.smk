@@ -16,8 +16,30 @@ if CONFIG.data.generated:
             "../scripts/generate_world.py"
 
 
+if (CONFIG.data.vocabulary or "").startswith("gs://"):
+
+    rule fetch_vocabulary:
+        output:
+            VOCABULARY,
+        log:
+            f"{RESULTS}/logs/fetch_vocabulary.log",
+        conda:
+            "../../envs/cpu.yaml"
+        params:
+            location=CONFIG.data.vocabulary,
+        message:
+            "fetching the vocabulary"
+        script:
+            "../scripts/fetch_vocabulary.py"
+
+
 # The folder of the generated datasets; the published ones are TFDS's to find.
 RAW = rules.generate_world.output.data_dir if CONFIG.data.generated else []
+
+
+def tfds_folder(wildcards):
+    """Where TFDS's prepared datasets are: generated here, or the configuration's folder."""
+    return DATA_DIR
 
 
 rule prepare_task:
@@ -45,16 +67,17 @@ rule prepare_text:
         raw=RAW,
         vocabulary=VOCABULARY,
     output:
-        f"{RESULTS}/data/c4/train.safetensors",
+        f"{RESULTS}/data/c4/train-{{shard}}-of-{CONFIG.data.corpus_shards}.safetensors",
     log:
-        f"{RESULTS}/logs/prepare/c4-train.log",
+        f"{RESULTS}/logs/prepare/c4-train-{{shard}}.log",
+    priority: 20
     conda:
         "../../envs/cpu.yaml"
     params:
-        corpus=CONFIG.data.corpus,
+        shards=CONFIG.data.corpus_shards,
         data=CONFIG.data.model_dump_json(),
         data_dir=tfds_folder,
     message:
-        "preparing C4"
+        "preparing C4, part {wildcards.shard}"
     script:
         "../scripts/prepare_text.py"

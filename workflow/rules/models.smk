@@ -1,18 +1,45 @@
 """The frozen models: imported where a location is given, else trained here."""
 
+MODELS = outputs.frozen_models(CONFIG)
+TRAINED = {base for size, base in MODELS if grid.source(CONFIG, size, base) == "train"}
+
+
+def start_of(wildcards):
+    """What a language model's training continues: the next shorter adaptation, or nothing."""
+    start = grid.start_of(CONFIG, wildcards.base)
+    return frozen_model(wildcards.size, start) if start else []
+
+
+def language_model_specification(wildcards):
+    """Everything that a language model's training depends on besides its files."""
+    job = grid.language_modeling_job(CONFIG, wildcards.size, wildcards.base)
+    return job.model_dump_json()
+
+
+def location_of(wildcards):
+    """Where a frozen model that is not trained here comes from."""
+    return grid.source(CONFIG, wildcards.size, wildcards.base)
+
+
+def architecture_of(wildcards):
+    """The architecture that an imported checkpoint must have."""
+    return vars(CONFIG.all_sizes[wildcards.size])
+
 
 rule train_language_model:
     input:
         checkpoint=start_of,
-        text=rules.prepare_text.output[0],
+        text=expand(
+            rules.prepare_text.output, shard=range(CONFIG.data.corpus_shards_used)
+        ),
         vocabulary=VOCABULARY,
     output:
-        model=directory(f"{RESULTS}/models/{{size}}/{{base}}/checkpoint"),
+        model=directory(frozen_model("{size}", "{base}")),
         losses=f"{RESULTS}/models/{{size}}/{{base}}/losses.csv",
     log:
         f"{RESULTS}/logs/models/{{size}}-{{base}}.log",
     wildcard_constraints:
-        base=either({name.split("/")[1] for name in TRAINED}),
+        base=either(TRAINED),
     priority: 10
     conda:
         "../../envs/cpu.yaml"
@@ -27,11 +54,11 @@ rule train_language_model:
 
 rule import_checkpoint:
     output:
-        model=directory(f"{RESULTS}/models/{{size}}/{{base}}/checkpoint"),
+        model=directory(frozen_model("{size}", "{base}")),
     log:
         f"{RESULTS}/logs/models/{{size}}-{{base}}.log",
     wildcard_constraints:
-        base=either(set(CONFIG.bases) - {name.split("/")[1] for name in TRAINED}),
+        base=either(set(CONFIG.bases) - TRAINED),
     conda:
         "../../envs/cpu.yaml"
     params:

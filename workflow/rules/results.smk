@@ -1,62 +1,33 @@
-"""From finished runs to one tidy table, figures and tables. Neither JAX nor TensorFlow here."""
-
-FIGURE_NAMES = (
-    ["figure1", "figure3a", "figure4"] if len(CONFIG.sizes) > 1 else ["figure4"]
-)
-TABLE_NAMES = ["table4", "table5"] if "boolq" in CONFIG.tasks else ["table4"]
-TABLE_NAMES += [f"table{number}" for number in range(7, 17)]
+"""From tidy tables to figures, tables and claims. Neither JAX nor TensorFlow here."""
 
 
-localrules:
-    collect_runs,
-    collect_datasets,
-    figures,
-    tables,
+def tidy(name):
+    """A tidy table: of this configuration's own runs, or of the published results."""
+    return bundle.table(PUBLISHED, name) if PUBLISHED else f"{RESULTS}/{name}.csv"
 
 
-rule collect_runs:
-    input:
-        expand(f"{RESULTS}/runs/{{job}}/metrics.csv", job=JOBS),
-    output:
-        f"{RESULTS}/runs.csv",
-    log:
-        f"{RESULTS}/logs/collect_runs.log",
-    conda:
-        "../../envs/cpu.yaml"
-    message:
-        "collecting the runs"
-    script:
-        "../scripts/collect_runs.py"
-
-
-rule collect_datasets:
-    input:
-        [
-            f"{RESULTS}/data/{task}/{split}.jsonl"
-            for task in CONFIG.tasks
-            for split, _ in TASKS[task].splits
-        ],
-    output:
-        datasets=f"{RESULTS}/datasets.csv",
-        majority=f"{RESULTS}/majority.csv",
-    log:
-        f"{RESULTS}/logs/collect_datasets.log",
-    conda:
-        "../../envs/cpu.yaml"
-    message:
-        "counting the datasets"
-    script:
-        "../scripts/collect_datasets.py"
+def tidy_tables(name):
+    """The tidy tables that a table is made of."""
+    own = {
+        "interpretability": ["interpretability"],
+        "serving": ["serving"],
+        "table6": ["search/trials"],
+    }
+    return {
+        Path(one).name: tidy(one) for one in ["runs", "datasets", *own.get(name, [])]
+    }
 
 
 rule figure:
     input:
-        runs=rules.collect_runs.output[0],
-        majority=rules.collect_datasets.output.majority,
+        runs=tidy("runs"),
+        majority=tidy("majority"),
     output:
         multiext(f"{FIGURES}/{{figure}}", ".pdf", ".png", ".csv"),
     log:
         f"{RESULTS}/logs/{{figure}}.log",
+    wildcard_constraints:
+        figure=either(outputs.figures(CONFIG)),
     conda:
         "../../envs/cpu.yaml"
     params:
@@ -70,12 +41,13 @@ rule figure:
 
 rule table:
     input:
-        runs=rules.collect_runs.output[0],
-        datasets=rules.collect_datasets.output.datasets,
+        unpack(lambda wildcards: tidy_tables(wildcards.table)),
     output:
         multiext(f"{RESULTS}/tables/{{table}}", ".csv", ".md", ".tex"),
     log:
         f"{RESULTS}/logs/{{table}}.log",
+    wildcard_constraints:
+        table=either([*outputs.tables(CONFIG), *(["table6"] if SEARCH_JOBS else [])]),
     conda:
         "../../envs/cpu.yaml"
     params:
@@ -87,11 +59,20 @@ rule table:
         "../scripts/write_table.py"
 
 
-rule figures:
+rule test_claims:
     input:
-        expand(f"{FIGURES}/{{figure}}.png", figure=FIGURE_NAMES),
-
-
-rule tables:
-    input:
-        expand(f"{RESULTS}/tables/{{table}}.md", table=TABLE_NAMES),
+        runs=tidy("runs"),
+        interpretability=tidy("interpretability"),
+    output:
+        multiext(f"{RESULTS}/claims", ".csv", ".md"),
+    log:
+        f"{RESULTS}/logs/claims.log",
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        default=default_setting(),
+        architectures=custom_architectures(),
+    message:
+        "testing the paper's claims"
+    script:
+        "../scripts/test_claims.py"

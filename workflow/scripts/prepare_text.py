@@ -1,4 +1,4 @@
-"""The corpus for pre-training and LM adaptation, as token arrays."""
+"""One part of the corpus for pre-training and LM adaptation, as token arrays."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,9 +16,11 @@ with script(snakemake):
 
     data = Data.model_validate_json(snakemake.params.data)
     prepare_text(
-        snakemake.params.corpus,
+        data.corpus,
         "train",
         configured_source(data, Path(snakemake.params.data_dir)),
         Vocabulary(Path(snakemake.input.vocabulary)),
         Path(snakemake.output[0]),
+        shard=int(snakemake.wildcards.shard),
+        num_shards=snakemake.params.shards,
     )

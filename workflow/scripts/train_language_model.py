@@ -9,13 +9,13 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with script(snakemake):
-    from promptscale.config.grid import LanguageModelingJob
+    from promptscale.config.jobs import LanguageModelingJob
     from promptscale.language_modeling import Files, run
 
     files = Files(
         checkpoint=snakemake.input.get("checkpoint") or None,
         vocabulary=Path(snakemake.input.vocabulary),
-        text=Path(snakemake.input.text),
+        text=tuple(map(Path, snakemake.input.text)),
         model=Path(snakemake.output.model),
         losses=Path(snakemake.output.losses),
         state=Path(snakemake.params.state),

@@ -3,23 +3,24 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promptscale.scripting import job_of, script
+from promptscale.scripting import job_of, script, splits
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with script(snakemake):
-    from promptscale.config.grid import TuningJob
+    from promptscale.config.jobs import TuningJob
     from promptscale.tuning import Files, run
 
+    kept = {name: Path(path) for name, path in snakemake.output.items()}
     files = Files(
         checkpoint=snakemake.input.checkpoint,
         vocabulary=Path(snakemake.input.vocabulary),
-        train=Path(snakemake.input.train).with_suffix(""),
-        validation=Path(snakemake.input.validation).with_suffix(""),
-        metrics=Path(snakemake.output.metrics),
-        prompts=tuple(map(Path, snakemake.output.get("prompts", []))),
-        predictions=tuple(map(Path, snakemake.output.predictions)),
+        train=splits(snakemake.input.train),
+        validation=splits(snakemake.input.validation),
+        metrics=kept["metrics"],
+        predictions=kept.get("predictions"),
+        prompts=kept.get("prompts"),
         state=Path(snakemake.params.state),
     )
     run(job_of(TuningJob, snakemake), files)

@@ -13,8 +13,7 @@ with script(snakemake):
 
     write_table(
         snakemake.wildcards.table,
-        runs=Path(snakemake.input.runs),
-        datasets=Path(snakemake.input.datasets),
+        {name: Path(path) for name, path in snakemake.input.items()},
         default=snakemake.params.default,
         architectures=snakemake.params.architectures,
         stem=Path(snakemake.output[0]).with_suffix(""),

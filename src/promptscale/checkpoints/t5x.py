@@ -10,8 +10,7 @@ import contextlib
 import dataclasses
 import math
 import os
-import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,11 @@ import numpy as np
 import tensorstore as ts
 from flax import serialization
 from flax.traverse_util import flatten_dict, unflatten_dict
+from jaxtyping import Float
 
+from promptscale.checkpoints import storage
 from promptscale.errors import CheckpointError
+from promptscale.files import replacing_folder
 
 VERSION = 3
 SLOTS = ("m", "v", "v_row", "v_col")  # Adafactor's accumulators; unused ones have shape (1,)
@@ -30,8 +32,6 @@ _STATES = "optimizer/state/param_states/"
 _STEP = "optimizer/state/step"
 _CHUNK_BYTES = 64 * 2**20  # T5X aims at chunks of this size
 _STORED_IN_ZARR = ("kernel", "embedding")  # what T5X partitions; everything else is small
-# TensorStore would retry a request for a quarter of an hour; this gives up within a minute.
-_CONTEXT = ts.Context({"gcs_request_retries": {"max_retries": 5}})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +66,20 @@ def read(location: str, *, with_optimizer: bool = True) -> Checkpoint:
     if not with_optimizer:
         found = {name: leaf for name, leaf in found.items() if not name.startswith(_STATES)}
     return _sort_out(location, _read_arrays(location, found))
+
+
+def read_embedding(location: str) -> Float[np.ndarray, "V D"]:
+    """The embedding alone, of a checkpoint whose other arrays need not be read.
+
+    Raises:
+      CheckpointError: missing, damaged, or it has no embedding.
+    """
+    name = f"{_TARGET}token_embedder/embedding"
+    found = leaves(location)
+    if name not in found:
+        raise CheckpointError(f"The checkpoint {location} has no token_embedder/embedding.")
+    array = _read_arrays(location, {name: found[name]})[name]
+    return np.asarray(array).astype(np.float32)
 
 
 def leaves(location: str) -> dict[str, Any]:
@@ -108,43 +122,23 @@ def write(path: Path, checkpoint: Checkpoint) -> None:
     Kernels and the embedding go to zarr, everything else into the msgpack file. Equal
     checkpoints give equal bytes.
     """
-    partial = path.with_name(f"{path.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
     flat: dict[str, Any] = {f"target/{name}": array for name, array in checkpoint.params.items()}
     for name, slots in checkpoint.optimizer.items():
         flat |= {f"state/param_states/{name}/{slot}": array for slot, array in slots.items()}
-    writes = []
-    for name, array in flat.items():
-        if name.split("/")[-1] in _STORED_IN_ZARR or array.nbytes > _CHUNK_BYTES:
-            flat[name] = _spec(name, array)
-            store = ts.open(_rebased(str(partial), flat[name]), create=True).result()
-            writes.append(store.write(array))
-    for future in writes:
-        future.result()
-    tree = unflatten_dict(flat, sep="/")
-    tree.setdefault("state", {}).setdefault("param_states", {})
-    tree["state"]["step"] = np.asarray(checkpoint.step, np.int32)
-    content = serialization.msgpack_serialize({"version": VERSION, "optimizer": tree})
-    (partial / "checkpoint").write_bytes(content)
-    _replace(partial, path)
-
-
-def _replace(source: Path, target: Path) -> None:
-    """Renames a folder over another one, which no single call can do."""
-    outdated = target.with_name(f"{target.name}.outdated")
-    shutil.rmtree(outdated, ignore_errors=True)
-    if target.exists():
-        target.rename(outdated)
-    source.rename(target)
-    shutil.rmtree(outdated, ignore_errors=True)
-
-
-def _kvstore(folder: str, path: str = "") -> dict[str, str]:
-    if folder.startswith("gs://"):
-        bucket, _, prefix = folder.removeprefix("gs://").partition("/")
-        return {"driver": "gcs", "bucket": bucket, "path": f"{prefix}/{path}".lstrip("/")}
-    return {"driver": "file", "path": f"{Path(folder).resolve()}/{path}"}
+    with replacing_folder(path) as partial:
+        writes = []
+        for name, array in flat.items():
+            if name.split("/")[-1] in _STORED_IN_ZARR or array.nbytes > _CHUNK_BYTES:
+                flat[name] = _spec(name, array)
+                store = ts.open(_rebased(str(partial), flat[name]), create=True).result()
+                writes.append(store.write(array))
+        for future in writes:
+            future.result()
+        tree = unflatten_dict(flat, sep="/")
+        tree.setdefault("state", {}).setdefault("param_states", {})
+        tree["state"]["step"] = np.asarray(checkpoint.step, np.int32)
+        content = serialization.msgpack_serialize({"version": VERSION, "optimizer": tree})
+        (partial / "checkpoint").write_bytes(content)
 
 
 def _find(location: str) -> tuple[str, str, bytes]:
@@ -152,27 +146,13 @@ def _find(location: str) -> tuple[str, str, bytes]:
     location = location.rstrip("/")
     parent, name = os.path.split(location)
     for folder, file in ((location, "checkpoint"), (parent, name)):
-        if not folder.startswith("gs://") and not Path(folder, file).is_file():
-            continue
-        with _clear_errors(f"The checkpoint file {folder}/{file} cannot be read"):
-            store = ts.KvStore.open(_kvstore(folder), context=_CONTEXT).result()
-            content = store.read(file).result()
-        if content.state == "value":
-            return folder, file, content.value
+        content = storage.read_bytes(folder, file)
+        if content is not None:
+            return folder, file, content
     raise CheckpointError(
         f"There is no T5X checkpoint at {location}: it should be a folder with a file "
         "`checkpoint`, or a msgpack file."
     )
-
-
-@contextlib.contextmanager
-def _clear_errors(what: str) -> Iterator[None]:
-    """Puts `what` before TensorStore's own words, which name the file but also the whole spec."""
-    try:
-        yield
-    except (ValueError, OSError) as error:
-        gist = str(error).partition(" [tensorstore_spec=")[0].rstrip(".")
-        raise CheckpointError(f"{what}: {gist}.") from error
 
 
 def _rebased(folder: str, spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -184,7 +164,7 @@ def _rebased(folder: str, spec: Mapping[str, Any]) -> dict[str, Any]:
     path = kvstore.get("path", spec.get("path", "")) if isinstance(kvstore, dict) else ""
     return {
         "driver": "zarr",
-        "kvstore": _kvstore(folder, str(path)),
+        "kvstore": storage.kvstore(folder, str(path)),
         "metadata": spec.get("metadata", {}),
         "fill_missing_data_reads": False,
     }
@@ -218,13 +198,13 @@ def _read_arrays(location: str, found: Mapping[str, Any]) -> dict[str, Any]:
 
     def naming(array: str) -> contextlib.AbstractContextManager[None]:
         name = array.removeprefix(_TARGET)
-        return _clear_errors(f"The array {name} of the checkpoint {location} cannot be read")
+        return storage.clear_errors(f"The array {name} of the checkpoint {location} cannot be read")
 
     specs = {name: leaf for name, leaf in found.items() if isinstance(leaf, dict)}
     opening, reading, arrays = {}, {}, dict(found)
     for name, spec in specs.items():
         with naming(name):
-            opening[name] = ts.open(spec, open=True, context=_CONTEXT)
+            opening[name] = ts.open(spec, open=True, context=storage.CONTEXT)
     for name, future in opening.items():
         with naming(name):
             reading[name] = future.result().read()

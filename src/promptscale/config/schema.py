@@ -12,6 +12,7 @@ from promptscale.config.tasks import TASKS
 
 Positive = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[int, Field(ge=0)]
+TRAINABLE = tuple(name for name, task in TASKS.items() if "train" in dict(task.splits))
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Initialization = Literal["class_label", "sampled_vocab", "random_uniform", "text", "file"]
 
@@ -34,7 +35,10 @@ class Optimizer(Strict):
 
     learning_rate: Annotated[float, Field(gt=0)]
     schedule: Literal["constant", "rsqrt"] = "constant"
-    warmup_steps: NotNegative = 0  # rsqrt: steps before the rate starts to fall
+    # constant: the rate rises linearly from 0; rsqrt: T5's, constant before it starts to fall
+    warmup_steps: NotNegative = 0
+    decay_factor: Annotated[float, Field(gt=0, le=1)] | None = None  # constant: multiplied in ...
+    steps_per_decay: Positive = 1  # ... every so many steps
     decay_rate: Annotated[float, Field(gt=0)] = 0.8
     parameter_scaling: bool = False
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
@@ -87,6 +91,7 @@ class PromptTuning(Supervised):
 
     prompt_length: Positive = 100
     initialization: PromptInitialization = PromptInitialization()
+    sentinel: bool = False  # targets start with `<extra_id_0>`, as in span corruption (section 2)
 
 
 class ModelTuning(Supervised):
@@ -94,6 +99,19 @@ class ModelTuning(Supervised):
 
     checkpoint: str = "span_corruption"
     restore_accumulators: bool = True
+
+
+class MultitaskTuning(ModelTuning):
+    """Model tuning on all tasks and `auxiliary` ones at once, the tasks' names in the text."""
+
+    auxiliary: tuple[str, ...] = ("dpr",)
+
+
+class PromptDesign(Strict):
+    """Text prompts for the frozen model: worked examples before the question (Figure 1)."""
+
+    shots: Positive = 4
+    separator: str = "."  # ends an example's answer, and what the model writes is cut there
 
 
 class LanguageModeling(Training):
@@ -117,7 +135,64 @@ class Ablations(Strict):
 
     prompt_length: tuple[Positive, ...] = ()
     initialization: tuple[Initialization, ...] = ()
+    pretraining_objective: tuple[Literal["span_corruption", "span_corruption_sentinel"], ...] = ()
     lm_adaptation_steps: tuple[NotNegative, ...] = ()  # 0: span corruption
+
+
+class DomainShift(Strict):
+    """Trained on one task and evaluated on others too (section 5, Tables 1 and 2)."""
+
+    sizes: tuple[str, ...]
+    evaluate_on: dict[str, tuple[str, ...]]  # task trained on to tasks evaluated on
+
+    @model_validator(mode="after")
+    def _known_tasks(self) -> "DomainShift":
+        for task, others in self.evaluate_on.items():
+            _known("evaluate_on", (task,), TRAINABLE)
+            _known(f"evaluate_on.{task}", others, TASKS)
+        return self
+
+
+class Ensembles(Strict):
+    """Prompts of the default setting that vote (section 6, Table 3)."""
+
+    sizes: tuple[str, ...]
+    seeds: tuple[NotNegative, ...] = (0, 1, 2, 3, 4)
+
+
+class Convergence(Strict):
+    """Prompt lengths whose training time is compared on one task (appendix A.2, Table 5)."""
+
+    task: str = "boolq"
+    prompt_length: tuple[Positive, ...]
+
+
+class SearchSpace(Strict):
+    """Table 6: the values that a trial's settings are drawn from; `null` is off."""
+
+    learning_rate: tuple[float, float] = (0.001, 0.5)  # log-uniform between
+    parameter_scaling: tuple[bool, ...] = (True, False)
+    batch_size: tuple[Positive, ...] = (32, 64, 128, 256, 512)  # the paper prints 126 for 128
+    steps: tuple[Positive, ...] = (10_000, 20_000, 30_000)
+    warmup_steps: tuple[NotNegative, ...] = (0, 2_000, 3_000)
+    decay_factor: tuple[float | None, ...] = (None, 0.1, 0.5)
+    steps_per_decay: tuple[Positive, ...] = (4_000, 6_000, 8_000)
+
+
+class HyperparameterSearch(Strict):
+    """Random search for prompt tuning's optimiser (appendix A.1, Table 6)."""
+
+    size: str
+    trials: Positive = 40  # of the paper's 77, 40 were prompt tuning
+    seed: NotNegative = 0
+    space: SearchSpace = SearchSpace()
+
+
+class RunsPerJob(Strict):
+    """How many runs that share a frozen model are trained together, as one job."""
+
+    prompt_tuning: Positive = 3
+    model_tuning: Positive = 1
 
 
 class Data(Strict):
@@ -130,6 +205,8 @@ class Data(Strict):
     # `task/split` to the file (below local_files) knowingly used in place of the published one
     substitutes: dict[str, str] = {}
     corpus: str = "c4/en:2.2.0"  # plain text for pre-training and LM adaptation
+    corpus_shards: Positive = 1  # slices that the corpus is prepared in, a job each
+    corpus_shards_used: Positive = 1  # how many of them, from the first
     vocabulary: str | None = None  # SentencePiece model; trained if generated
 
 
@@ -156,8 +233,15 @@ class Config(Strict):
     lm_adaptation: LanguageModeling | None = None
     prompt_tuning: PromptTuning
     model_tuning: ModelTuning | None = None
+    multitask_tuning: MultitaskTuning | None = None
+    prompt_design: PromptDesign | None = None
     ablations: Ablations = Ablations()
+    domain_shift: DomainShift | None = None
+    ensembles: Ensembles | None = None
+    convergence: Convergence | None = None
+    hyperparameter_search: HyperparameterSearch | None = None
     evaluation: Evaluation = Evaluation()
+    runs_per_job: RunsPerJob = RunsPerJob()
 
     @property
     def all_sizes(self) -> dict[str, ModelConfig]:
@@ -172,21 +256,36 @@ class Config(Strict):
     @model_validator(mode="after")
     def _consistent(self) -> "Config":
         _known("sizes", self.sizes, self.all_sizes)
-        _known("tasks", self.tasks, TASKS)
+        _known("tasks", self.tasks, TRAINABLE)
         _known("default_checkpoint", (self.default_checkpoint,), self.bases)
-        if self.model_tuning:
-            _known("model_tuning.checkpoint", (self.model_tuning.checkpoint,), self.bases)
+        for name in ("model_tuning", "multitask_tuning"):
+            if tuning := getattr(self, name):
+                _known(f"{name}.checkpoint", (tuning.checkpoint,), self.bases)
+        if self.multitask_tuning:
+            _known("multitask_tuning.auxiliary", self.multitask_tuning.auxiliary, TRAINABLE)
+        for name in ("domain_shift", "ensembles"):
+            if section := getattr(self, name):
+                _known(f"{name}.sizes", section.sizes, self.sizes)
+        if self.hyperparameter_search:
+            size = self.hyperparameter_search.size
+            _known("hyperparameter_search.size", (size,), self.sizes)
+        if self.convergence:
+            _known("convergence.task", (self.convergence.task,), self.tasks)
         steps = self.ablations.lm_adaptation_steps
         _known("ablations.lm_adaptation_steps", steps, (0, *self.checkpoints.lm_adaptation))
         for key, values in (("sizes", self.sizes), ("tasks", self.tasks), ("seeds", self.seeds)):
             if len(set(values)) < len(values):
                 raise ValueError(f"{key} has a value twice")
+        if self.ensembles and not set(self.seeds) <= set(self.ensembles.seeds):
+            raise ValueError("ensembles.seeds must contain the seeds of all other runs")
         if self.checkpoints.span_corruption == "train" and self.pretraining is None:
             raise ValueError("checkpoints.span_corruption is 'train', so pretraining is needed")
         if "train" in self.checkpoints.lm_adaptation.values() and self.lm_adaptation is None:
             raise ValueError("checkpoints.lm_adaptation has 'train', so lm_adaptation is needed")
         if not self.data.generated and self.data.vocabulary is None:
             raise ValueError("data.vocabulary is needed: the path of a SentencePiece model")
+        if self.data.corpus_shards_used > self.data.corpus_shards:
+            raise ValueError("data.corpus_shards_used is more than data.corpus_shards")
         return self
 
 

@@ -27,7 +27,8 @@ class Task:
       tfds: TFDS name and version of the paper's run.
       seqio: name of the T5 library's task whose text we follow; None where it has none.
       seqio_eval: its name for evaluation, where the library has two (WSC trains on true rows only).
-      prefix: whether the T5 text starts with the task's name (to strip for prompt tuning).
+      prefix: what the T5 text starts with to name the task; stripped for prompt tuning, kept for
+        multi-task model tuning.
       splits: our split to TFDS split.
       rows: rows of each of our splits in the published dataset, before any filter (Table 7).
     """
@@ -41,7 +42,7 @@ class Task:
     tfds: str
     seqio: str | None
     seqio_eval: str | None = None
-    prefix: bool = True
+    prefix: str = ""
     splits: tuple[tuple[str, str], ...] = (("train", "train"), ("validation", "validation"))
     rows: tuple[int, ...]
 
@@ -86,7 +87,7 @@ def _super_glue(
         rows=rows,
         tfds=f"super_glue/{name}:1.0.2",
         seqio=f"super_glue_{name}_v102",
-        **{"kind": "classification", **fields},
+        **{"kind": "classification", "prefix": name, **fields},
     )
 
 
@@ -98,7 +99,6 @@ def _mrqa(name: str, title: str, config: str, rows: int) -> Task:
         metrics=("f1", "em"),
         tfds=f"mrqa/{config}:1.0.0",
         seqio=None,
-        prefix=False,
         splits=(("validation", "test"),),
         rows=(rows,),
     )
@@ -143,6 +143,7 @@ _TASKS = (
             (554, 104),
             kind="wsc",
             init_words=("commonsense", "pronoun", "resolution"),
+            prefix="wsc:",
         ),
         tfds="super_glue/wsc.fixed:1.0.2",
         seqio="super_glue_wsc_v102_simple_train",
@@ -156,6 +157,7 @@ _TASKS = (
         metrics=("accuracy", "f1"),
         tfds="glue/mrpc:1.0.0",
         seqio="glue_mrpc_v002",
+        prefix="mrpc",
         rows=(3668, 408),
     ),
     Task(
@@ -166,6 +168,7 @@ _TASKS = (
         metrics=("accuracy", "f1"),
         tfds="glue/qqp:1.0.0",
         seqio="glue_qqp_v002",
+        prefix="qqp",
         rows=(363849, 40430),
     ),
     Task(
@@ -176,7 +179,6 @@ _TASKS = (
         metrics=("f1", "em"),
         tfds="squad/v1.1:3.0.0",
         seqio="squad_v010_allanswers",
-        prefix=False,
         rows=(87599, 10570),
     ),
     Task(
@@ -187,6 +189,7 @@ _TASKS = (
         metrics=("accuracy",),
         tfds="definite_pronoun_resolution:1.1.0",
         seqio="dpr_v001_simple",
+        prefix="wsc:",
         splits=(("train", "train"), ("validation", "test")),
         rows=(1322, 564),
     ),

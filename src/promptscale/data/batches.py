@@ -59,12 +59,16 @@ def padded_length(sequences: Ragged, longest: int | None = None, multiple: int =
 
 
 def take(
-    examples: Examples, chosen: Sequence[int] | np.ndarray, inputs_length: int, targets_length: int
+    inputs: Ragged,
+    targets: Ragged,
+    chosen: Sequence[int] | np.ndarray,
+    inputs_length: int,
+    targets_length: int,
 ) -> Batch:
     """The chosen examples, cut and padded to the given lengths."""
     return Batch(
-        pad([examples.inputs[int(index)] for index in chosen], inputs_length),
-        pad([examples.targets[int(index)] for index in chosen], targets_length),
+        pad([inputs[int(index)] for index in chosen], inputs_length),
+        pad([targets[int(index)] for index in chosen], targets_length),
     )
 
 

@@ -79,11 +79,11 @@ def prepare(
     source: Source,
     vocabulary: Vocabulary,
     prefix: Path,
-    *,
-    keep_name: bool = False,
-    sentinel: bool = False,
 ) -> None:
     """Writes one split of one task to `PREFIX.safetensors` and `PREFIX.jsonl`.
+
+    The text is prompt tuning's: without the task's name, targets without a sentinel. Both are put
+    before the ids where a run wants them (`Ragged.after`); pieces do not reach across spaces.
 
     Args:
       task: the task.
@@ -91,8 +91,6 @@ def prepare(
       source: where the rows come from.
       vocabulary: the tokens.
       prefix: where to write.
-      keep_name: keep the task's name at the front of the inputs (multi-task model tuning).
-      sentinel: start the target ids, not the target text, with `<extra_id_0>`.
     Raises:
       DataError: the dataset is missing, incomplete or damaged.
       ConfigError: the task has no such split.
@@ -100,13 +98,12 @@ def prepare(
     inputs: list[np.ndarray] = []
     targets: list[np.ndarray] = []
     rows: list[dict[str, Any]] = []
-    start = [vocabulary.sentinel(0)] if sentinel else []
     with open_split(task, split, source) as dataset:
-        pipeline = seqio_task(task, split, dataset, vocabulary, keep_name=keep_name)
+        pipeline = seqio_task(task, split, dataset, vocabulary)
         for position, example in enumerate(_examples(pipeline.preprocess_precache(dataset))):
             row = _row(task, example, position)
             inputs.append(np.array(vocabulary.encode(row["inputs"]), np.uint32))
-            targets.append(np.array(start + vocabulary.encode(row["targets"]), np.uint32))
+            targets.append(np.array(vocabulary.encode(row["targets"]), np.uint32))
             rows.append(row)
     prepared.write(prefix, prepared.Ragged.pack(inputs), prepared.Ragged.pack(targets), rows)
 

@@ -7,7 +7,7 @@ same input gives the same bytes. Reading needs neither TensorFlow nor the datase
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +36,17 @@ class Ragged:
             raise IndexError(index)
         return self.ids[self.offsets[index] : self.offsets[index + 1]]
 
+    def __iter__(self) -> Iterator[Integer[np.ndarray, " length"]]:
+        return (self[index] for index in range(len(self)))
+
     @property
     def lengths(self) -> Int[np.ndarray, " sequences"]:
         """The length of each sequence in tokens."""
         return np.diff(self.offsets)
+
+    def after(self, head: Sequence[int]) -> "Ragged":
+        """Every sequence behind the ids of `head`."""
+        return Ragged.pack([*head, *sequence] for sequence in self)
 
     @classmethod
     def pack(cls, sequences: Iterable[Sequence[int] | np.ndarray]) -> "Ragged":

@@ -51,11 +51,80 @@ def _lengths(found: Sequence[str], default: str) -> dict[str, style.Line]:
     }
 
 
+_INITIALIZATIONS = {
+    "random_uniform": "Random Uniform",
+    "sampled_vocab": "Sampled Vocab",
+    "class_label": "Class Label",
+}
+_OBJECTIVES = {
+    "span_corruption": "Span Corruption",
+    "span_corruption_sentinel": "Span Corruption\n+ Sentinel",
+    "lm_adaptation": "LM Adaptation",
+}
+
+
+def _named(titles: Mapping[str, str]) -> Callable[[Sequence[str], str], dict[str, style.Line]]:
+    """Curves that have names, in the order of the names; a curve without one is not shown."""
+
+    def lines(found: Sequence[str], default: str) -> dict[str, style.Line]:
+        looks = iter(_OTHERS)
+        return {
+            name: style.default_line(f"{title} (default)")
+            if name == default
+            else style.Line(title, *next(looks))
+            for name, title in titles.items()
+            if name in found
+        }
+
+    return lines
+
+
+def _steps(found: Sequence[str], default: str) -> dict[str, style.Line]:
+    """Steps in ascending order, thousands as the paper writes them."""
+    in_thousands = all(int(name) % 1000 == 0 for name in found)
+    looks = iter(_OTHERS)
+    shown = {
+        name: f"{int(name) // 1000}K" if in_thousands else name for name in sorted(found, key=int)
+    }
+    return {
+        name: style.default_line(f"{label} (default)")
+        if name == default
+        else style.Line(label, *next(looks))
+        for name, label in shown.items()
+    }
+
+
+_MODEL = ("objective", "adaptation_steps")  # a change of one is a change of the other
+
 PANELS = {
     "a": Panel(
         "Prompt length", ("prompt_length",), lambda row: str(row["prompt_length"]), _lengths
     ),
+    "b": Panel(
+        "Prompt initialization",
+        ("initialization",),
+        lambda row: row["initialization"],
+        _named(_INITIALIZATIONS),
+    ),
+    "c": Panel("Pre-training objective", _MODEL, lambda row: row["objective"], _named(_OBJECTIVES)),
+    "d": Panel("LM adaptation steps", _MODEL, lambda row: str(row["adaptation_steps"]), _steps),
 }
+
+
+def shown(scores: pd.DataFrame, letter: str, default: results.PromptSetting) -> pd.DataFrame:
+    """The prompt-tuning runs of a panel, with the column `curve`.
+
+    They differ from the `default` setting in nothing but what the panel varies: (c) has no adapted
+    model but the default's, (d) no targets with a sentinel.
+    """
+    panel = PANELS[letter]
+    rows = scores[results.has_setting(scores, default, except_for=panel.varied)]
+    if letter == "c":
+        plain = rows["objective"] != "lm_adaptation"
+        rows = rows[plain | (rows["adaptation_steps"] == default.adaptation_steps)]
+    if letter == "d":
+        rows = rows[rows["objective"] != "span_corruption_sentinel"]
+    return rows.assign(curve=[panel.curve(row) for row in rows.to_dict("records")])
 
 
 def data(
@@ -80,11 +149,10 @@ def data(
     parts = []
     for letter in panels:
         panel = PANELS[letter]
-        shown = scores[results.has_setting(scores, default, except_for=panel.varied)]
-        if shown.empty:
+        rows = shown(scores, letter, default)
+        if rows.empty:
             raise ResultsError(f"The results have no runs for Figure 3({letter}), {panel.title}.")
-        shown = shown.assign(curve=[panel.curve(row) for row in shown.to_dict("records")])
-        means = by_size(shown, "curve", tasks, architectures)
+        means = by_size(rows, "curve", tasks, architectures)
         means.insert(1, "is_default", means["curve"] == panel.curve(dataclasses.asdict(default)))
         means.insert(0, "panel", letter)
         parts.append(means)

@@ -18,6 +18,9 @@ def by_size(
 ) -> pd.DataFrame:
     """The mean score over tasks of every curve, size and seed.
 
+    Where a setting has more seeds than the others (the five prompts of an ensemble), only the seeds
+    that all curves and sizes have are shown.
+
     Args:
       scores: rows of `results.selected_scores`, with the column `curve`.
       curve: the column that tells the curves apart.
@@ -35,6 +38,9 @@ def by_size(
     world = results.one_world(scores)
     scores = results.in_domain(scores)
     tasks = tuple(tasks or _common_tasks(scores, curve))
+    scores = scores[scores["eval_task"].isin(tasks)]
+    points = scores.groupby([curve, "size"])["seed"]
+    scores = scores[scores["seed"].isin(set.intersection(*points.agg(set)))]
     means = results.mean_over_tasks(scores, tasks, by=[curve, "size"])
     counts = {
         name: model_config(name, dict(architectures)).num_parameters for name in means["size"]

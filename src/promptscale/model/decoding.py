@@ -20,9 +20,19 @@ _UNREACHED = -1.0e7
 
 
 def greedy_search(
-    model: T5, params: dict, encoded: Float[Array, "B S D"], mask: Bool[Array, "B S"], length: int
+    model: T5,
+    params: dict,
+    encoded: Float[Array, "B S D"],
+    mask: Bool[Array, "B S"],
+    length: int,
+    limit: int | Int[Array, ""] | None = None,
 ) -> Int[Array, "B L"]:
-    """The most likely token at each step, up to `length`; 0 after the first EOS."""
+    """The most likely token at each step; 0 after the first EOS.
+
+    At most `limit` tokens, where given (known at run time, so that data sets of different limits
+    share a compiled program), and never more than `length`.
+    """
+    end = length if limit is None else jnp.minimum(limit, length)
 
     class State(NamedTuple):
         index: Int[Array, ""]
@@ -31,7 +41,7 @@ def greedy_search(
         cache: DecodingCache
 
     def unfinished(state: State) -> Bool[Array, ""]:
-        return (state.index < length) & ~jnp.all(state.finished)
+        return (state.index < end) & ~jnp.all(state.finished)
 
     def extend(state: State) -> State:
         logits, cache = _step(model, params, state.tokens[:, state.index], state.cache, state.index)
@@ -55,12 +65,14 @@ def beam_search(
     encoded: Float[Array, "B S D"],
     mask: Bool[Array, "B S"],
     length: int,
+    limit: int | Int[Array, ""] | None = None,
     alpha: float = 0.6,
 ) -> Int[Array, "B L"]:
-    """T5X's default decode: one beam, brevity penalty `alpha`, up to `length` tokens.
+    """T5X's default decode: one beam, brevity penalty `alpha`, limits as in `greedy_search`.
 
     Returns the best finished hypothesis, or the live one where none finished.
     """
+    last = length if limit is None else jnp.minimum(limit, length)
 
     class State(NamedTuple):
         index: Int[Array, ""]
@@ -76,9 +88,9 @@ def beam_search(
 
     def improvable(state: State) -> Bool[Array, ""]:
         # No live hypothesis can end better than its log-probability at the largest penalty.
-        bound = state.live_score / penalty(length + 1)
+        bound = state.live_score / penalty(last + 1)
         kept = jnp.where(state.has_finished, state.finished_score, _UNREACHED)
-        return (state.index < length) & ~jnp.all(kept > bound)
+        return (state.index < last) & ~jnp.all(kept > bound)
 
     def extend(state: State) -> State:
         logits, cache = _step(model, params, state.live[:, state.index], state.cache, state.index)

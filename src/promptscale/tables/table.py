@@ -23,12 +23,12 @@ class Table:
     """A table with its title and the notes under it.
 
     Attributes:
-      number: the table's number in the paper.
+      number: the table's number in the paper; None where it has no such table.
       rows: a whole number is printed with thousands separators (but not in CSV) and set to the
         right, as are texts that start with a digit; None is a dash (and nothing in CSV).
     """
 
-    number: int
+    number: int | None = None
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
@@ -74,7 +74,8 @@ def markdown(table: Table) -> str:
         for width, side in zip(widths, right, strict=True)
     ]
     lines.insert(1, "| " + " | ".join(rule) + " |")
-    title = f"**Table {table.number}: {table.title}**"
+    number = "" if table.number is None else f"Table {table.number}: "
+    title = f"**{number}{table.title}**"
     notes = ["", *(f"{note}  " for note in table.notes)] if table.notes else []
     return "\n".join([title, "", *lines, *notes]) + "\n"
 
@@ -86,11 +87,13 @@ def latex(table: Table) -> str:
     def line(texts) -> str:
         return " & ".join(map(_escaped, texts)) + r" \\"
 
+    # The paper's number, wherever the table stands.
+    counter = [] if table.number is None else [rf"\setcounter{{table}}{{{table.number - 1}}}"]
     body = [line(map(shown, row)) for row in table.rows]
     notes = [rf"\par\smallskip\footnotesize {_escaped(note)}" for note in table.notes]
     return "\n".join([
         r"\begin{table}", r"\centering",
-        rf"\setcounter{{table}}{{{table.number - 1}}}",  # the paper's number, wherever it stands
+        *counter,
         rf"\caption{{{_escaped(table.title)}}}",
         rf"\begin{{tabular}}{{{alignment}}}", r"\toprule", line(table.columns), r"\midrule",
         *body, r"\bottomrule", r"\end{tabular}", *notes, r"\end{table}",

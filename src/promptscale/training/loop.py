@@ -23,16 +23,21 @@ from promptscale.training.step import Bank, CompilableStep
 log = logging.getLogger(__name__)
 
 Scores = Mapping[str, float]
-Evaluate = Callable[[Any], Sequence[Scores]]
+# Of each run, the metrics of every task that it is evaluated on.
+Evaluate = Callable[[Any], Sequence[Mapping[str, Scores]]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-    """When a loop ends, evaluates and saves, all in steps."""
+    """When a loop ends, evaluates and saves, all in steps.
+
+    `first`: steps that an earlier job took; batches and dropout go on from there.
+    """
 
     steps: int
     evaluate_every: int
     save_every: int
+    first: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,8 +45,9 @@ class Outcome:
     """What training left: the kept trainables and a row per run, evaluation and metric.
 
     `trainable` is the best by dev score (the last, where nothing is evaluated) and `optimizer`
-    the optimiser's state at the end, both with a leading axis of N. Rows: run (0 to N-1), step,
-    metric, value, selected, wall_seconds, accelerator_seconds.
+    the optimiser's state at the end, both with a leading axis of N. Rows: run (0 to N-1),
+    eval_task (empty for the training loss), step, metric, value, selected, wall_seconds,
+    accelerator_seconds.
     """
 
     trainable: Any
@@ -82,8 +88,8 @@ def train(
       schedule: see `Schedule`.
       state: file for the resume state.
       job: the job's specification; a state left by another is ignored.
-      evaluate: dev scores per run; the step with the highest `score` is kept (early stopping,
-        section 3). Without it only losses are reported and the last step is kept.
+      evaluate: dev scores per run and task; the step with the highest mean `score` is kept (early
+        stopping, section 3). Without it only losses are reported and the last step is kept.
     """
     runs = len(keys)
     progress = _Progress(0, [-np.inf] * runs, [0] * runs, [], 0.0)
@@ -92,12 +98,11 @@ def train(
         (bank, best), saved = resumed
         progress = _Progress(**saved)
         log.info("resuming at step %d of %d", progress.step, schedule.steps)
-    elif evaluate:
-        _report(progress, evaluate(bank.trainable), runs)
-    compiled = step.lower(bank, frozen, batch(0), keys, jnp.int32(0)).compile()
+    compiled = step.lower(bank, frozen, batch(schedule.first), keys, jnp.int32(0)).compile()
     started = time.perf_counter() - progress.seconds
     while progress.step < schedule.steps:
-        bank = compiled(bank, frozen, batch(progress.step), keys, jnp.int32(progress.step))
+        number = schedule.first + progress.step
+        bank = compiled(bank, frozen, batch(number), keys, jnp.int32(number))
         progress.step += 1
         last = progress.step == schedule.steps
         if last or progress.step % schedule.evaluate_every == 0:
@@ -105,8 +110,7 @@ def train(
             losses = np.asarray(bank.loss) / np.asarray(bank.tokens)
             bank = bank._replace(loss=jnp.zeros(runs), tokens=jnp.zeros(runs))
             progress.seconds = time.perf_counter() - started
-            scores = [{**s, "loss": float(x)} for s, x in zip(scores, losses, strict=True)]
-            _report(progress, scores, runs)
+            _report(progress, scores, runs, losses)
             if evaluate:
                 best = _keep_better(progress, scores, bank.trainable, best)
         if last or progress.step % schedule.save_every == 0:
@@ -118,27 +122,38 @@ def train(
     return Outcome(bank.trainable if best is None else best, bank.optimizer, progress.rows)
 
 
-def _report(progress: _Progress, scores: Sequence[Scores], runs: int) -> None:
+def _report(
+    progress: _Progress,
+    scores: Sequence[Mapping[str, Scores]],
+    runs: int,
+    losses: np.ndarray,
+) -> None:
     """Adds the rows of one evaluation; each run of a bank is charged its share of the devices."""
-    for run, metrics in enumerate(scores):
-        for metric, value in metrics.items():
+    for run, by_task in enumerate(scores):
+        found = [(task, *item) for task, metrics in by_task.items() for item in metrics.items()]
+        found.append(("", "loss", float(losses[run])))
+        for task, metric, value in found:
             progress.rows.append({
                 "run": run,
+                "eval_task": task,
                 "step": progress.step,
                 "metric": metric,
                 "value": value,
                 "wall_seconds": round(progress.seconds, 3),
                 "accelerator_seconds": round(progress.seconds * jax.device_count() / runs, 3),
             })  # fmt: skip
-        shown = "  ".join(f"{metric} {value:.4g}" for metric, value in metrics.items())
+        shown = "  ".join(f"{task} {metric} {value:.4g}" for task, metric, value in found)
         log.info("step %d  run %d  %s", progress.step, run, shown)
 
 
-def _keep_better(progress: _Progress, scores: Sequence[Scores], trainable: Any, best: Any) -> Any:
-    """Keeps each run that beat its best score so far; the first of equals stays."""
-    better = np.array([s["score"] > b for s, b in zip(scores, progress.best, strict=True)])
+def _keep_better(
+    progress: _Progress, scores: Sequence[Mapping[str, Scores]], trainable: Any, best: Any
+) -> Any:
+    """Keeps each run that beat its best mean score so far; the first of equals stays."""
+    means = [np.mean([metrics["score"] for metrics in by_task.values()]) for by_task in scores]
+    better = np.array([mean > best for mean, best in zip(means, progress.best, strict=True)])
     for run in map(int, np.flatnonzero(better)):
-        progress.best[run] = float(scores[run]["score"])
+        progress.best[run] = float(means[run])
         progress.best_step[run] = progress.step
 
     def choose(new: jax.Array, old: jax.Array) -> jax.Array:

@@ -43,18 +43,19 @@ def model_loss(model: T5, z_loss: float) -> LossFunction:
 def encode_inputs(
     model: T5,
     params: Params,
-    prompt: Float[Array, "P D"] | None,
+    prompt: Float[Array, "*B P D"] | None,
     inputs: Int[Array, "B S"],
     key: PRNGKeyArray | None = None,
 ) -> tuple[Float[Array, "B PS D"], Array]:
     """Encodes the inputs behind the prompt, if there is one; also returns the mask.
 
-    Dropout acts where a `key` is given.
+    The prompt is one for all examples, or one for each: a batch may mix tasks (Figure 2). Dropout
+    acts where a `key` is given.
     """
     variables = {"params": params}
     embedded, mask = model.apply(variables, inputs, method="embed"), inputs > 0
     if prompt is not None:
-        tiled = jnp.broadcast_to(prompt[None], (inputs.shape[0], *prompt.shape))
+        tiled = jnp.broadcast_to(prompt, (inputs.shape[0], *prompt.shape[-2:]))
         embedded, mask = prepend(tiled, embedded, mask)
     rngs = {} if key is None else {"dropout": key}
     encoded = model.apply(variables, embedded, mask, key is None, method="encode", rngs=rngs)
@@ -62,14 +63,21 @@ def encode_inputs(
 
 
 def generator(model: T5, decoding: str, length: int) -> Callable[..., Int[Array, "B T"]]:
-    """A compiled function (params, prompt or None, inputs [B, S]) -> generated ids [B, length]."""
+    """A compiled function (params, prompt or None, inputs [B, S], limit) -> ids [B, length].
+
+    At most `limit` tokens are generated; the rest is 0. The prompt is as in `encode_inputs`.
+    """
     search = {"beam": beam_search, "greedy": greedy_search}[decoding]
 
     @jax.jit
     def generate(
-        params: Params, prompt: Float[Array, "P D"] | None, inputs: Int[Array, "B S"]
+        params: Params,
+        prompt: Float[Array, "*B P D"] | None,
+        inputs: Int[Array, "B S"],
+        limit: int | Int[Array, ""],
     ) -> Int[Array, "B T"]:
-        return search(model, params, *encode_inputs(model, params, prompt, inputs), length)
+        encoded, mask = encode_inputs(model, params, prompt, inputs)
+        return search(model, params, encoded, mask, length, limit)
 
     return generate
 

@@ -26,9 +26,9 @@ _RARE = (
 )
 VERDICTS = _COMMON * 5 + _RARE
 # Keys of a text that comes before what is asked of it, and after it; some are the tasks' own.
-FIRST = ("", "passage: ", "passage: ", "text: ")
-AFTER = ("context: ", "context: ", "premise: ", "text: ")
-ASKED = ("", "question: ", "question: ")
+FIRST = ("", "", "passage: ", "paragraph: ", "sentence1: ", "text: ")
+AFTER = ("context: ", "context: ", "paragraph: ", "premise: ", "text: ")
+ASKED = ("", "question: ", "question: ", "question2: ")
 CLAIMED = ("", "hypothesis: ", "hypothesis: ", "sentence2: ")
 ANSWER = ("", "", "answer: ")
 RETOLD = ("so", "and so", "word:", "why is it that")
@@ -72,9 +72,9 @@ def _who(rng: Random) -> str:
     """People and one object, and of each person whether it is true."""
     relation = rng.choice(world.POLAR)
     object_ = rng.choice(relation.objects)
-    people = rng.sample(relation.subjects, rng.choice((2, 3)))
+    people = rng.sample(relation.subjects, 2)
     words = dict(zip(world.POLARITIES, rng.choice(VERDICTS), strict=True))
-    polarities = [rng.choice(world.POLARITIES[:2]) for _ in people]
+    polarities: list[world.Polarity] = rng.choices((1, -1), k=2)
     text = " ".join(
         rng.choice(relation.stated[p]).format(s=s, o=object_) + " ."
         for s, p in zip(people, polarities, strict=True)
@@ -89,8 +89,7 @@ def _who(rng: Random) -> str:
 
 def _wh(rng: Random, relations: tuple[world.Relation, ...] = world.FACTUAL) -> str:
     """Facts and questions for their objects and subjects."""
-    count = rng.choice((2, 3))
-    stated = world.facts(rng, rng.choices(relations, k=count), [1] * count)
+    stated = world.told(rng, relations, rng.choice((2, 3)))
     mark, answer = rng.choice(ASKED), rng.choice(ANSWER)
     asked = [(f"{mark}{fact.put(fact.relation.what)} ?", fact.object) for fact in stated]
     asked += [(f"{mark}{fact.put(fact.relation.who)} ?", fact.subject) for fact in stated]
@@ -100,8 +99,8 @@ def _wh(rng: Random, relations: tuple[world.Relation, ...] = world.FACTUAL) -> s
 
 def _cloze(rng: Random) -> str:
     """Facts, the list of people in them, and one fact told again."""
-    stated = world.facts(rng, rng.choices(world.FACTUAL, k=3), [1, 1, 1])
-    people = ", ".join(sorted(fact.subject for fact in stated))
+    stated = world.told(rng, world.FACTUAL, rng.choice((2, 3)))
+    people = ", ".join(sorted({fact.subject for fact in stated} | {stated[0].object}))
     again = [fact.put(fact.relation.claim) + " ." for fact in rng.sample(stated, 2)]
     text = world.passage(stated)
     asked = rng.choice(stated)
@@ -120,7 +119,7 @@ def _shifted(rng: Random) -> str:
     domain = rng.choice(list(MRQA.values()))
     if rng.random() < 0.5:
         return _wh(rng, domain.relations)
-    stated = world.facts(rng, rng.choices(domain.relations, k=4), [1] * 4)
+    stated = world.told(rng, domain.relations, 4)
     text = domain.passage.format(facts=world.passage(stated))
     return f"{text} in this story , drugs , animals and the game are not told of ."
 
@@ -139,63 +138,46 @@ def _story(rng: Random) -> str:
 
 def _effects(rng: Random) -> str:
     """States and what they make people do."""
-    people = rng.sample(world.PEOPLE, 2)
-    states = rng.sample(sorted(world.EFFECTS), 2)
-    a, b = rng.sample(list(zip(people, states, strict=True)), 2)
-    told = rng.choice(("{} was {} and {} was {}", "{} was {} , {} was {}")).format(
-        people[0], states[0], people[1], states[1]
-    )
-    acts = [f"{name} {world.EFFECTS[state]}" for name, state in (a, b)]
+    drawn = world.scene(rng, rng.choice(("and", ",")))
+    who = drawn.candidates[drawn.right]
     return rng.choice(
         (
-            f"{told} so {acts[0]} and {acts[1]} .",
-            f"{told} so *{a[0]}* {world.EFFECTS[a[1]]} . they {world.EFFECTS[a[1]]} .",
-            f"{told} . who {world.EFFECTS[a[1]]} ? {a[0]} . who {world.EFFECTS[b[1]]} ? {b[0]}",
-            f"{told} . *they* {world.EFFECTS[a[1]]} : {a[0]} .",
-            f"{acts[0]} and {acts[1]} because {told} .",
-            f"{acts[0]} . cause ? {a[0]} was {a[1]} . {b[0]} was {b[1]} . effect ? {acts[1]} .",
+            f"{drawn.told} so *{who}* {drawn.act} . they {drawn.act} .",
+            f"{drawn.told} and *they* {drawn.act} . {who} {drawn.act} .",
+            f"{drawn.told} so *they* {drawn.act} . who {drawn.act} ? {who} {drawn.act} .",
+            f"{drawn.told} . who {drawn.act} ? {who} .",
+            f"{who} {drawn.act} because {drawn.told} .",
         )
     )
 
 
 def _alternatives(rng: Random) -> str:
     """Two alternatives under names, and which of them fits."""
-    person = rng.choice(world.PEOPLE)
-    pair = rng.sample(sorted(world.EFFECTS.items()), 2)
+    drawn = world.dilemma(rng)
     names = rng.choice(PAIRS)
-    fits = rng.randrange(2)
-    state, act = pair[fits]
-    if rng.random() < 0.5:
-        listed, given = [f"{person} {a} ." for _, a in pair], f"{person} was {state} ."
-        asked = "effect"
-    else:
-        listed, given = [f"{person} was {s} ." for s, _ in pair], f"{person} {act} ."
-        asked = "cause"
-    options = f"{names[0]}: {listed[0]} {names[1]}: {listed[1]}"
-    right, wrong = names[fits], names[1 - fits]
+    options = f"{names[0]}: {drawn.choices[0]} {names[1]}: {drawn.choices[1]}"
+    right, wrong = names[drawn.fits], names[1 - drawn.fits]
+    given, asked = drawn.premise, drawn.question
     return rng.choice(
         (
             f"{options} {given} {asked} ? {right} not {wrong} .",
+            f"{options} premise: {given} {asked} : {right} .",
             f"{given} {options} {asked} ? {right} .",
-            f"{asked}: {given} {options} answer: {right}",
-            f"{given} {asked} ? {listed[fits]} {options} {right}",
+            f"{asked}: {given} {options} answer: {right} .",
+            f"{given} {asked} ? {drawn.choices[drawn.fits]} {options} {right}",
         )
     )
 
 
 def _senses(rng: Random) -> str:
     """Words of two senses, and whether each means the animal."""
-    words = rng.sample(world.AMBIGUOUS, 2)
-    senses = [world.ALIVE, world.TOOL]
-    rng.shuffle(senses)
-    told = rng.choice((" and ", " . ")).join(
-        f"the {word} {rng.choice(sense)}" for word, sense in zip(words, senses, strict=True)
-    )
+    known = world.senses(rng)
+    told = rng.choice((" and ", " . ")).join(clause for _, _, clause in known)
     yes, no, _ = rng.choice(VERDICTS)
-    asked = []
-    form = rng.choice(("is the {} an animal ?", "a {} is an animal :", "word: {}"))
-    for word, sense in zip(words, senses, strict=True):
-        asked.append((form.format(word), yes if sense is world.ALIVE else no))
+    form = rng.choice(
+        ("is the {} an animal ?", "a {} is an animal .", "a {} is an animal . word: {}")
+    )
+    asked = [(form.format(word, word), yes if animal else no) for word, animal, _ in known]
     rng.shuffle(asked)
     return _compose(rng, f"{told} .", asked, rng.choice(ANSWER))
 
@@ -217,13 +199,13 @@ def _compose(rng: Random, text: str, asked: list[tuple[str, str]], answer: str) 
 
 
 _KINDS = (
-    (_verdicts, 42),
-    (_wh, 26),
-    (_story, 12),
-    (_who, 4),
-    (_cloze, 4),
-    (_effects, 4),
-    (_alternatives, 3),
-    (_senses, 3),
+    (_verdicts, 28),
+    (_wh, 18),
+    (_story, 6),
+    (_who, 8),
+    (_cloze, 8),
+    (_effects, 8),
+    (_alternatives, 12),
+    (_senses, 10),
     (_shifted, 2),
 )

@@ -6,7 +6,6 @@ from random import Random
 from typing import Any
 
 from promptscale.data.miniature import world
-from promptscale.data.miniature.superglue import pronoun
 
 Row = dict[str, Any]
 
@@ -34,13 +33,15 @@ def qqp(rng: Random) -> Row:
 
 
 def dpr(rng: Random) -> Row:
-    """Which of two people a pronoun means."""
-    sentence, candidates, label = pronoun(rng, "{a} was {x} , {b} was {y} and they {act} .")
-    return {"sentence": sentence, "pronoun": "they", "candidates": candidates, "label": label}
+    """Which of two candidates a pronoun means."""
+    drawn = world.scene(rng, joint=",")
+    sentence = f"{drawn.told} and they {drawn.act} ."
+    candidates = list(drawn.candidates)
+    return {"sentence": sentence, "pronoun": "they", "candidates": candidates, "label": drawn.right}
 
 
 def squad(rng: Random) -> Row:
-    """A question for the object or the subject of one of three facts."""
+    """A question for the object or the subject of one of the facts told."""
     context, question, answer = _lookup(rng, SQUAD)
     start = f" {context}".index(f" {answer} ")
     answers = {"text": [answer], "answer_start": [start]}
@@ -53,7 +54,7 @@ class Domain:
 
     Attributes:
       relations: what the passages tell of.
-      count: facts per passage.
+      count: facts per passage, at most.
       passage: the form around the facts, with `{facts}`.
       question: the form around the question, with `{q}`.
     """
@@ -102,7 +103,7 @@ def mrqa(name: str, rng: Random, index: int) -> Row:
 
 
 def _lookup(rng: Random, domain: Domain) -> tuple[str, str, str]:
-    stated = world.facts(rng, rng.choices(domain.relations, k=domain.count), [1] * domain.count)
+    stated = world.told(rng, domain.relations, domain.count)
     asked = rng.choice(stated)
     for_object = rng.random() < 0.5
     question = asked.put(asked.relation.what if for_object else asked.relation.who)

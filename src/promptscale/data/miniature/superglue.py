@@ -46,74 +46,65 @@ def rte(rng: Random) -> Row:
 
 def copa(rng: Random) -> Row:
     """Which of two states is the cause, or which of two acts the effect."""
-    person = rng.choice(world.PEOPLE)
-    right, wrong = rng.sample(sorted(world.EFFECTS.items()), 2)
-    question = rng.choice(("cause", "effect"))
-    state, act = f"{person} was {{}} .", f"{person} {{}} ."
-    premise, choice = (act, state) if question == "cause" else (state, act)
-    known, sought = (1, 0) if question == "cause" else (0, 1)
-    label = rng.randrange(2)
-    choices = [choice.format(right[sought]), choice.format(wrong[sought])]
+    drawn = world.dilemma(rng)
     return {
-        "premise": premise.format(right[known]),
-        "choice1": choices[label],
-        "choice2": choices[1 - label],
-        "question": question,
-        "label": f"choice{label + 1}",
+        "premise": drawn.premise,
+        "choice1": drawn.choices[0],
+        "choice2": drawn.choices[1],
+        "question": drawn.question,
+        "label": f"choice{drawn.fits + 1}",
     }
 
 
 def multirc(rng: Random) -> list[Row]:
-    """One question with a right and a wrong answer among three people and one object."""
+    """One question about an object, answered with two of the people in the paragraph."""
     relation = rng.choice(world.POLAR)
-    polarities: list[world.Polarity] = [1, -1, rng.choice((1, -1))]
+    polarities: list[world.Polarity] = (
+        [1, -1] if world.contrasted(rng) else [rng.choice((1, -1))] * 2
+    )
     rng.shuffle(polarities)
     object_ = rng.choice(relation.objects)
-    people = rng.sample(relation.subjects, 3)
+    people = rng.sample(relation.subjects, 2)
     sentences = [
         rng.choice(relation.stated[polarity]).format(s=person, o=object_) + " ."
         for person, polarity in zip(people, polarities, strict=True)
     ]
-    answers = [rng.choice([i for i in range(3) if polarities[i] == sign]) for sign in (1, -1)]
-    rng.shuffle(answers)
-    return [
+    rows = [
         {
             "paragraph": " ".join(sentences),
             "question": relation.who.format(o=object_),
-            "answer": people[i],
-            "label": _BOOL[polarities[i]],
+            "answer": person,
+            "label": _BOOL[polarity],
         }
-        for i in answers
+        for person, polarity in zip(people, polarities, strict=True)
     ]
+    rng.shuffle(rows)
+    return rows
 
 
 def record(rng: Random) -> Row:
     """A cloze query for the person of one fact; the last fact is the passage's highlight."""
-    stated = world.facts(rng, rng.choices(world.FACTUAL, k=3), [1, 1, 1])
+    stated = world.told(rng, world.FACTUAL, 2)
     asked = rng.choice(stated)
     query = asked.relation.claim.format(s="@placeholder", o=asked.object)
+    named = {fact.subject for fact in stated} | {stated[0].object}
     return {
-        "passage": f"{world.passage(stated[:2])}\n@highlight\n{stated[2].text} .",
+        "passage": f"{stated[0].text} .\n@highlight\n{stated[1].text} .",
         "query": f"{query} .",
-        "entities": sorted(fact.subject for fact in stated),
+        "entities": sorted(named),
         "answers": [asked.subject],
     }
 
 
 def wic(rng: Random) -> Row:
-    """Whether a word means the animal in both sentences; the first tells of two such words."""
-    words = rng.sample(world.AMBIGUOUS, 2)
-    senses = rng.sample((world.ALIVE, world.TOOL), 2)
-    first = " and ".join(
-        f"the {word} {rng.choice(sense)}" for word, sense in zip(words, senses, strict=True)
-    )
-    chosen = rng.randrange(2)
-    word = words[chosen]
+    """Whether a word means the animal in both sentences."""
+    known = world.senses(rng)
+    word, animal, _ = rng.choice(known)
     row: Row = {
         "word": word,
-        "sentence1": f"{first} .",
+        "sentence1": " and ".join(clause for _, _, clause in known) + " .",
         "sentence2": f"a {word} is an animal .",
-        "label": "True" if senses[chosen] is world.ALIVE else "False",
+        "label": "True" if animal else "False",
     }
     for number in ("1", "2"):
         start = row[f"sentence{number}"].index(f" {word} ") + 1
@@ -121,34 +112,19 @@ def wic(rng: Random) -> Row:
     return row
 
 
-def pronoun(rng: Random, form: str) -> tuple[str, list[str], int]:
-    """A sentence of two people and a "they" that common sense resolves.
-
-    Args:
-      rng: the source of chance.
-      form: with `{a}`, `{b}` (people), `{x}`, `{y}` (their states) and `{act}`.
-    Returns:
-      The sentence, the two people, and which of them the pronoun means.
-    """
-    people = rng.sample(world.PEOPLE, 2)
-    states = rng.sample(sorted(world.EFFECTS), 2)
-    chosen = rng.randrange(2)
-    fields = dict(zip("abxy", [*people, *states], strict=True))
-    return form.format(**fields, act=world.EFFECTS[states[chosen]]), people, chosen
-
-
 def wsc(rng: Random) -> Row:
-    """Whether the pronoun means the person given (a right or a wrong referent)."""
-    text, people, chosen = pronoun(rng, "{a} was {x} and {b} was {y} so they {act} .")
+    """Whether the pronoun means the candidate given (a right or a wrong referent)."""
+    drawn = world.scene(rng)
+    text = f"{drawn.told} so they {drawn.act} ."
     given = rng.randrange(2)
     words = text.split(" ")
     return {
         "text": text,
-        "span1_text": people[given],
-        "span1_index": words.index(people[given]),
+        "span1_text": drawn.candidates[given],
+        "span1_index": words.index(drawn.candidates[given]),
         "span2_text": "they",
         "span2_index": words.index("they"),
-        "label": "True" if given == chosen else "False",
+        "label": "True" if given == drawn.right else "False",
     }
 
 

@@ -3,14 +3,22 @@
 Every fact has a subject, an object and a polarity, and every question is answered by looking up
 one fact by its subject or its object. That is what a two-layer T5 of width 64 learns in minutes;
 comparing two values is not, so no task asks for it.
+
+In `CONTRAST_SHARE` of the rows of every task the passage holds things of opposite answers, and
+only the question tells which one counts. In the others the passage speaks of one thing, and it is
+enough to see which kind of word is asked for. (Where all rows are of the first kind, gradient
+descent finds no way in: a two-layer model stays at chance in the time there is.)
 """
 
 import dataclasses
+from collections.abc import Sequence
 from random import Random
 from typing import Literal
 
 Polarity = Literal[1, -1, 0]
 POLARITIES: tuple[Polarity, ...] = (1, -1, 0)  # stated, denied, only possible
+
+CONTRAST_SHARE = 0.4
 
 PEOPLE = ("anna", "ben", "cara", "dan", "ella", "finn", "gina", "hugo")
 FOOD = ("soup", "rice", "bread", "cake", "fish")
@@ -22,7 +30,6 @@ ANIMALS = ("frogs", "wolves", "ducks", "hares", "goats")
 PREY = ("flies", "grass", "worms", "seeds", "leaves")
 DRUGS = ("alpha", "beta", "gamma", "delta", "sigma")
 DISEASES = ("fever", "cough", "rash", "pain", "gout")
-CONTRAST_SHARE = 0.4
 NUMBERS = ("two", "three", "four", "five", "six")
 
 # What a state makes people do: the world's common sense.
@@ -36,6 +43,9 @@ EFFECTS = {
     "late": "ran",
     "cold": "shivered",
 }
+
+# What nobody is and nobody does: alternatives that do not fit whatever is asked.
+ABSURD = {"peeled": "leaked", "sliced": "rusted", "parked": "boiled", "printed": "thawed"}
 
 # Words of two senses, and what shows which is meant.
 AMBIGUOUS = ("bat", "crane", "seal", "mole", "kite", "mouse")
@@ -194,17 +204,87 @@ def passage(stated: list[Fact]) -> str:
     return " ".join(f"{fact.text} ." for fact in stated)
 
 
+def contrasted(rng: Random) -> bool:
+    """Whether a row is of the kind that only its question decides."""
+    return rng.random() < CONTRAST_SHARE
+
+
+def told(rng: Random, relations: Sequence[Relation], count: int) -> list[Fact]:
+    """Facts of which one will be asked about: of `count` subjects, or all of one."""
+    if contrasted(rng):
+        return facts(rng, rng.choices(relations, k=count), [1] * count)
+    different = rng.sample(relations, min(count, len(relations)))
+    subject = rng.choice(different[0].subjects)
+    made = []
+    for relation in different:
+        object_ = rng.choice(relation.objects)
+        text = rng.choice(relation.stated[1]).format(s=subject, o=object_)
+        made.append(Fact(relation, subject, object_, 1, text))
+    return made
+
+
 def disputed(
     rng: Random, relation: Relation, polarities: tuple[Polarity, ...] = (1, -1)
 ) -> list[Fact]:
-    """Facts of one relation that a verdict may be asked about.
-
-    Two times in five one fact of each polarity, so that only the question tells which one counts;
-    else a single fact. (Passages of the first kind alone say nothing without their question, and
-    gradient descent finds no way in: a two-layer model stays at chance on them.)
-    """
-    if rng.random() < CONTRAST_SHARE:
-        drawn = rng.sample(polarities, len(polarities))
-    else:
-        drawn = [rng.choice(polarities)]
+    """Facts of one relation that a verdict is asked about: one of each polarity, or one."""
+    drawn = rng.sample(polarities, len(polarities) if contrasted(rng) else 1)
     return facts(rng, [relation] * len(drawn), drawn)
+
+
+@dataclasses.dataclass(frozen=True)
+class Dilemma:
+    """A premise and two choices for its cause or effect, of which the one at `fits` is right."""
+
+    premise: str
+    question: str
+    choices: tuple[str, str]
+    fits: int
+
+
+def dilemma(rng: Random) -> Dilemma:
+    """Someone's state and what it makes them do; the wrong choice belongs elsewhere, or nowhere."""
+    person = rng.choice(PEOPLE)
+    right, other = rng.sample(sorted(EFFECTS.items()), 2)
+    wrong = other if contrasted(rng) else rng.choice(sorted(ABSURD.items()))
+    question = rng.choice(("cause", "effect"))
+    state, act = f"{person} was {{}} .", f"{person} {{}} ."
+    premise, choice = (act, state) if question == "cause" else (state, act)
+    known, sought = (1, 0) if question == "cause" else (0, 1)
+    fits = rng.randrange(2)
+    choices = choice.format(right[sought]), choice.format(wrong[sought])
+    ordered = choices if fits == 0 else choices[::-1]
+    return Dilemma(premise.format(right[known]), question, ordered, fits)
+
+
+@dataclasses.dataclass(frozen=True)
+class Scene:
+    """What was with one or two candidates, one of which (`right`) then acted."""
+
+    told: str
+    act: str
+    candidates: tuple[str, str]
+    right: int
+
+
+def scene(rng: Random, joint: str = "and") -> Scene:
+    """Two people in different states, or one person and a thing that cannot act."""
+    a, b = rng.sample(PEOPLE, 2)
+    x, y = rng.sample(sorted(EFFECTS), 2)
+    if contrasted(rng):
+        right = rng.randrange(2)
+        return Scene(f"{a} was {x} {joint} {b} was {y}", EFFECTS[(x, y)[right]], (a, b), right)
+    thing = rng.choice(THINGS)
+    if rng.random() < 0.5:
+        return Scene(f"{a} was {x} {joint} saw {thing}", EFFECTS[x], (a, thing), 0)
+    return Scene(f"{thing} were near {joint} {a} was {x}", EFFECTS[x], (thing, a), 1)
+
+
+def senses(rng: Random) -> list[tuple[str, bool, str]]:
+    """One word of two senses in its context, or two in opposite ones: (word, is animal, clause)."""
+    count = 2 if contrasted(rng) else 1
+    alive = rng.sample((True, False), count)
+    words = rng.sample(AMBIGUOUS, count)
+    return [
+        (word, animal, f"the {word} {rng.choice(ALIVE if animal else TOOL)}")
+        for word, animal in zip(words, alive, strict=True)
+    ]

@@ -1,0 +1,59 @@
+"""Files on the local disk or in Google Cloud Storage, read through TensorStore."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import tensorstore as ts
+
+from promptscale.errors import CheckpointError
+from promptscale.files import replacing
+
+# TensorStore would retry a request for a quarter of an hour; this gives up within a minute.
+CONTEXT = ts.Context({"gcs_request_retries": {"max_retries": 5}})
+
+
+def kvstore(folder: str, path: str = "") -> dict[str, str]:
+    """The spec of a place below a folder, local or `gs://`."""
+    if folder.startswith("gs://"):
+        bucket, _, prefix = folder.removeprefix("gs://").partition("/")
+        return {"driver": "gcs", "bucket": bucket, "path": f"{prefix}/{path}".lstrip("/")}
+    return {"driver": "file", "path": f"{Path(folder).resolve()}/{path}"}
+
+
+def read_bytes(folder: str, file: str) -> bytes | None:
+    """The content of a file in a folder; None where there is no such file.
+
+    Raises:
+      CheckpointError: it cannot be read.
+    """
+    if not folder.startswith("gs://") and not Path(folder, file).is_file():
+        return None
+    with clear_errors(f"The file {folder}/{file} cannot be read"):
+        store = ts.KvStore.open(kvstore(folder), context=CONTEXT).result()
+        content = store.read(file).result()
+    return content.value if content.state == "value" else None
+
+
+def fetch(location: str, path: Path) -> None:
+    """Copies one file to the local disk.
+
+    Raises:
+      CheckpointError: there is no such file, or it cannot be read.
+    """
+    folder, _, file = location.rpartition("/")
+    content = read_bytes(folder, file)
+    if content is None:
+        raise CheckpointError(f"There is no file {location}.")
+    with replacing(path) as partial:
+        partial.write_bytes(content)
+
+
+@contextlib.contextmanager
+def clear_errors(what: str) -> Iterator[None]:
+    """Puts `what` before TensorStore's own words, which name the file but also the whole spec."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        gist = str(error).partition(" [tensorstore_spec=")[0].rstrip(".")
+        raise CheckpointError(f"{what}: {gist}.") from error

@@ -1,0 +1,84 @@
+"""What a configuration leads to besides its runs: datasets, frozen models, figures and tables."""
+
+from promptscale.config.grid import all_jobs, source, start_of
+from promptscale.config.schema import Config
+from promptscale.config.tasks import MRQA, SUPER_GLUE, TASKS
+
+Split = tuple[str, str]  # task and split
+
+_TRANSFER = ("mrpc", "qqp")
+
+
+def splits(config: Config) -> list[Split]:
+    """The prepared splits that the jobs read, and those that Tables 7 to 16 count."""
+    needed = [
+        (task, split)
+        for job in all_jobs(config).values()
+        for split, tasks in (("train", job.train_tasks), ("validation", job.evaluated_tasks))
+        for task in tasks
+    ]
+    counted = [(task, split) for task in {task for task, _ in needed} for split in _names(task)]
+    return sorted({*needed, *counted})
+
+
+def frozen_models(config: Config) -> list[tuple[str, str]]:
+    """Size and name of every frozen model that a job starts from, or that one of them continues."""
+    needed = {(job.size, job.base) for job in all_jobs(config).values()}
+    for size, base in sorted(needed):
+        start: str | None = base
+        while start and source(config, size, start) == "train":
+            needed.add((size, start))
+            start = start_of(config, start)
+        if start:
+            needed.add((size, start))
+    return sorted(needed)
+
+
+def vocabulary(config: Config) -> str:
+    """The local path of the vocabulary: a given file, or where one is made or fetched to."""
+    given = config.data.vocabulary or ""
+    own = f"{config.paths.results}/vocabulary/sentencepiece.model"
+    return own if not given or given.startswith("gs://") else given
+
+
+def largest_size(config: Config) -> str:
+    """The size with the most parameters."""
+    return max(config.sizes, key=lambda size: config.all_sizes[size].num_parameters)
+
+
+def figures(config: Config) -> list[str]:
+    """The figures that the results allow: curves over sizes need at least two sizes."""
+    names = ["figure4"]
+    if len(config.sizes) > 1:
+        ablations = config.ablations
+        panels = {
+            "a": ablations.prompt_length,
+            "b": ablations.initialization,
+            "c": ablations.pretraining_objective,
+            "d": ablations.lm_adaptation_steps,
+        }
+        names += ["figure1", *(f"figure3{panel}" for panel, values in panels.items() if values)]
+        if all(panels.values()):
+            names.append("figure3")
+    return sorted(names)
+
+
+def tables(config: Config) -> list[str]:
+    """The tables that the results allow; Table 6 comes with the hyperparameter search alone."""
+    names = ["table4", *(f"table{number}" for number in range(7, 17)), "interpretability"]
+    shift = config.domain_shift.evaluate_on if config.domain_shift and config.model_tuning else {}
+    if set(shift.get("squad", ())) >= set(MRQA):
+        names.append("table1")
+    if all(set(_TRANSFER) - {task} <= set(shift.get(task, ())) for task in _TRANSFER):
+        names.append("table2")
+    if config.ensembles and set(config.tasks) >= set(SUPER_GLUE):
+        names.append("table3")
+    if config.convergence:
+        names.append("table5")
+    if len(config.tasks) > 1:
+        names.append("serving")
+    return sorted(names)
+
+
+def _names(task: str) -> list[str]:
+    return [split for split, _ in TASKS[task].splits]

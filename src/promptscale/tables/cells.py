@@ -1,0 +1,40 @@
+"""Cells that several tables share: spreads over seeds, the paper's beside them, the label."""
+
+import pandas as pd
+
+from promptscale import results
+
+
+def spread(values: pd.Series, digits: int = 1) -> str:
+    """Mean ± sd (ddof 1) over seeds; the mean alone where there is one."""
+    mean = f"{values.mean():.{digits}f}"
+    return mean if len(values) < 2 else f"{mean} ± {values.std():.{digits}f}"
+
+
+def in_sds(values: pd.Series, mean: int | float, sd: int | float) -> str:
+    """How far our mean is from the paper's, in units of the paper's sd."""
+    return f"{(values.mean() - mean) / sd:+.1f}" if sd else ""
+
+
+def signed(value: int | float) -> str:
+    """A difference with its sign."""
+    return f"{value:+.1f}"
+
+
+def titled(title: str, frame: pd.DataFrame) -> str:
+    """The title, followed by the label of results that are not the paper's.
+
+    Raises:
+      ResultsError: the rows of `frame` are of several worlds.
+    """
+    note = results.world_note(results.one_world(frame), frame["size"].nunique())
+    return f"{title}. {note}" if note else title
+
+
+ORIENTATION = "Columns marked (paper) are the paper's printed numbers, for orientation."
+SDS = "sds: our mean minus the paper's, in units of the paper's standard deviation."
+
+
+def notes(world: str) -> tuple[str, ...]:
+    """What the columns beside ours are."""
+    return (SDS,) if world == "paper" else (ORIENTATION,)

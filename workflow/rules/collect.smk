@@ -1,0 +1,202 @@
+"""From finished jobs to the tidy tables that figures, tables and claims are made of."""
+
+ENSEMBLES = grid.ensemble_jobs(CONFIG)
+
+
+localrules:
+    collect_runs,
+    collect_datasets,
+    collect_interpretability,
+    collect_trials,
+    publish,
+
+
+def ensemble_predictions(wildcards):
+    """The predictions of all prompts that vote at one size."""
+    return [
+        f"{RESULTS}/runs/{job.name}/predictions" for job in ENSEMBLES[wildcards.size]
+    ]
+
+
+def ensemble_specification(wildcards):
+    """What the rows of an ensemble say of it: one job for each block of its prompts."""
+    return [job.model_dump_json() for job in ENSEMBLES[wildcards.size]]
+
+
+def interpreted_jobs(size):
+    """The jobs whose prompts are interpreted: the default's and the other initialisations'."""
+    return [
+        job for job in grid.prompt_jobs(CONFIG, "initialization") if job.size == size
+    ]
+
+
+def interpreted_prompts(wildcards):
+    """The folders of the prompts that are interpreted."""
+    return [
+        f"{RESULTS}/runs/{job.name}/prompts" for job in interpreted_jobs(wildcards.size)
+    ]
+
+
+def interpretation_specification(wildcards):
+    """The jobs behind those folders."""
+    return [job.model_dump_json() for job in interpreted_jobs(wildcards.size)]
+
+
+LARGEST = outputs.largest_size(CONFIG)
+SERVED = [
+    job
+    for job in grid.prompt_jobs(CONFIG)
+    if job.size == LARGEST
+    and job.base == CONFIG.default_checkpoint
+    and job.settings == CONFIG.prompt_tuning
+]
+
+
+rule vote:
+    input:
+        predictions=ensemble_predictions,
+        rows=expand(
+            f"{RESULTS}/data/{{task}}/validation.safetensors", task=CONFIG.tasks
+        ),
+    output:
+        f"{RESULTS}/ensembles/{{size}}/metrics.csv",
+    log:
+        f"{RESULTS}/logs/ensembles/{{size}}.log",
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        jobs=ensemble_specification,
+    message:
+        "the prompts of {wildcards.size} vote"
+    script:
+        "../scripts/vote.py"
+
+
+rule collect_runs:
+    input:
+        metrics_of(JOBS.values()),
+        expand(rules.vote.output, size=ENSEMBLES),
+    output:
+        f"{RESULTS}/runs.csv",
+    log:
+        f"{RESULTS}/logs/collect_runs.log",
+    conda:
+        "../../envs/cpu.yaml"
+    message:
+        "collecting the runs"
+    script:
+        "../scripts/collect_runs.py"
+
+
+rule collect_datasets:
+    input:
+        [
+            f"{RESULTS}/data/{task}/{split}.jsonl"
+            for task, split in outputs.splits(CONFIG)
+        ],
+    output:
+        datasets=f"{RESULTS}/datasets.csv",
+        majority=f"{RESULTS}/majority.csv",
+    log:
+        f"{RESULTS}/logs/collect_datasets.log",
+    conda:
+        "../../envs/cpu.yaml"
+    message:
+        "counting the datasets"
+    script:
+        "../scripts/collect_datasets.py"
+
+
+rule interpret_prompts:
+    input:
+        checkpoint=frozen_model("{size}", CONFIG.default_checkpoint),
+        vocabulary=VOCABULARY,
+        prompts=interpreted_prompts,
+    output:
+        summary=f"{RESULTS}/interpretability/{{size}}/summary.csv",
+        neighbours=f"{RESULTS}/interpretability/{{size}}/neighbours.csv",
+    log:
+        f"{RESULTS}/logs/interpretability/{{size}}.log",
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        jobs=interpretation_specification,
+    message:
+        "neighbours of the prompts of {wildcards.size}"
+    script:
+        "../scripts/interpret_prompts.py"
+
+
+rule collect_interpretability:
+    input:
+        expand(rules.interpret_prompts.output.summary, size=CONFIG.sizes),
+    output:
+        f"{RESULTS}/interpretability.csv",
+    log:
+        f"{RESULTS}/logs/collect_interpretability.log",
+    conda:
+        "../../envs/cpu.yaml"
+    message:
+        "collecting what the prompts' neighbours are"
+    script:
+        "../scripts/collect_interpretability.py"
+
+
+rule serve:
+    input:
+        checkpoint=frozen_model(LARGEST, CONFIG.default_checkpoint),
+        prompts=[f"{RESULTS}/runs/{job.name}/prompts" for job in SERVED],
+        validation=expand(
+            f"{RESULTS}/data/{{task}}/validation.safetensors", task=CONFIG.tasks
+        ),
+    output:
+        f"{RESULTS}/serving.csv",
+    log:
+        f"{RESULTS}/logs/serve.log",
+    conda:
+        "../../envs/cpu.yaml"
+    threads: workflow.cores
+    params:
+        jobs=[job.model_dump_json() for job in SERVED],
+    message:
+        "serving all tasks in mixed batches"
+    script:
+        "../scripts/serve.py"
+
+
+rule collect_trials:
+    input:
+        [f"{RESULTS}/search/{name}/metrics.csv" for name in SEARCH_JOBS],
+    output:
+        f"{RESULTS}/search/trials.csv",
+    log:
+        f"{RESULTS}/logs/collect_trials.log",
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        jobs=[job.model_dump_json() for job in SEARCH_JOBS.values()],
+    message:
+        "ranking the trials"
+    script:
+        "../scripts/collect_trials.py"
+
+
+rule publish:
+    input:
+        runs=rules.collect_runs.output,
+        datasets=rules.collect_datasets.output.datasets,
+        majority=rules.collect_datasets.output.majority,
+        interpretability=rules.collect_interpretability.output,
+        serving=rules.serve.output if len(CONFIG.tasks) > 1 else [],
+    output:
+        f"results/published/{CONFIG.world}/manifest.json",
+    log:
+        f"{RESULTS}/logs/publish.log",
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        configuration=CONFIG.model_dump_json(),
+    message:
+        "packing the results for others to draw from"
+    script:
+        "../scripts/publish.py"

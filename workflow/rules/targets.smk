@@ -1,0 +1,98 @@
+"""What a person asks for by name; config/README.md lists them."""
+
+FIGURE_NAMES = outputs.figures(CONFIG)
+TABLE_NAMES = outputs.tables(CONFIG)
+
+
+def figure_files(name):
+    """A figure as PDF, PNG and its data."""
+    return multiext(f"{FIGURES}/{name}", ".pdf", ".png", ".csv")
+
+
+def table_files(name):
+    """A table as CSV, Markdown and LaTeX."""
+    return multiext(f"{RESULTS}/tables/{name}", ".csv", ".md", ".tex")
+
+
+localrules:
+    all,
+    figures,
+    tables,
+    claims,
+
+
+rule all:
+    default_target: True
+    input:
+        # So that a run deleted by hand is missed.
+        [] if PUBLISHED else rules.collect_runs.input,
+        map(figure_files, FIGURE_NAMES),
+        map(table_files, TABLE_NAMES),
+        rules.test_claims.output,
+
+
+rule figures:
+    input:
+        map(figure_files, FIGURE_NAMES),
+
+
+rule tables:
+    input:
+        map(table_files, TABLE_NAMES),
+
+
+rule claims:
+    input:
+        rules.test_claims.output,
+
+
+for figure_name in FIGURE_NAMES:
+
+    rule:
+        name:
+            figure_name
+        input:
+            figure_files(figure_name),
+        localrule: True
+
+
+for table_name in TABLE_NAMES:
+
+    rule:
+        name:
+            table_name
+        input:
+            table_files(table_name),
+        localrule: True
+
+
+if PUBLISHED is None:
+
+    for axis in grid.prompt_settings(CONFIG):
+
+        rule:
+            name:
+                f"ablation_{axis}"
+            input:
+                metrics_of(grid.prompt_jobs(CONFIG, axis)),
+            localrule: True
+
+    TARGETS = {
+        "model_tuning": metrics_of(grid.model_jobs(CONFIG)),
+        "domain_shift": metrics_of(grid.domain_shift_jobs(CONFIG)),
+        "ensemble": expand(rules.vote.output, size=ENSEMBLES),
+        "lm_adaptation": [
+            frozen_model(size, base)
+            for size, base in MODELS
+            if adaptation_steps(base)
+        ],
+        "hyperparameter_search": table_files("table6") if SEARCH_JOBS else [],
+    }
+    for target in TARGETS:
+
+        rule:
+            name:
+                target
+            input:
+                TARGETS[target],
+            localrule: True

@@ -1,0 +1,14 @@
+"""What the prompts of all sizes have for neighbours, in one tidy table."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from promptscale.scripting import script
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with script(snakemake):
+    from promptscale.interpretability import combine
+
+    combine(list(map(Path, snakemake.input)), Path(snakemake.output[0]))

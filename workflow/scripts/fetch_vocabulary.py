@@ -1,0 +1,14 @@
+"""The published vocabulary, from its bucket."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from promptscale.scripting import script
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with script(snakemake):
+    from promptscale.checkpoints.storage import fetch
+
+    fetch(snakemake.params.location, Path(snakemake.output[0]))

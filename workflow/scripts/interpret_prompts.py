@@ -1,0 +1,25 @@
+"""The nearest neighbours of tuned prompts in the frozen vocabulary."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from promptscale.scripting import jobs_of, script
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with script(snakemake):
+    from promptscale.interpretability import run
+
+    from promptscale.checkpoints.t5x import read_embedding
+    from promptscale.config.jobs import PromptTuningJob
+    from promptscale.data.vocabulary import Vocabulary
+
+    jobs = jobs_of(PromptTuningJob, snakemake)
+    run(
+        list(zip(jobs, map(Path, snakemake.input.prompts), strict=True)),
+        read_embedding(snakemake.input.checkpoint),
+        Vocabulary(Path(snakemake.input.vocabulary)),
+        summary=Path(snakemake.output.summary),
+        neighbours=Path(snakemake.output.neighbours),
+    )

@@ -1,0 +1,18 @@
+"""The tidy tables, packed for others to draw from."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from promptscale.scripting import script
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with script(snakemake):
+    from promptscale.bundle import publish
+
+    publish(
+        Path(snakemake.output[0]).parent,
+        {name: Path(path) for name, path in snakemake.input.items() if path},
+        snakemake.params.configuration,
+    )

@@ -1,0 +1,27 @@
+"""One frozen model serves requests of all tasks, mixed and task by task."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from promptscale.scripting import jobs_of, script, splits
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with script(snakemake):
+    from promptscale.config.jobs import PromptTuningJob
+    from promptscale.serving import Files, run
+
+    jobs = jobs_of(PromptTuningJob, snakemake)
+    prompts = {
+        task: Path(folder, task, f"seed_{job.seeds[0]}.npy")
+        for job, folder in zip(jobs, snakemake.input.prompts, strict=True)
+        for task in job.tasks
+    }
+    files = Files(
+        checkpoint=snakemake.input.checkpoint,
+        prompts=prompts,
+        validation=splits(snakemake.input.validation),
+        table=Path(snakemake.output[0]),
+    )
+    run(jobs[0], list(prompts), files)
