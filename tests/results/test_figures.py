@@ -64,7 +64,7 @@ def test_the_face_says_whose_results_these_are(make_runs, setting):
     three = figure1.draw(figure1.data(make_runs(), setting))
     note = "Miniature (generated data, three tiny T5s): not the paper's results"
     assert note in texts(three)
-    assert note in texts(figure3.draw(figure3.data(make_runs(), setting)))
+    assert note in texts(figure3.draw(figure3.data(make_runs(), setting, ["a"])))
     real = figure1.draw(figure1.data(make_runs(world="real"), setting))
     assert any(text.startswith("Real data") for text in texts(real))
     paper = figure1.draw(figure1.data(make_runs(**PAPER), setting))
@@ -83,11 +83,11 @@ def test_figures_need_neither_all_methods_nor_several_seeds(make_runs, setting, 
     data = figure1.data(runs, setting)
     assert set(data["method"]) == {"prompt_tuning"}
     assert figure1.draw(data).axes[0].get_ylabel() == "BoolQ Score"
-    figure3.draw(figure3.data(runs, setting))
+    figure3.draw(figure3.data(runs, setting, ["a"]))
 
 
 def test_figure3_has_one_curve_per_length(make_runs, setting):
-    data = figure3.data(make_runs(lengths=(100, 5, 20, 1)), setting)
+    data = figure3.data(make_runs(lengths=(100, 5, 20, 1)), setting, ["a"])
     figure = figure3.draw(data)
     (axes,) = figure.axes
     handles, labels = axes.get_legend_handles_labels()
@@ -104,8 +104,53 @@ def test_figure3_leaves_out_what_differs_in_anything_else(make_runs, setting):
     runs = make_runs(lengths=(1, 20))
     other = make_runs(lengths=(5,), methods=()).assign(initialization="random_uniform")
     other["run"] += "/uniform"
-    data = figure3.data(pd.concat([runs, other]), setting)
+    data = figure3.data(pd.concat([runs, other]), setting, ["a"])
     assert set(data["curve"]) == {"1", "20"}
+
+
+def ablated(make_runs, **changes) -> pd.DataFrame:
+    """Runs of another setting: the hand-made ones under other descriptions."""
+    runs = make_runs(lengths=(20,), methods=()).assign(**changes)
+    runs["run"] += "/" + "-".join(map(str, changes.values()))
+    return runs
+
+
+@pytest.fixture
+def all_ablations(make_runs):
+    span = {"objective": "span_corruption", "adaptation_steps": 0}
+    return pd.concat([
+        make_runs(lengths=(1, 20)),
+        ablated(make_runs, initialization="random_uniform"),
+        ablated(make_runs, initialization="sampled_vocab"),
+        ablated(make_runs, initialization="text"),
+        ablated(make_runs, **span),
+        ablated(make_runs, **span | {"objective": "span_corruption_sentinel"}),
+        ablated(make_runs, adaptation_steps=40),
+    ])  # fmt: skip
+
+
+def test_each_panel_varies_one_thing(all_ablations, setting):
+    data = figure3.data(all_ablations, setting)
+    figure = figure3.draw(data)
+    shown = [axes.get_legend_handles_labels()[1] for axes in figure.axes]
+    assert shown == [
+        ["1", "20 (default)"],
+        ["Random Uniform", "Sampled Vocab", "Class Label (default)"],
+        ["Span Corruption", "Span Corruption\n+ Sentinel", "LM Adaptation (default)"],
+        ["0", "40", "400 (default)"],  # the sentinel's runs have 0 steps too, and are not here
+    ]
+    for axes in figure.axes:
+        lines, labels = axes.get_legend_handles_labels()
+        default = next(i for i, label in enumerate(labels) if "default" in label)
+        assert lines[default].get_marker() == style.DEFAULT_MARKER
+    assert len(data[data["panel"] == "d"]) == 3 * 3 * 3
+
+
+def test_only_the_seeds_that_all_have_are_drawn(make_runs, setting):
+    """An ensemble's further prompts are not in the figures."""
+    further = make_runs(seeds=(3, 4), lengths=(20,), methods=(), sizes=("mini-xxl",))
+    data = figure3.data(pd.concat([make_runs(), further]), setting, ["a"])
+    assert set(data["seed"]) == {0, 1, 2}
 
 
 def test_no_matching_runs_is_one_sentence(make_runs):

@@ -55,9 +55,9 @@ def test_a_diverged_loss_is_a_result(make_runs, tmp_path):
         ("value", "nan", "value is 'nan'; a metric lies between 0 and 100"),
         ("selected", "yes", "line 5: selected is 'yes'; it must be True or False"),
         ("wall_seconds", "-3", "wall_seconds is '-3.0'; it must be 0 or more"),
-        ("prompt_length", "20", "prompt_length is '20'; it is positive for prompt_tuning"),
-        ("initialization", "class_label", "it is given for prompt_tuning and empty for every"),
-        ("adaptation_steps", "400", "it is positive for lm_adaptation and 0 for span_corruption"),
+        ("prompt_length", "20", "prompt_length is '20'; it is positive for tuned prompts"),
+        ("initialization", "class_label", "it is given for tuned prompts and empty for every"),
+        ("adaptation_steps", "400", "it is positive for lm_adaptation and 0 otherwise"),
         ("metric", "loss", "metric is 'loss'; this run, task and step have it already"),
     ],
 )

@@ -2,10 +2,24 @@
 
 import csv
 
+import pandas as pd
 import pytest
 
+from promptscale.config.tasks import MRQA, SUPER_GLUE, TASKS
 from promptscale.errors import ResultsError
-from promptscale.tables import statistics, table4, table5, tables7to16
+from promptscale.results import COLUMNS
+from promptscale.tables import interpretability as interpretability_table
+from promptscale.tables import serving as serving_table
+from promptscale.tables import (
+    statistics,
+    table1,
+    table2,
+    table3,
+    table4,
+    table5,
+    table6,
+    tables7to16,
+)
 from promptscale.tables.table import Table, latex, markdown, write
 
 COUNTS = """\
@@ -142,3 +156,107 @@ def test_clock():
 def test_rows_fit_their_columns():
     with pytest.raises(ValueError, match="1 cells"):
         Table(number=1, title="", columns=("a", "b"), rows=(("x",),))
+
+
+def shifted_runs(make_runs, train: str, others: tuple[str, ...], world="miniature"):
+    """Both methods trained on `train`: 60 + seed and, on other tasks, 50 + seed (prompts + 2)."""
+    size = "mini-xxl" if world == "miniature" else "xxl"
+    runs = make_runs(sizes=(size,), tasks=(train,), lengths=(20,), world=world)
+    kept = runs[runs["selected"] & (runs["metric"] == "score")].copy()
+    prompts = kept["method"] == "prompt_tuning"
+    parts = []
+    for task in (train, *others):
+        for metric in (*TASKS[task].metrics, "score"):
+            value = (60 if task == train else 50) + kept["seed"] + 2.0 * prompts
+            parts.append(kept.assign(eval_task=task, metric=metric, value=value))
+    return pd.concat(parts, ignore_index=True)[list(COLUMNS)]
+
+
+def test_table1_has_both_methods_on_every_set(make_runs, setting):
+    table = table1.build(shifted_runs(make_runs, "squad", MRQA), setting)
+    assert [row[0] for row in table.rows][:2] == ["SQuAD", "TextbookQA"]
+    assert table.rows[0][2:6] == ("61.0 ± 1.0", "63.0 ± 1.0", "+2.0", "3, 3")
+    assert table.rows[1][2:9] == (
+        "51.0 ± 1.0", "53.0 ± 1.0", "+2.0", "3, 3", "54.3 ± 3.7", "66.8 ± 2.9", "+12.5",
+    )  # fmt: skip
+    assert "not the paper's results" in table.title and len(table.rows) == 7
+
+
+def test_table1_measures_the_difference_from_the_paper_in_its_sds(make_runs, setting):
+    table = table1.build(shifted_runs(make_runs, "squad", MRQA, "paper"), setting)
+    textbookqa = dict(zip(table.columns, table.rows[1], strict=True))
+    assert textbookqa["Model (sds)"] == f"{(51 - 54.3) / 3.7:+.1f}"
+    assert "not the paper's" not in table.title
+
+
+def test_table1_names_a_missing_set(make_runs, setting):
+    with pytest.raises(ResultsError, match="no F1 on drop for Table 1"):
+        table1.build(shifted_runs(make_runs, "squad", MRQA[:-1]), setting)
+
+
+def test_table2_has_both_directions(make_runs, setting):
+    runs = pd.concat([
+        shifted_runs(make_runs, "qqp", ("mrpc",)), shifted_runs(make_runs, "mrpc", ("qqp",)),
+    ])  # fmt: skip
+    table = table2.build(runs, setting)
+    assert [row[:3] for row in table.rows] == [
+        ("QQP", "MRPC", "Model"), ("QQP", "MRPC", "Prompt"),
+        ("MRPC", "QQP", "Model"), ("MRPC", "QQP", "Prompt"),
+    ]  # fmt: skip
+    assert table.rows[1][3:8] == ("53.0 ± 1.0", "53.0 ± 1.0", 3, "76.3 ± 0.1", "84.3 ± 0.3")
+
+
+def test_table3_is_the_mean_the_best_and_the_vote(make_runs, setting):
+    single = make_runs(
+        sizes=("mini-xxl",), tasks=SUPER_GLUE, lengths=(20,), seeds=(0, 1, 2, 3, 4), methods=()
+    )
+    voted = single[(single["seed"] == 0) & single["selected"]].assign(
+        method="prompt_ensemble", value=58.5
+    )
+    voted["run"] = "ensemble/" + voted["run"]
+    table = table3.build(pd.concat([single, voted]), setting)
+    assert table.rows[0][:5] == ("BoolQ (acc.)", "52.0 ± 1.6", "54.0", "58.5", 5)
+    assert table.rows[-1] == (
+        "SuperGLUE (dev)", "52.0 ± 1.6", "54.0", "58.5", 5, "90.5", "91.0", "91.3",
+    )  # fmt: skip
+
+
+def test_table6_shows_what_was_tried_and_what_was_best():
+    trials = pd.DataFrame({
+        "trial": [1, 2], "size": "mini-base", "learning_rate": [0.3, 0.05],
+        "parameter_scaling": [False, True], "batch_size": [32, 64], "steps": [20_000, 10_000],
+        "warmup_steps": [0, 2000], "decay_factor": [None, 0.1], "steps_per_decay": [4000, 4000],
+        "score": [60.0, 40.0], "world": "miniature",
+    })  # fmt: skip
+    table = table6.build(trials)
+    rows = {row[0]: row[2:] for row in table.rows}
+    assert rows["Learning Rate"] == ("0.05–0.3", "0.3")
+    assert rows["Parameter Scaling"] == ("False, True", "False")
+    assert rows["Number of Steps"] == ("10,000, 20,000", "20,000")
+    assert rows["Warmup Steps"] == ("off, 2,000", "off")
+    assert rows["Decay Factor"] == ("off, 0.1", "off")
+    assert "126" in table.notes[0]
+
+
+def test_interpretability_by_size_and_initialisation():
+    row = {
+        "size": "mini-xxl", "task": "cb", "initialization": "class_label", "prompt_length": 20,
+        "seed": 0, "world": "miniature", "labels": 3, "labels_persisting": 3, "labels_found": 3,
+        "rows_per_label": 1.0, "duplicates": 0.5, "cohesion": 0.4, "cohesion_random": 0.1,
+    }  # fmt: skip
+    other = {"initialization": "random_uniform", "labels_persisting": 0, "size": "mini-small"}
+    frame = pd.DataFrame([row, row | {"seed": 1, "labels_persisting": 0}, row | other])
+    table = interpretability_table.build(frame)
+    assert [cells[:3] for cells in table.rows] == [
+        ("mini-small", "Random Uniform", "0.0"), ("mini-xxl", "Class Label", "50.0 ± 70.7"),
+    ]  # fmt: skip
+    assert table.number is None and not markdown(table).startswith("**Table")
+    assert "setcounter" not in latex(table)
+
+
+def test_serving_shows_the_gain():
+    frame = pd.DataFrame({
+        "size": ["mini-xxl"], "tasks": [8], "requests": [512], "per_task": [4], "identical": [1.0],
+        "mixed_per_second": [300.0], "separate_per_second": [100.0], "world": ["miniature"],
+    })  # fmt: skip
+    assert serving_table.build(frame).rows == ((32, 4, "100.0%", 300, 100, "3.00"),)

@@ -183,11 +183,11 @@ rule collect_trials:
 
 rule publish:
     input:
-        runs=rules.collect_runs.output,
+        runs=rules.collect_runs.output[0],
         datasets=rules.collect_datasets.output.datasets,
         majority=rules.collect_datasets.output.majority,
-        interpretability=rules.collect_interpretability.output,
-        serving=rules.serve.output if len(CONFIG.tasks) > 1 else [],
+        interpretability=rules.collect_interpretability.output[0],
+        serving=rules.serve.output[0] if len(CONFIG.tasks) > 1 else [],
     output:
         f"results/published/{CONFIG.world}/manifest.json",
     log:

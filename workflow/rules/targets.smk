@@ -26,19 +26,19 @@ rule all:
     input:
         # So that a run deleted by hand is missed.
         [] if PUBLISHED else rules.collect_runs.input,
-        map(figure_files, FIGURE_NAMES),
-        map(table_files, TABLE_NAMES),
+        [figure_files(name) for name in FIGURE_NAMES],
+        [table_files(name) for name in TABLE_NAMES],
         rules.test_claims.output,
 
 
 rule figures:
     input:
-        map(figure_files, FIGURE_NAMES),
+        [figure_files(name) for name in FIGURE_NAMES],
 
 
 rule tables:
     input:
-        map(table_files, TABLE_NAMES),
+        [table_files(name) for name in TABLE_NAMES],
 
 
 rule claims:

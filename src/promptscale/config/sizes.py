@@ -61,7 +61,7 @@ def _t5(d_model: int, d_ff: int, layers: int, num_heads: int, **fields: int) -> 
 
 
 def _mini(d_model: int, layers: int, num_heads: int) -> ModelConfig:
-    return _t5(d_model, 2 * d_model, layers, num_heads, head_dim=32, vocab_size=512)
+    return _t5(d_model, 2 * d_model, layers, num_heads, head_dim=16, vocab_size=512)
 
 
 PAPER_SIZES: dict[str, ModelConfig] = {
@@ -75,10 +75,10 @@ PAPER_SIZES: dict[str, ModelConfig] = {
 
 MINIATURE_SIZES: dict[str, ModelConfig] = {
     "mini-small": _mini(16, 1, 1),
-    "mini-base": _mini(24, 2, 1),
-    "mini-large": _mini(32, 2, 1),
-    "mini-xl": _mini(48, 2, 2),
-    "mini-xxl": _mini(64, 2, 2),
+    "mini-base": _mini(24, 2, 2),
+    "mini-large": _mini(32, 2, 2),
+    "mini-xl": _mini(48, 2, 3),
+    "mini-xxl": _mini(64, 2, 4),
 }
 
 SIZES: dict[str, ModelConfig] = PAPER_SIZES | MINIATURE_SIZES

@@ -54,7 +54,7 @@ def build(
     """
     single, ensembles = members(runs, default, architectures)
     voted = ensembles.set_index(["eval_task", "metric"])["value"]
-    values = single.set_index(["eval_task", "metric", "seed"])["value"]
+    values = single.set_index(["eval_task", "metric", "seed"])["value"].sort_index()
     missing = [task for task in SUPER_GLUE if (task, "score") not in voted]
     if missing:
         raise ResultsError(f"The results have no ensemble on {missing[0]} for Table 3; run it.")

@@ -1,5 +1,7 @@
 """Table 6: the search space of prompt tuning's hyperparameters, and what a search in it found."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -57,7 +59,7 @@ def _tried(values: pd.Series) -> str:
     return ", ".join(dict.fromkeys(_value(value) for value in sorted(values.fillna(0))))
 
 
-def _value(value: bool | int | float) -> str:
+def _value(value: Any) -> str:
     if isinstance(value, bool | np.bool_):
         return str(value)
     if np.isnan(value) or value == 0:
