@@ -52,14 +52,12 @@ def publish(folder: Path, tables: Mapping[str, Path], configuration: str) -> Non
       tables: the tidy tables; `runs` must be among them.
       configuration: the experiment's validated configuration as JSON.
     Raises:
-      ResultsError: a table is missing, or of another world than the configuration.
+      ResultsError: a table is missing, or of another world than the configuration; or `folder`
+        holds results of another world, or something else.
     """
     settings = json.loads(configuration)
-    if (folder / MANIFEST).exists() and (world := _manifest(folder).world) != settings["world"]:
-        raise ResultsError(
-            f"{folder} holds published results of the world {world!r}, these are of "
-            f"{settings['world']!r}; results of two worlds are never mixed."
-        )
+    _refuse_another(folder, settings["world"])
+    others = [path for path in folder.glob("*") if not _is_ours(path)]
     packed = {}
     with replacing_folder(folder) as partial:
         for name, path in tables.items():
@@ -79,8 +77,26 @@ def publish(folder: Path, tables: Mapping[str, Path], configuration: str) -> Non
             tables=packed,
         )
         (partial / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
-        for other in folder.glob("*.md") if folder.exists() else ():
+        for other in others:
             shutil.copy(other, partial)
+
+
+def _is_ours(path: Path) -> bool:
+    return path.name == MANIFEST or path.name.endswith(".csv.gz")
+
+
+def _refuse_another(folder: Path, world: str) -> None:
+    if (folder / MANIFEST).exists():
+        if (other := _manifest(folder).world) != world:
+            raise ResultsError(
+                f"{folder} holds published results of the world {other!r}, these are of {world!r}; "
+                "results of two worlds are never mixed."
+            )
+    elif folder.exists() and any(folder.iterdir()):
+        raise ResultsError(
+            f"{folder} holds something that is no published results ({MANIFEST} is missing); "
+            "publish into a folder of its own."
+        )
 
 
 def verify(folder: Path) -> Manifest:

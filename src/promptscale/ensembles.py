@@ -7,7 +7,6 @@ prompt gave wins. An illegal output is a vote like any other.
 """
 
 import collections
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from promptscale import metrics
 from promptscale.config.jobs import PromptTuningJob
 from promptscale.config.tasks import Task
 from promptscale.config.tasks import task as task_named
-from promptscale.data.prepared import read
+from promptscale.data.prepared import read, read_rows
 from promptscale.errors import ResultsError
 from promptscale.results import write_runs
 
@@ -89,7 +88,7 @@ def run(
 
 def _answers(path: Path, examples: Sequence[Mapping[str, Any]]) -> list[str]:
     """The predicted texts of one prompt, checked to be of these examples."""
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    rows = read_rows(path)
     if [row["id"] for row in rows] != [example["id"] for example in examples]:
         raise ResultsError(
             f"The predictions in {path} are not of the prepared validation examples; "

@@ -6,7 +6,8 @@ in them, or no text has them.
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,13 @@ import pandera.pandas as pa
 from jaxtyping import Bool, Float, Int
 
 from promptscale import tidy
-from promptscale.config.jobs import PromptTuningJob
+from promptscale.config.jobs import JobRun, PromptTuningJob
 from promptscale.config.tasks import task as task_named
 from promptscale.data.vocabulary import UNK_ID, Vocabulary
 from promptscale.files import replacing
+from promptscale.results import one_world
+
+log = logging.getLogger(__name__)
 
 NEIGHBOURS = 5  # as many as the paper looks at
 _CONTROLS = 100  # random vectors
@@ -35,7 +39,7 @@ SCHEMA = pa.DataFrameSchema(
         "labels": pa.Column("int64", pa.Check.ge(0)),
         "labels_persisting": pa.Column("int64", pa.Check.ge(0)),
         "labels_found": pa.Column("int64", pa.Check.ge(0)),
-        "rows_per_label": pa.Column("float64", pa.Check.ge(0)),
+        "rows_per_label": pa.Column("float64", pa.Check.ge(1), nullable=True),
         "duplicates": pa.Column("float64", pa.Check.in_range(0, 1)),
         "cohesion": pa.Column("float64", pa.Check.in_range(-1.001, 1.001)),
         "cohesion_random": pa.Column("float64", pa.Check.in_range(-1.001, 1.001)),
@@ -87,22 +91,23 @@ def summarize(
     """What one prompt's neighbours say, given the ids of its task's class labels.
 
     Returns:
-      `labels`: label rows (row i starts as label i if the prompt was so initialised);
-      `labels_persisting`: those with a piece of their own label among the neighbours, whatever the
-      initialisation, so that others are a control; `labels_found`: labels that are a neighbour of
-      any row; `rows_per_label`: of how many rows, in the mean over the found labels; `duplicates`:
-      share of rows whose nearest neighbour is another row's too; `cohesion`.
+      `labels`: label rows, as many as fit (row i starts as label i if the prompt was so
+      initialised); `labels_persisting`: those with a piece of their own label among the neighbours,
+      whatever the initialisation, so that others are a control; `labels_found`: labels that are a
+      neighbour of any row; `rows_per_label`: of how many rows, in the mean over the found labels
+      (nan if none was found); `duplicates`: share of rows whose nearest neighbour is another row's
+      too; `cohesion`.
     """
+    labels = labels[: len(ids)]  # a short prompt has no room for more
     hits = np.array([[bool(set(row) & set(label)) for row in ids] for label in labels])
-    hits = hits.reshape(len(labels), len(ids))
-    own = min(hits.shape)
+    own = len(labels)
     found = hits.any(axis=1)
     _, inverse, counts = np.unique(ids[:, 0], return_inverse=True, return_counts=True)
     return {
         "labels": own,
         "labels_persisting": int(np.sum(np.diagonal(hits)[:own])),
         "labels_found": int(found.sum()),
-        "rows_per_label": float(hits[found].sum(axis=1).mean()) if found.any() else 0.0,
+        "rows_per_label": float(hits[found].sum(axis=1).mean()) if found.any() else np.nan,
         "duplicates": float(np.mean(counts[inverse] > 1)),
         "cohesion": space.cohesion(ids),
     }
@@ -112,26 +117,32 @@ def run(
     parts: Sequence[tuple[PromptTuningJob, Path]],
     embedding: Float[np.ndarray, "V D"],
     vocabulary: Vocabulary,
+    load: Callable[[Path], Float[np.ndarray, "P D"]],
     *,
     summary: Path,
     neighbours: Path,
 ) -> None:
     """Writes a summary of every prompt of one size, and the neighbours themselves.
 
+    A prompt that diverged (nan) has no neighbours and is left out.
+
     Args:
       parts: the jobs, each with the folder of its prompts.
       embedding: the frozen model's.
       vocabulary: its tokens.
+      load: reads a prompt's file (`prompts.load`; not imported here, as it needs JAX).
       summary: the table of `SCHEMA`.
       neighbours: a table with the columns size, task, initialization, seed, row, rank, id, piece,
-        cosine.
+        cosine, label (the word that the row was started with, or empty).
     """
     space = Space.of(embedding, vocabulary)
     control = space.random_cohesion()
     summaries, listed = [], []
-    for job, run, prompt in _prompts(parts):
+    for job, run, prompt in _prompts(parts, load):
         ids, cosines = space.nearest(prompt)
-        labels = [vocabulary.encode(word) for word in task_named(run.task).class_label_words]
+        words = task_named(run.task).class_label_words
+        labels = [vocabulary.encode(word) for word in words]
+        started = words if job.settings.initialization.method == "class_label" else ()
         named = {
             "size": job.size,
             "task": run.task,
@@ -149,6 +160,7 @@ def run(
                 "id": int(ids[row, rank]),
                 "piece": vocabulary.piece(int(ids[row, rank])),
                 "cosine": round(float(cosines[row, rank]), 4),
+                "label": started[row] if row < len(started) else "",
             }
             for row, rank in np.ndindex(ids.shape)
         ]
@@ -157,19 +169,27 @@ def run(
         pd.DataFrame(listed).to_csv(partial, index=False)
 
 
-def _prompts(parts: Sequence[tuple[PromptTuningJob, Path]]) -> Iterator[tuple]:
+def _prompts(
+    parts: Sequence[tuple[PromptTuningJob, Path]], load: Callable[[Path], np.ndarray]
+) -> Iterator[tuple[PromptTuningJob, JobRun, Float[np.ndarray, "P D"]]]:
     for job, folder in parts:
         for run in job.runs:
-            yield job, run, np.load(folder / run.task / f"seed_{run.seed}.npy")
+            prompt = load(folder / run.task / f"seed_{run.seed}.npy")
+            if np.isfinite(prompt).all():
+                yield job, run, prompt
+            else:
+                log.warning("%s diverged and has no neighbours", job.run_name(run))
 
 
 def combine(paths: Sequence[Path], path: Path) -> None:
     """Writes the summaries of several sizes to one table.
 
     Raises:
-      ResultsError: a summary is missing or not well-formed.
+      ResultsError: a summary is missing or not well-formed, or they are of several worlds.
     """
-    _write(pd.concat([tidy.read(one, SCHEMA) for one in paths], ignore_index=True), path)
+    table = pd.concat([tidy.read(one, SCHEMA) for one in paths], ignore_index=True)
+    one_world(table)
+    _write(table, path)
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -183,7 +203,7 @@ def read(path: Path) -> pd.DataFrame:
 
 def _write(table: pd.DataFrame, path: Path) -> None:
     with replacing(path) as partial:
-        table[list(SCHEMA.columns)].to_csv(partial, index=False)
+        table[list(SCHEMA.columns)].to_csv(partial, index=False, na_rep="nan")
 
 
 def _unit(vectors: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "N D"]:

@@ -48,7 +48,7 @@ def text_prompt(
     end = vocabulary.encode(separator)
     chosen = epoch_order(seed, 0, len(examples))[:shots]
     return [
-        token
+        int(token)
         for index in map(int, chosen)
         for token in (*examples.inputs[index], *examples.targets[index], *end)
     ]

@@ -81,3 +81,11 @@ def test_worlds_are_never_mixed(tables, tmp_path):
     runs.to_csv(tables["runs"], index=False)
     with pytest.raises(ResultsError, match="results of two worlds are never mixed"):
         bundle.publish(tmp_path / "own", tables, paper)
+
+
+def test_a_folder_of_something_else_is_left_alone(tables, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    with pytest.raises(ResultsError, match="holds something that is no published results"):
+        bundle.publish(tmp_path / "mine", tables, CONFIGURATION)
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"

@@ -35,19 +35,27 @@ def test_special_tokens_and_unused_rows_are_no_neighbours(space):
     assert ids.min() >= 3 and ids.max() < 15
 
 
+def neighbours(space, vectors):
+    """The nearest row alone, twice, so that there is a pair to cohere."""
+    return np.repeat(space.nearest(vectors, count=1)[0], 2, axis=1)
+
+
 def test_labels_that_stay_and_labels_that_wander(space):
     labels = [[4], [5, 6], [7]]
-    prompt = np.stack([space.embedding[4], space.embedding[9], space.embedding[7]])
-    ids, _ = space.nearest(prompt, count=1)
-    found = summarize(space, ids, labels)
+    rows = space.embedding
+    found = summarize(space, neighbours(space, rows[[4, 9, 7]]), labels)
     assert (found["labels"], found["labels_persisting"], found["labels_found"]) == (3, 2, 2)
     assert found["rows_per_label"] == 1.0 and found["duplicates"] == 0.0
-    # The second label's other piece in three rows, none of them its own.
-    ids, _ = space.nearest(np.stack([space.embedding[6]] * 3)[[0, 1, 2]], count=1)
-    found = summarize(space, ids[[0]], labels)
-    assert (found["labels"], found["labels_persisting"], found["labels_found"]) == (1, 0, 1)
-    found = summarize(space, ids, labels)
+    # The second label's other piece in all three rows: found, shared, and at home in one.
+    found = summarize(space, neighbours(space, rows[[6, 6, 6]]), labels)
+    assert (found["labels_persisting"], found["labels_found"]) == (1, 1)
     assert found["rows_per_label"] == 3.0 and found["duplicates"] == 1.0
+
+
+def test_a_short_prompt_has_room_for_few_labels(space):
+    found = summarize(space, neighbours(space, space.embedding[[6]]), [[4], [5, 6], [7]])
+    assert (found["labels"], found["labels_persisting"], found["labels_found"]) == (1, 0, 0)
+    assert np.isnan(found["rows_per_label"])
 
 
 def test_clusters_cohere_and_unrelated_rows_do_not(space):

@@ -9,7 +9,7 @@ import pytest
 
 from promptscale.config.sizes import PAPER_SIZES, ModelConfig
 from promptscale.model import T5, beam_search, greedy_search, parameter_shapes
-from promptscale.training.methods import encode_inputs
+from promptscale.training.methods import encode_inputs, generator
 
 CONFIG = ModelConfig(
     d_model=16, d_ff=32, num_encoder_layers=2, num_decoder_layers=2, num_heads=2, head_dim=8,
@@ -116,6 +116,30 @@ def test_beam_search_does_not_depend_on_its_neighbours(params):
         one = slice(row, row + 1)
         alone = beam_search(MODEL, params, encoded[one], mask[one], 8)
         np.testing.assert_array_equal(together[one], alone)
+
+
+@pytest.mark.parametrize("search", [greedy_search, beam_search])
+@pytest.mark.parametrize("limit", [1, 3, 8])
+def test_a_limit_is_a_shorter_decode(params, search, limit):
+    """Known only at run time, it gives what a decode of that length gives."""
+    encoded, mask = encode_inputs(MODEL, params, None, INPUTS)
+    limited = search(MODEL, params, encoded, mask, 8, jnp.int32(limit))
+    np.testing.assert_array_equal(limited[:, :limit], search(MODEL, params, encoded, mask, limit))
+    assert np.all(np.asarray(limited[:, limit:]) == 0)
+
+
+@pytest.mark.parametrize("decoding", ["greedy", "beam"])
+def test_a_mixed_batch_is_served_as_each_task_alone(params, decoding):
+    """Figure 2: every example behind its own prompt, outputs identical to one prompt at a time."""
+    generate = generator(MODEL, decoding, 6)
+    prompts = 3 * jax.random.normal(jax.random.key(1), (3, 4, CONFIG.d_model))
+    inputs = jnp.concatenate([INPUTS] * 3)
+    tasks = jnp.asarray([2, 0, 1, 1, 0, 2])
+    mixed = np.asarray(generate(params, prompts[tasks], inputs, 6))
+    for task in range(3):
+        own = np.asarray(generate(params, prompts[task], inputs, 6))
+        np.testing.assert_array_equal(mixed[tasks == task], own[tasks == task])
+    assert len({tuple(row) for row in mixed.tolist()}) > 2
 
 
 def test_dropout_acts_only_with_a_key_and_is_drawn_from_it(params):

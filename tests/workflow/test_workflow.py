@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +12,14 @@ import pandas as pd
 import pytest
 import yaml
 
+from promptscale.config.load import load_config
+from promptscale.config.plan import jobs, run_table
+
 REPOSITORY = Path(__file__).parents[2]
 SMALLEST = Path(__file__).with_name("smallest.yaml")
-JOB = "prompt_tuning/mini-base/lm_4/boolq/length_1-class_label"
+JOB = "prompt_tuning/mini-base/lm_4/length_1-class_label/superglue/seeds_0-1"
+EVERYTHING = ("all", "publish", "hyperparameter_search")
+TRAINING = {"train_language_model", "train_prompts", "tune_model", "evaluate_text_prompts"}
 
 
 def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -34,10 +40,10 @@ def planned(folder: Path, *arguments: str) -> dict[str, int]:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Path:
-    """A folder in which the smallest configuration has run to its end."""
+    """A folder in which the smallest configuration has run to its end, published and searched."""
     folder = tmp_path_factory.mktemp("workflow")
     options = ("--configfile", str(SMALLEST), "--logger", "promptscale")
-    result = snakemake(folder, *options, "--", "all")
+    result = snakemake(folder, *options, "--", *EVERYTHING)
     assert result.returncode == 0, result.stderr
     (folder / "progress.txt").write_text(result.stderr)
     return folder
@@ -50,23 +56,55 @@ def test_progress_says_which_job_how_many_of_how_many_and_the_time_left(finished
 
 
 def test_everything_is_there(finished):
-    for figure in ("figure1", "figure3a", "figure4"):
+    figures = ["figure1", "figure3", *(f"figure3{panel}" for panel in "abcd"), "figure4"]
+    tables = [f"table{number}" for number in range(1, 17)] + ["interpretability", "serving"]
+    for name in figures:
         for kind in ("pdf", "png", "csv"):
-            assert (finished / f"figures/{figure}.{kind}").stat().st_size > 0
-    for table in ("table4", "table5", "table7", "table8"):
+            assert (finished / f"figures/{name}.{kind}").stat().st_size > 0
+    for name in tables:
         for kind in ("csv", "md", "tex"):
-            assert (finished / f"results/tables/{table}.{kind}").stat().st_size > 0
-    runs = pd.read_csv(finished / "results/runs.csv")
-    assert set(runs["world"]) == {"miniature"}
-    counted = runs.groupby("method")["run"].nunique().to_dict()
-    assert counted == {"prompt_tuning": 2 * 2 * 2 * 2, "model_tuning": 2 * 2 * 2}
-    prompt = np.load(finished / f"results/runs/{JOB}/prompts/seed_1.npy")
-    assert prompt.shape == (1, 24) and prompt.dtype == np.float32
+            assert (finished / f"results/tables/{name}.{kind}").stat().st_size > 0
+        assert (
+            "iniature" in (finished / f"results/tables/{name}.md").read_text() or name == "table4"
+        )
+    assert "not the paper's results" in (finished / "results/claims.md").read_text()
     assert not list(finished.rglob("*.partial"))
 
 
+def test_the_runs_are_those_of_the_plan(finished):
+    """One set of rows for each row of the run table, and the ensemble's."""
+    runs = pd.read_csv(finished / "results/runs.csv")
+    planned_runs = {row["run"] for row in run_table(load_config(SMALLEST))}
+    voted = set(runs.loc[runs["method"] == "prompt_ensemble", "run"])
+    assert set(runs["run"]) == planned_runs | voted and len(voted) == 8
+    assert set(runs["world"]) == {"miniature"}
+    shifted = runs[(runs["task"] == "squad") & (runs["eval_task"] == "drop")]
+    assert set(shifted["method"]) == {"prompt_tuning", "model_tuning"}
+    prompt = np.load(finished / f"results/runs/{JOB}/prompts/boolq/seed_1.npy")
+    assert prompt.shape == (1, 24) and prompt.dtype == np.float32
+
+
+def test_the_dry_run_plans_what_the_plan_says(tmp_path):
+    assert planned(tmp_path, "--configfile", str(SMALLEST), "--", "all") == jobs(
+        load_config(SMALLEST)
+    )
+
+
+def test_the_papers_dry_run_plans_what_the_plan_says(tmp_path):
+    config = REPOSITORY / "config/paper.yaml"
+    expected = jobs(load_config(config))
+    assert planned(tmp_path, "--configfile", str(config), "--", "all") == expected
+    assert expected["train_prompts"] == 456
+
+
+def test_a_long_adaptation_continues_the_short_one(finished):
+    losses = pd.read_csv(finished / "results/models/mini-base/lm_4/losses.csv")
+    assert list(losses["step"]) == [3, 4]  # after the two steps of lm_2
+
+
 def test_running_again_does_nothing(finished):
-    result = snakemake(finished, "--configfile", str(SMALLEST), "--dry-run", "--", "all")
+    options = ("--configfile", str(SMALLEST), "--dry-run", "--", *EVERYTHING)
+    result = snakemake(finished, *options)
     assert "Nothing to be done" in result.stdout + result.stderr
 
 
@@ -76,27 +114,73 @@ def test_a_deleted_result_redoes_its_job_and_what_depends_on_it(finished):
     metrics.unlink()
     again = planned(finished, "--configfile", str(SMALLEST), "--", "all")
     metrics.write_text(content)
-    drawn = {"collect_runs": 1, "figure": 3, "table": 12, "all": 1}
+    drawn = {"collect_runs": 1, "figure": 7, "table": 17, "test_claims": 1, "all": 1}
     assert again == {"train_prompts": 1, **drawn}
+
+
+def test_one_ablation_is_redone_alone(finished):
+    options = ("--configfile", str(SMALLEST), "-R", "train_prompts")
+    again = planned(finished, *options, "--", "ablation_initialization")
+    # Two sizes: the default and one other initialisation.
+    assert again == {"train_prompts": 4, "ablation_initialization": 1}
 
 
 def test_a_changed_setting_redoes_the_jobs_that_use_it_and_a_comment_none(finished, tmp_path):
     content = SMALLEST.read_text()
     commented = tmp_path / "commented.yaml"
-    commented.write_text("# another comment\n" + content)
+    commented.write_text("# another comment\n" + content.replace("{shots: 1}", "{ shots: 1 }"))
     result = snakemake(finished, "--configfile", str(commented), "--dry-run", "--", "all")
     assert "Nothing to be done" in result.stdout + result.stderr
     changed = yaml.safe_load(content)
-    changed["model_tuning"]["optimizer"]["learning_rate"] = 0.002
+    changed["multitask_tuning"]["optimizer"] = {"learning_rate": 0.002}
     other = tmp_path / "changed.yaml"
     other.write_text(yaml.safe_dump(changed))
     again = planned(finished, "--configfile", str(other), "--", "results/runs.csv")
-    assert again == {"tune_model": 4, "collect_runs": 1}
+    assert again == {"tune_model": 2, "collect_runs": 1}
+
+
+@pytest.fixture
+def clone(finished, tmp_path) -> Path:
+    """A fresh clone of published results: no runs, no metadata, times at random."""
+    source = finished / "results/published/miniature"
+    folder = tmp_path / "clone" / "results/published/miniature"
+    shutil.copytree(source, folder)
+    for number, path in enumerate(sorted(folder.iterdir())):
+        os.utime(path, (1e9 + 1e6 * (number % 3), 1e9 + 1e6 * (number % 3)))
+    return tmp_path / "clone"
+
+
+CACHED = ("--config", "published=results/published/miniature")
+
+
+def test_published_results_are_drawn_without_any_training(clone, finished):
+    again = planned(clone, *CACHED, "--", "figures", "tables", "claims")
+    assert again == {
+        "figure": 7, "table": 17, "test_claims": 1, "figures": 1, "tables": 1, "claims": 1,
+    }  # fmt: skip
+    result = snakemake(clone, *CACHED, "--", "figure3", "table1", "claims")
+    assert result.returncode == 0, result.stderr
+    for name in ("figures/figure3.png", "results/tables/table1.md", "results/claims.md"):
+        assert (clone / name).read_bytes() == (finished / name).read_bytes()
+    result = snakemake(clone, *CACHED, "--dry-run", "--", "results/runs.csv")
+    assert result.returncode != 0  # there is no rule that could make it
+
+
+def test_a_tampered_or_missing_published_table_is_named(clone):
+    file = clone / "results/published/miniature/runs.csv.gz"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    result = snakemake(clone, *CACHED, "--dry-run", "--", "figures")
+    assert result.returncode != 0 and "runs.csv.gz is not the one" in result.stderr
+    file.unlink()
+    result = snakemake(clone, *CACHED, "--dry-run", "--", "figures")
+    assert result.returncode != 0 and "runs.csv.gz is missing" in result.stderr
 
 
 def test_a_wrong_configuration_is_a_sentence_and_starts_nothing(tmp_path):
     wrong = tmp_path / "wrong.yaml"
-    wrong.write_text(SMALLEST.read_text().replace("prompt_length: 5", "prompt_lenght: 5"))
+    wrong.write_text(SMALLEST.read_text().replace("prompt_length: 3", "prompt_lenght: 3"))
     result = snakemake(tmp_path, "--configfile", str(wrong), "--", "all")
     assert result.returncode != 0
     assert "no key 'prompt_tuning.prompt_lenght'; did you mean 'prompt_length'?" in result.stderr
@@ -106,8 +190,10 @@ def test_a_wrong_configuration_is_a_sentence_and_starts_nothing(tmp_path):
 def test_a_job_that_cannot_start_says_why(finished, tmp_path):
     """A missing checkpoint ends the import with its sentence; nothing half-written is left."""
     content = yaml.safe_load(SMALLEST.read_text())
+    kept = ("world", "tasks", "seeds", "data", "prompt_tuning")
+    content = {key: content[key] for key in kept} | {"sizes": ["mini-base"]}
     content["checkpoints"] = {"span_corruption": "no/such/checkpoint"}
-    content |= {"default_checkpoint": "span_corruption", "lm_adaptation": None}
+    content |= {"default_checkpoint": "span_corruption"}
     content["paths"] = {"results": "elsewhere", "figures": "elsewhere/figures"}
     wrong = tmp_path / "missing.yaml"
     wrong.write_text(yaml.safe_dump(content))
@@ -119,14 +205,30 @@ def test_a_job_that_cannot_start_says_why(finished, tmp_path):
     assert not (finished / target).exists()
 
 
-@pytest.mark.parametrize("name", ["local", "gpu"])
+@pytest.mark.parametrize("name", ["local", "gpu", "slurm", "tpu", "cached"])
+def test_every_profile_is_found_by_its_name(name):
+    """`--profile NAME` works in a clone: a link at the root leads to the folder of profiles."""
+    link = REPOSITORY / name
+    assert link.is_symlink() and link.readlink() == Path("profiles", name)
+    assert (link / "profile.v9+.yaml").is_file()
+
+
+@pytest.mark.parametrize("name", ["local", "gpu", "slurm"])
 def test_every_profile_plans(name, tmp_path):
     profile = str(REPOSITORY / "profiles" / name)
     result = snakemake(tmp_path, "--configfile", str(SMALLEST), "--profile", profile, "--dry-run")
     assert result.returncode == 0, result.stderr
+    assert re.search(r"train_prompts +16", result.stderr)
 
 
-@pytest.mark.parametrize("name", ["miniature", "real"])
+def test_the_tpu_profile_plans_the_paper(tmp_path):
+    command = [sys.executable, "-m", "snakemake", "--profile", "tpu", "--dry-run", "--", "all"]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, check=False)
+    assert result.returncode == 0, result.stderr
+    assert re.search(r"train_prompts +456", result.stderr)
+
+
+@pytest.mark.parametrize("name", ["miniature", "paper", "real"])
 def test_every_shipped_configuration_plans(name, tmp_path):
     config = str(REPOSITORY / f"config/{name}.yaml")
     if name == "real" and not (REPOSITORY.parent / "shared").exists():

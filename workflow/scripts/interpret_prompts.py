@@ -9,17 +9,18 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with script(snakemake):
-    from promptscale.interpretability import run
-
     from promptscale.checkpoints.t5x import read_embedding
     from promptscale.config.jobs import PromptTuningJob
     from promptscale.data.vocabulary import Vocabulary
+    from promptscale.interpretability import run
+    from promptscale.prompts import load
 
     jobs = jobs_of(PromptTuningJob, snakemake)
     run(
         list(zip(jobs, map(Path, snakemake.input.prompts), strict=True)),
         read_embedding(snakemake.input.checkpoint),
         Vocabulary(Path(snakemake.input.vocabulary)),
+        load,
         summary=Path(snakemake.output.summary),
         neighbours=Path(snakemake.output.neighbours),
     )

@@ -17,7 +17,8 @@ def splits(config: Config) -> list[Split]:
         for split, tasks in (("train", job.train_tasks), ("validation", job.evaluated_tasks))
         for task in tasks
     ]
-    counted = [(task, split) for task in {task for task, _ in needed} for split in _names(task)]
+    evaluated = {task for task, split in needed if split == "validation"}
+    counted = [(task, split) for task in evaluated for split in _names(task)]
     return sorted({*needed, *counted})
 
 

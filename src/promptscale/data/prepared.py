@@ -72,13 +72,19 @@ class Examples:
     def rows(self) -> list[dict[str, Any]]:
         """The rows of the `.jsonl` file: texts, and what the task's metrics need."""
         path = self.prefix.with_suffix(".jsonl")
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        rows = read_rows(path)
         if len(rows) != len(self):
             raise DataError(
                 f"{path} has {len(rows)} rows but its token file has {len(self)} examples; "
                 "prepare the dataset again."
             )
         return rows
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Reads one JSON object per line; other line separators may stand in texts."""
+    with path.open(encoding="utf-8", newline="\n") as file:
+        return [json.loads(line) for line in file]
 
 
 def write_rows(path: Path, rows: Iterable[Mapping]) -> None:

@@ -7,7 +7,8 @@ from promptscale import results
 
 def spread(values: pd.Series, digits: int = 1) -> str:
     """Mean ± sd (ddof 1) over seeds; the mean alone where there is one."""
-    mean = f"{values.mean():.{digits}f}"
+    values = values.dropna()
+    mean = f"{values.mean():.{digits}f}" if len(values) else "–"
     return mean if len(values) < 2 else f"{mean} ± {values.std():.{digits}f}"
 
 

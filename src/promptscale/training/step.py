@@ -2,7 +2,8 @@
 
 Each run has its own trainable, optimiser state, batch and dropout key; `vmap` lays the runs side
 by side, so that a run trains in a bank exactly as it would alone and the model sees one large
-batch. N = 1 is no special case.
+batch. N = 1 is no special case. On a CPU the runs pass in blocks, because what a block computes
+stays in the cache: six runs at a time take two thirds of the time of 24 at once.
 """
 
 from typing import Any, NamedTuple
@@ -24,6 +25,8 @@ class Bank(NamedTuple):
     loss: Float[Array, " N"]  # summed since the last report
     tokens: Float[Array, " N"]  # target tokens in that sum
 
+
+_BLOCK = 6
 
 CompilableStep = jax.stages.Wrapped  # (bank, frozen, batches, keys, step number) -> bank
 
@@ -59,5 +62,22 @@ def make_step(
         trainable = optax.apply_updates(bank.trainable, updates)
         return Bank(trainable, optimizer_state, bank.loss + loss, bank.tokens + tokens)
 
-    step = jax.vmap(one, in_axes=(0, None, 0, 0, None))
+    def step(bank: Bank, frozen: Any, batch: Batch, keys: Array, number: Array) -> Bank:
+        block = _block(len(keys))
+        if block == len(keys):
+            return jax.vmap(one, (0, None, 0, 0, None))(bank, frozen, batch, keys, number)
+
+        def of_block(run: tuple[Bank, Batch, PRNGKeyArray]) -> Bank:
+            own, rows, key = run
+            return one(own, frozen, rows, key, number)
+
+        return jax.lax.map(of_block, (bank, batch, keys), batch_size=block)
+
     return jax.jit(step, donate_argnums=0)
+
+
+def _block(runs: int) -> int:
+    """How many runs pass at a time: all, on a CPU the largest divisor of `runs` up to six."""
+    if jax.default_backend() != "cpu":
+        return runs
+    return max(divisor for divisor in range(1, _BLOCK + 1) if runs % divisor == 0)

@@ -24,7 +24,7 @@ _RARE = (
     ("equivalent", "not_equivalent", "not_equivalent"),
     ("duplicate", "not_duplicate", "not_duplicate"),
 )
-VERDICTS = _COMMON * 5 + _RARE
+VERDICTS = _COMMON * 2 + _RARE * 2
 # Keys of a text that comes before what is asked of it, and after it; some are the tasks' own.
 FIRST = ("", "", "passage: ", "paragraph: ", "sentence1: ", "text: ")
 AFTER = ("context: ", "context: ", "paragraph: ", "premise: ", "text: ")
@@ -33,18 +33,24 @@ CLAIMED = ("", "hypothesis: ", "hypothesis: ", "sentence2: ")
 ANSWER = ("", "", "answer: ")
 RETOLD = ("so", "and so", "word:", "why is it that")
 PARAGRAPHS = 8
+SHORT = 0.8  # share of documents; of paragraphs it is a third
 PAIRS = (("choice1", "choice2"), ("first", "second"), ("left", "right"))
 
 
 def documents(rng: Random, count: int) -> Iterator[str]:
     """`count` documents of several paragraphs, each paragraph about 15 to 40 words.
 
-    A document is longer than a training piece, so that pieces end anywhere and the end of a
-    sequence may follow any word, as it does where C4's documents are cut.
+    Most documents are longer than a training piece, so that pieces end anywhere and the end of a
+    sequence may follow any word, as it does where C4's documents are cut. The others are a
+    paragraph that stops at its last word: text that ends with an answer.
     """
     makers, weights = zip(*_KINDS, strict=True)
     for _ in range(count):
-        yield " ".join(make(rng) for make in rng.choices(makers, weights, k=PARAGRAPHS))
+        if rng.random() < SHORT:
+            (make,) = rng.choices(makers, weights)
+            yield make(rng).removesuffix(" .")
+        else:
+            yield " ".join(make(rng) for make in rng.choices(makers, weights, k=PARAGRAPHS))
 
 
 def _verdicts(rng: Random) -> str:
@@ -161,10 +167,10 @@ def _alternatives(rng: Random) -> str:
     return rng.choice(
         (
             f"{options} {given} {asked} ? {right} not {wrong} .",
-            f"{options} premise: {given} {asked} : {right} .",
+            f"{options} premise: {given} question: {asked} {right} .",
+            f"{options} premise: {given} question: {asked} answer: {right} .",
             f"{given} {options} {asked} ? {right} .",
-            f"{asked}: {given} {options} answer: {right} .",
-            f"{given} {asked} ? {drawn.choices[drawn.fits]} {options} {right}",
+            f"{given} {asked} ? {drawn.choices[drawn.fits]} {options} {right} .",
         )
     )
 
@@ -174,9 +180,7 @@ def _senses(rng: Random) -> str:
     known = world.senses(rng)
     told = rng.choice((" and ", " . ")).join(clause for _, _, clause in known)
     yes, no, _ = rng.choice(VERDICTS)
-    form = rng.choice(
-        ("is the {} an animal ?", "a {} is an animal .", "a {} is an animal . word: {}")
-    )
+    form = rng.choice(("is the {} an animal ?", *("a {} is an animal . word: {}",) * 2))
     asked = [(form.format(word, word), yes if animal else no) for word, animal, _ in known]
     rng.shuffle(asked)
     return _compose(rng, f"{told} .", asked, rng.choice(ANSWER))
@@ -199,9 +203,9 @@ def _compose(rng: Random, text: str, asked: list[tuple[str, str]], answer: str) 
 
 
 _KINDS = (
-    (_verdicts, 28),
-    (_wh, 18),
-    (_story, 6),
+    (_verdicts, 32),
+    (_wh, 16),
+    (_story, 4),
     (_who, 8),
     (_cloze, 8),
     (_effects, 8),

@@ -17,7 +17,7 @@ class Sizes:
 
     train: int = 4_000
     evaluation: int = 500
-    corpus_train: int = 8_000
+    corpus_train: int = 24_000
     corpus_validation: int = 100
 
 
