@@ -162,6 +162,14 @@ def test_mrqa_keeps_every_question_of_a_context(examples: Get) -> None:
     assert len(mrqa) == 1190 and mrqa == squad
 
 
+@pytest.mark.parametrize("name", ["cb", "copa", "multirc", "rte", "wic", "wsc"])
+def test_prepared_examples_are_the_librarys_rates(name: str, examples: Get) -> None:
+    """So that all examples shuffled together are the library's proportional mixture."""
+    mixture = seqio.MixtureRegistry.get("super_glue_v102_proportional")
+    rate = mixture.get_rate(seqio.TaskRegistry.get(task(name).seqio))
+    assert len(examples(f"{name}/train")) == rate
+
+
 def test_record_has_an_example_per_answer(examples: Get) -> None:
     rows = examples("record/train").rows()
     assert len(rows) == 44 and split_statistics(task("record"), rows)["examples"] == 32

@@ -5,13 +5,14 @@ Initialisers return float32 [P, D]. Prompts stay float32 all their life: at the 
 Letters: B batch, P prompt length, S input positions, D d_model, V vocabulary rows.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from promptscale.config.schema import PromptInitialization
 from promptscale.errors import CheckpointError
@@ -48,9 +49,13 @@ def sampled_vocabulary(
     are among them, as in the released code. Repeats occur only where the prompt is longer than
     the population.
     """
-    population = min(population, embedding.shape[0])
-    ids = jax.random.choice(key, population, (length,), replace=length > population)
+    ids = _draw(key, length, min(population, embedding.shape[0]))
     return embedding[ids].astype(jnp.float32)
+
+
+@functools.partial(jax.jit, static_argnums=(1, 2))  # eagerly it is dozens of small programs
+def _draw(key: PRNGKeyArray, length: int, population: int) -> Int[Array, " P"]:
+    return jax.random.choice(key, population, (length,), replace=length > population)
 
 
 def class_labels(
@@ -65,8 +70,8 @@ def class_labels(
 
     Labels that find no row are left out (a one-token prompt starts as the first label).
     """
-    pieces = [jnp.asarray(encode(label)) for label in labels[:length]]
-    rows = [jnp.mean(embedding[ids].astype(jnp.float32), axis=0) for ids in pieces]
+    table = np.asarray(embedding)
+    rows = [np.mean(table[encode(label)], axis=0, dtype=np.float32) for label in labels[:length]]
     return _fill(rows, sampled_vocabulary(key, length, embedding, population))
 
 
@@ -79,7 +84,7 @@ def from_text(
     encode: Encode,
 ) -> Float[Array, "P D"]:
     """One row per token of `text`, cut at `length`; sampled vocabulary in the rows that remain."""
-    rows = [embedding[token].astype(jnp.float32) for token in encode(text)[:length]]
+    rows = [np.asarray(embedding[token], np.float32) for token in encode(text)[:length]]
     return _fill(rows, sampled_vocabulary(key, length, embedding, population))
 
 
@@ -140,5 +145,9 @@ def save(path: Path, prompt: Float[np.ndarray, "P D"]) -> None:
         np.save(file, np.asarray(prompt, np.float32), allow_pickle=False)
 
 
-def _fill(rows: Sequence[Float[Array, " D"]], rest: Float[Array, "P D"]) -> Float[Array, "P D"]:
-    return jnp.concatenate([jnp.stack(rows), rest[len(rows) :]]) if rows else rest
+def _fill(
+    rows: Sequence[Float[np.ndarray, " D"]], rest: Float[Array, "P D"]
+) -> Float[Array, "P D"]:
+    filled = np.array(rest)
+    filled[: len(rows)] = rows if rows else filled[:0]
+    return jnp.asarray(filled)

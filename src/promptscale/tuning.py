@@ -15,7 +15,7 @@ from flax import traverse_util
 from promptscale import prompts
 from promptscale.checkpoints.load import load
 from promptscale.checkpoints.t5x import Checkpoint
-from promptscale.config.jobs import JobRun, PromptTuningJob
+from promptscale.config.jobs import PromptTuningJob
 from promptscale.config.tasks import task as task_named
 from promptscale.data.prepared import write_rows
 from promptscale.data.vocabulary import Vocabulary
@@ -33,7 +33,7 @@ from promptscale.supervision import (
     selected_by,
 )
 from promptscale.training import step as training_step
-from promptscale.training.loop import Outcome, Schedule, train
+from promptscale.training.loop import Evaluation, Outcome, Schedule, train
 from promptscale.training.methods import Params, generator, model_loss, prompt_loss
 from promptscale.training.optimizer import (
     adafactor,
@@ -86,10 +86,16 @@ def run(job: Job, files: Files) -> None:
     method = job_method(job, model, checkpoint, vocabulary)
     optimizer, bank = _start(job, method, checkpoint)
 
-    def scores(trainable: Any) -> list[dict[str, dict[str, float]]]:
+    def answers(trainable: Any, index: int, tasks: Sequence[str]) -> dict[str, list[str]]:
+        return _answers(job, method, generate, dev, trainable, index, tasks)
+
+    def evaluate(trainable: Any) -> list[Evaluation]:
+        found = [
+            answers(trainable, index, selected_by(job, one)) for index, one in enumerate(job.runs)
+        ]
         return [
-            {task: dev[task].score(texts) for task, texts in by_task.items()}
-            for by_task in _predict(job, method, generate, dev, trainable, selected_by)
+            Evaluation({task: dev[task].score(texts) for task, texts in by_task.items()}, by_task)
+            for by_task in found
         ]
 
     outcome = train(
@@ -101,9 +107,12 @@ def run(job: Job, files: Files) -> None:
         Schedule(settings.steps, settings.evaluate_every, settings.save_every),
         files.state,
         job.model_dump_json(),
-        scores,
+        evaluate,
     )
-    predicted = _predict(job, method, generate, dev, outcome.trainable, reported_on)
+    predicted = []
+    for index, (one, kept) in enumerate(zip(job.runs, outcome.kept, strict=True)):
+        left = [task for task in reported_on(job, one) if task not in (kept or ())]
+        predicted.append((kept or {}) | answers(outcome.trainable, index, left))
     if files.predictions is not None:
         with replacing_folder(files.predictions) as folder:
             for one, by_task in zip(job.runs, predicted, strict=True):
@@ -118,27 +127,26 @@ def run(job: Job, files: Files) -> None:
     files.state.unlink(missing_ok=True)
 
 
-def _predict(
+def _answers(
     job: Job,
     method: Method,
     generate: Generate,
     dev: Mapping[str, DevSet],
     trainable: Any,
-    tasks: Callable[[Job, JobRun], Sequence[str]],
-) -> list[dict[str, list[str]]]:
-    """The answers of every run on each of its tasks."""
-    answers = []
-    for index, one in enumerate(job.runs):
-        own = jax.tree.map(lambda leaf, index=index: leaf[index], trainable)
-        params, prompt = method.split(own, method.frozen)
-        answers.append({
-            task: [
-                answer(text, one.task, task, sentinel=has_sentinel(job))
-                for text in dev[task].predict(generate, params, prompt)
-            ]
-            for task in tasks(job, one)
-        })  # fmt: skip
-    return answers
+    index: int,
+    tasks: Sequence[str],
+) -> dict[str, list[str]]:
+    """The answers of the run at `index` of the bank on each of the tasks."""
+    one = job.runs[index]
+    own = jax.tree.map(lambda leaf: leaf[index], trainable)
+    params, prompt = method.split(own, method.frozen)
+    return {
+        task: [
+            answer(text, one.task, task, sentinel=has_sentinel(job))
+            for text in dev[task].predict(generate, params, prompt)
+        ]
+        for task in tasks
+    }
 
 
 def _start(

@@ -9,7 +9,7 @@ from promptscale.config.schema import Optimizer
 from promptscale.config.sizes import ModelConfig
 from promptscale.data.batches import Batch
 from promptscale.model import T5
-from promptscale.training.loop import Schedule, train
+from promptscale.training.loop import Evaluation, Schedule, train
 from promptscale.training.methods import model_loss, prompt_loss
 from promptscale.training.optimizer import (
     accumulators,
@@ -105,7 +105,7 @@ def test_a_killed_job_ends_with_the_same_bits(params, step, tmp_path, killed_at)
 
     def evaluate(trainable):
         means = [float(-np.abs(np.mean(row) - 0.5)) for row in np.asarray(trainable)]
-        return [{"task": {"score": mean}} for mean in means]
+        return [Evaluation({"task": {"score": mean}}, mean) for mean in means]
 
     def run(state, batches):
         schedule = Schedule(steps=10, evaluate_every=2, save_every=3)
@@ -136,7 +136,8 @@ def test_the_first_of_the_best_dev_steps_is_kept(params, step, tmp_path):
     def evaluate(trainable):
         seen.append(np.array(trainable))
         # The mean over the tasks decides; the second alone would keep other steps.
-        return [{"a": {"score": score + 4}, "b": {"score": score - 4}} for score in next(scores)]
+        pairs = [{"a": {"score": s + 4}, "b": {"score": s - 4}} for s in next(scores)]
+        return [Evaluation(pair, f"evaluation {len(seen)}") for pair in pairs]
 
     outcome = train(
         step, start(OPTIMIZER, prompts()), params, batch, keys(), Schedule(6, 2, 6),
@@ -144,6 +145,7 @@ def test_the_first_of_the_best_dev_steps_is_kept(params, step, tmp_path):
     )  # fmt: skip
     kept = {row["run"]: row["step"] for row in outcome.rows if row["selected"]}
     assert kept == {0: 4, 1: 2, 2: 2}
+    assert outcome.kept == ["evaluation 2", "evaluation 1", "evaluation 1"]
     for run, evaluation in ((0, 1), (1, 0), (2, 0)):
         np.testing.assert_array_equal(outcome.trainable[run], seen[evaluation][run])
 

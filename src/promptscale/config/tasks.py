@@ -203,21 +203,6 @@ _TASKS = (
 
 TASKS: dict[str, Task] = {task.name: task for task in _TASKS}
 
-# The multi-task mixture of the model-tuning baseline: SuperGLUE and DPR, each in proportion to its
-# training examples (the T5 library's `super_glue_v102_proportional`; ReCoRD has one example per
-# accepted answer, WSC its true rows).
-MIXTURE_RATES: dict[str, int] = {
-    "boolq": 9427,
-    "cb": 250,
-    "copa": 400,
-    "multirc": 27243,
-    "record": 138854,
-    "rte": 2490,
-    "wic": 5428,
-    "wsc": 259,
-    "dpr": 1322,
-}
-
 
 def task(name: str) -> Task:
     """The task called `name`.

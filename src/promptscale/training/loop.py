@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,8 +23,16 @@ from promptscale.training.step import Bank, CompilableStep
 log = logging.getLogger(__name__)
 
 Scores = Mapping[str, float]
-# Of each run, the metrics of every task that it is evaluated on.
-Evaluate = Callable[[Any], Sequence[Mapping[str, Scores]]]
+
+
+class Evaluation(NamedTuple):
+    """One run's dev scores by task, and whatever is to be kept of its best step."""
+
+    scores: Mapping[str, Scores]
+    kept: Any = None
+
+
+Evaluate = Callable[[Any], Sequence[Evaluation]]  # trainables to one evaluation per run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,12 +55,14 @@ class Outcome:
     `trainable` is the best by dev score (the last, where nothing is evaluated) and `optimizer`
     the optimiser's state at the end, both with a leading axis of N. Rows: run (0 to N-1),
     eval_task (empty for the training loss), step, metric, value, selected, wall_seconds,
-    accelerator_seconds.
+    accelerator_seconds. `kept`: per run what its best evaluation asked to keep, None where that was
+    before a restart.
     """
 
     trainable: Any
     optimizer: Any
     rows: list[dict[str, Any]]
+    kept: list[Any]
 
 
 @dataclasses.dataclass
@@ -94,6 +104,7 @@ def train(
     runs = len(keys)
     progress = _Progress(0, [-np.inf] * runs, [0] * runs, [], 0.0)
     best = jax.tree.map(jnp.copy, bank.trainable) if evaluate else None
+    kept: list[Any] = [None] * runs
     if resumed := resume.restore(state, (bank, best), job):
         (bank, best), saved = resumed
         progress = _Progress(**saved)
@@ -106,31 +117,32 @@ def train(
         progress.step += 1
         last = progress.step == schedule.steps
         if last or progress.step % schedule.evaluate_every == 0:
-            scores = evaluate(bank.trainable) if evaluate else [{} for _ in range(runs)]
+            found = evaluate(bank.trainable) if evaluate else [Evaluation({})] * runs
             losses = np.asarray(bank.loss) / np.asarray(bank.tokens)
             bank = bank._replace(loss=jnp.zeros(runs), tokens=jnp.zeros(runs))
             progress.seconds = time.perf_counter() - started
-            _report(progress, scores, runs, losses)
+            _report(progress, found, runs, losses)
             if evaluate:
-                best = _keep_better(progress, scores, bank.trainable, best)
+                best = _keep_better(progress, found, bank.trainable, best, kept)
         if last or progress.step % schedule.save_every == 0:
             jax.block_until_ready(bank)
             progress.seconds = time.perf_counter() - started
             resume.save(state, (bank, best), dataclasses.asdict(progress), job)
     for row in progress.rows:
         row["selected"] = row["step"] == (progress.best_step[row["run"]] or schedule.steps)
-    return Outcome(bank.trainable if best is None else best, bank.optimizer, progress.rows)
+    trainable = bank.trainable if best is None else best
+    return Outcome(trainable, bank.optimizer, progress.rows, kept)
 
 
 def _report(
     progress: _Progress,
-    scores: Sequence[Mapping[str, Scores]],
+    evaluations: Sequence[Evaluation],
     runs: int,
     losses: np.ndarray,
 ) -> None:
     """Adds the rows of one evaluation; each run of a bank is charged its share of the devices."""
-    for run, by_task in enumerate(scores):
-        found = [(task, *item) for task, metrics in by_task.items() for item in metrics.items()]
+    for run, (scores, _) in enumerate(evaluations):
+        found = [(task, *item) for task, metrics in scores.items() for item in metrics.items()]
         found.append(("", "loss", float(losses[run])))
         for task, metric, value in found:
             progress.rows.append({
@@ -147,14 +159,19 @@ def _report(
 
 
 def _keep_better(
-    progress: _Progress, scores: Sequence[Mapping[str, Scores]], trainable: Any, best: Any
+    progress: _Progress,
+    evaluations: Sequence[Evaluation],
+    trainable: Any,
+    best: Any,
+    kept: list[Any],
 ) -> Any:
     """Keeps each run that beat its best mean score so far; the first of equals stays."""
-    means = [np.mean([metrics["score"] for metrics in by_task.values()]) for by_task in scores]
+    means = [np.mean([metrics["score"] for metrics in one.scores.values()]) for one in evaluations]
     better = np.array([mean > best for mean, best in zip(means, progress.best, strict=True)])
     for run in map(int, np.flatnonzero(better)):
         progress.best[run] = float(means[run])
         progress.best_step[run] = progress.step
+        kept[run] = evaluations[run].kept
 
     def choose(new: jax.Array, old: jax.Array) -> jax.Array:
         return jnp.where(better.reshape(-1, *[1] * (new.ndim - 1)), new, old)
