@@ -155,7 +155,8 @@ def _initialization_vanishes(evidence: Evidence) -> Seeds:
 
 def _adaptation_beats(name: str) -> Callable[[Evidence], Seeds]:
     def statistic(evidence: Evidence) -> Seeds:
-        adapted, other = _picked(evidence.panel("c"), ["lm_adaptation", name])
+        default = figure3.default_curve("c", evidence.default)
+        adapted, other = _picked(evidence.panel("c"), [default, name])
         return (adapted - other).mean(axis=1)
 
     return statistic
