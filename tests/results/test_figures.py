@@ -1,5 +1,6 @@
 """The figures plot the right numbers, say what they are, and are written the same every time."""
 
+import dataclasses
 import subprocess
 import sys
 
@@ -7,11 +8,14 @@ import matplotlib.colors
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
+from promptscale import results
 from promptscale.config.tasks import SUPER_GLUE
 from promptscale.errors import ResultsError
 from promptscale.figures import figure1, figure3, figure4, style
+from promptscale.report import draw_figure
 from promptscale.results import PromptSetting
 
 PAPER = {"sizes": ("small", "base", "large", "xl", "xxl"), "tasks": SUPER_GLUE, "world": "paper"}
@@ -136,14 +140,64 @@ def test_each_panel_varies_one_thing(all_ablations, setting):
     assert shown == [
         ["1", "20 (default)"],
         ["Random Uniform", "Sampled Vocab", "Class Label (default)"],
-        ["Span Corruption", "Span Corruption\n+ Sentinel", "LM Adaptation (default)"],
+        ["Span Corruption", "Span Corruption + Sentinel", "LM Adaptation (400 steps)"],
         ["0", "40", "400 (default)"],  # the sentinel's runs have 0 steps too, and are not here
     ]
     for axes in figure.axes:
-        lines, labels = axes.get_legend_handles_labels()
-        default = next(i for i, label in enumerate(labels) if "default" in label)
-        assert lines[default].get_marker() == style.DEFAULT_MARKER
+        lines = axes.get_legend_handles_labels()[0]
+        assert [line.get_marker() == style.DEFAULT_MARKER for line in lines].count(True) == 1
+        assert lines[-1].get_marker() == style.DEFAULT_MARKER
     assert len(data[data["panel"] == "d"]) == 3 * 3 * 3
+    assert "text" not in set(data["curve"])
+
+
+def test_the_panels_legends_are_on_the_page_and_their_ranges_one(all_ablations, setting):
+    figure = figure3.draw(figure3.data(all_ablations, setting))
+    FigureCanvasAgg(figure).draw()
+    assert len({axes.get_ylim() for axes in figure.axes}) == 1
+    assert len({round(axes.get_position().height, 6) for axes in figure.axes}) == 1
+    for part in figure.subfigs:
+        (legend,) = part.legends
+        box = legend.get_window_extent()
+        assert part.bbox.x0 <= box.x0 and box.x1 <= part.bbox.x1
+
+
+def test_steps_are_written_as_the_paper_does_where_they_are_of_its_magnitude():
+    lines = figure3.PANELS["d"].lines(["100000", "0", "10000"], "100000")
+    assert [line.label for line in lines.values()] == ["0K", "10K", "100K (default)"]
+    lines = figure3.PANELS["c"].lines(["lm_100000", "span_corruption"], "lm_100000")
+    assert [line.label for line in lines.values()] == [
+        "Span Corruption", "LM Adaptation (100K steps)",
+    ]  # fmt: skip
+
+
+def test_a_curve_may_lack_a_size(all_ablations, setting):
+    uniform = all_ablations["initialization"] == "random_uniform"
+    part = all_ablations[~uniform | (all_ablations["size"] == "mini-small")]
+    data = figure3.data(part, setting)
+    found = data[(data["panel"] == "b") & (data["curve"] == "random_uniform")]
+    assert set(found["size"]) == {"mini-small"}
+    assert len(figure3.draw(data).axes) == 4
+
+
+def test_a_setting_outside_the_panel_takes_nothing_from_it(all_ablations, setting):
+    """Prompts that start from a text, on one task and seed alone, leave panel (b) as it is."""
+    text = all_ablations["initialization"] == "text"
+    few = (all_ablations["task"] == "boolq") & (all_ablations["seed"] == 0)
+    whole = figure3.data(all_ablations, setting, ["b"])
+    pd.testing.assert_frame_equal(figure3.data(all_ablations[~text | few], setting, ["b"]), whole)
+
+
+def test_a_length_of_one_task_alone_is_not_a_curve(make_runs, setting):
+    """Table 5 tunes some lengths on BoolQ only; the panel stays a mean over all tasks."""
+    runs = make_runs(lengths=(1, 20, 50))
+    data = figure3.data(
+        runs[(runs["prompt_length"] != 50) | (runs["task"] == "boolq")], setting, ["a"]
+    )
+    assert set(data["curve"]) == {"1", "20"}
+    assert set(data["tasks"]) == {"boolq squad"}
+    boolq = runs[runs["task"] == "boolq"]
+    assert set(figure3.data(boolq, setting, ["a"])["curve"]) == {"1", "20", "50"}
 
 
 def test_only_the_seeds_that_all_have_are_drawn(make_runs, setting):
@@ -151,6 +205,48 @@ def test_only_the_seeds_that_all_have_are_drawn(make_runs, setting):
     further = make_runs(seeds=(3, 4), lengths=(20,), methods=(), sizes=("mini-xxl",))
     data = figure3.data(pd.concat([make_runs(), further]), setting, ["a"])
     assert set(data["seed"]) == {0, 1, 2}
+
+
+def test_an_ensemble_takes_nothing_from_figure1(make_runs, setting):
+    runs = make_runs()
+    voted = runs[(runs["method"] == "prompt_tuning") & (runs["size"] == "mini-xxl")]
+    voted = voted[(voted["seed"] == 0) & (voted["prompt_length"] == 20)]
+    voted = voted.assign(method="prompt_ensemble", run="ensemble/" + voted["run"])
+    data = figure1.data(pd.concat([runs, voted]), setting)
+    pd.testing.assert_frame_equal(data, figure1.data(runs, setting))
+
+
+def test_a_task_of_one_size_alone_is_left_out_of_the_mean(make_runs, setting):
+    """Domain shift trains on SQuAD at the largest size; the curves are over the others."""
+    runs = make_runs()
+    small = runs[(runs["task"] == "boolq") | (runs["size"] == "mini-xxl")]
+    assert set(figure1.data(small, setting)["tasks"]) == {"boolq"}
+
+
+def test_a_missing_superglue_task_is_named(make_runs, setting):
+    runs = make_runs(tasks=SUPER_GLUE, lengths=(20,))
+    lost = (runs["task"] == "cb") & (runs["size"] == "mini-large") & (runs["seed"] == 1)
+    with pytest.raises(ResultsError, match=r"no score on cb for .*size mini-large, seed 1"):
+        figure1.data(runs[~lost], setting)
+
+
+def test_curves_without_a_common_seed_are_refused(make_runs, setting):
+    runs = make_runs()
+    apart = (runs["method"] == "model_tuning") == (runs["seed"] == 0)
+    with pytest.raises(ResultsError, match="no seed that every method"):
+        figure1.data(runs[apart], setting)
+
+
+@pytest.mark.parametrize("name", ["figure1", "figure3", *map("figure3{}".format, "abcd")])
+def test_figures_are_drawn_by_name(all_ablations, setting, tmp_path, name):
+    results.write_runs([all_ablations], tmp_path / "runs.csv")
+    majority = tmp_path / "majority.csv"
+    majority.write_text("task,score\nboolq,60\nsquad,0\n")
+    default = dataclasses.asdict(setting)
+    draw_figure(name, tmp_path / "runs.csv", majority, default, {}, tmp_path / name)
+    assert (tmp_path / f"{name}.png").stat().st_size > 0
+    panels = pd.read_csv(tmp_path / f"{name}.csv").get("panel", pd.Series(dtype=str))
+    assert "".join(dict.fromkeys(panels)) == {"figure1": "", "figure3": "abcd"}.get(name, name[-1])
 
 
 def test_no_matching_runs_is_one_sentence(make_runs):

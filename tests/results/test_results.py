@@ -75,6 +75,21 @@ def test_a_bad_cell_is_named(written, column, value, message):
     assert "\n" not in text
 
 
+def test_ensembles_have_their_prompts_setting_and_sentinels_no_adaptation(make_runs, tmp_path):
+    single = make_runs(lengths=(20,), seeds=(0,), methods=())
+    voted = single.assign(method="prompt_ensemble", run="ensemble/" + single["run"])
+    marked = single.assign(
+        objective="span_corruption_sentinel", adaptation_steps=0, run="marked/" + single["run"]
+    )
+    results.write_runs([single, voted, marked], tmp_path / "runs.csv")
+    assert len(results.read_runs(tmp_path / "runs.csv")) == 3 * len(single)
+    for wrong in (voted.assign(prompt_length=0), voted.assign(initialization="")):
+        with pytest.raises(ResultsError, match="for tuned prompts"):
+            results.write_runs([wrong], tmp_path / "runs.csv")
+    with pytest.raises(ResultsError, match="it is positive for lm_adaptation and 0 otherwise"):
+        results.write_runs([marked.assign(adaptation_steps=400)], tmp_path / "runs.csv")
+
+
 def test_bad_files_are_named(tmp_path):
     path = tmp_path / "runs.csv"
     with pytest.raises(ResultsError, match=r"runs\.csv is missing"):

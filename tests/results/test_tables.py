@@ -8,9 +8,8 @@ import pytest
 from promptscale.config.tasks import MRQA, SUPER_GLUE, TASKS
 from promptscale.errors import ResultsError
 from promptscale.results import COLUMNS
-from promptscale.tables import interpretability as interpretability_table
-from promptscale.tables import serving as serving_table
 from promptscale.tables import (
+    cells,
     statistics,
     table1,
     table2,
@@ -20,6 +19,8 @@ from promptscale.tables import (
     table6,
     tables7to16,
 )
+from promptscale.tables import interpretability as interpretability_table
+from promptscale.tables import serving as serving_table
 from promptscale.tables.table import Table, latex, markdown, write
 
 COUNTS = """\
@@ -180,6 +181,8 @@ def test_table1_has_both_methods_on_every_set(make_runs, setting):
         "51.0 ± 1.0", "53.0 ± 1.0", "+2.0", "3, 3", "54.3 ± 3.7", "66.8 ± 2.9", "+12.5",
     )  # fmt: skip
     assert "not the paper's results" in table.title and len(table.rows) == 7
+    assert table.notes == ("Model: mini-xxl.", cells.ORIENTATION)
+    assert r"\begin{tabular}{llrrrrrrr}" in latex(table)  # differences stand to the right, too
 
 
 def test_table1_measures_the_difference_from_the_paper_in_its_sds(make_runs, setting):
@@ -187,6 +190,7 @@ def test_table1_measures_the_difference_from_the_paper_in_its_sds(make_runs, set
     textbookqa = dict(zip(table.columns, table.rows[1], strict=True))
     assert textbookqa["Model (sds)"] == f"{(51 - 54.3) / 3.7:+.1f}"
     assert "not the paper's" not in table.title
+    assert table.notes == ("Model: xxl.", cells.SDS)
 
 
 def test_table1_names_a_missing_set(make_runs, setting):
@@ -217,8 +221,43 @@ def test_table3_is_the_mean_the_best_and_the_vote(make_runs, setting):
     table = table3.build(pd.concat([single, voted]), setting)
     assert table.rows[0][:5] == ("BoolQ (acc.)", "52.0 ± 1.6", "54.0", "58.5", 5)
     assert table.rows[-1] == (
-        "SuperGLUE (dev)", "52.0 ± 1.6", "54.0", "58.5", 5, "90.5", "91.0", "91.3",
+        "SuperGLUE (dev)", "52.0 ± 1.6", "54.0", "58.5", 5, "90.5", "91.0†", "91.3",
     )  # fmt: skip
+    assert any("right is 91.1" in note for note in table.notes)
+    assert "Model: mini-xxl." in table.notes
+
+
+def test_table3s_best_prompt_is_that_of_the_task_score(make_runs, setting):
+    """On CB another prompt has the best accuracy; the best prompt's own accuracy is shown."""
+    single = make_runs(sizes=("mini-xxl",), tasks=SUPER_GLUE, lengths=(20,), methods=())
+    cb = single["selected"] & (single["task"] == "cb")
+    for metric, values in {"accuracy": (90.0, 60.0, 60.0), "f1_macro": (10.0, 80.0, 60.0),
+                           "score": (50.0, 70.0, 60.0)}.items():  # fmt: skip
+        for seed, value in enumerate(values):
+            single.loc[cb & (single["metric"] == metric) & (single["seed"] == seed), "value"] = (
+                value
+            )
+    voted = single[single["selected"] & (single["seed"] == 0)].assign(method="prompt_ensemble")
+    voted["run"] = "ensemble/" + voted["run"]
+    table = table3.build(pd.concat([single, voted]), setting)
+    rows = {row[0]: row[1:4] for row in table.rows}
+    assert rows["CB (acc.)"] == ("70.0 ± 17.3", "60.0", "90.0")
+    assert rows["CB (F1)"] == ("50.0 ± 36.1", "80.0", "10.0")
+    # The mean over tasks of the best prompts' scores: seven of 52 and CB's 70.
+    assert rows["SuperGLUE (dev)"][1] == f"{(7 * 52 + 70) / 8:.1f}"
+
+
+def test_tables_are_of_the_largest_size_that_has_the_runs(make_runs, setting):
+    """Domain shift at two sizes, and plain SQuAD at a larger one."""
+    shifted = shifted_runs(make_runs, "squad", MRQA)
+    runs = pd.concat([
+        shifted.assign(size="mini-small", value=1.0, run="small/" + shifted["run"]),
+        shifted.assign(size="mini-large", run="large/" + shifted["run"]),
+        make_runs(sizes=("mini-xxl",), tasks=("squad",), lengths=(20,)),
+    ])  # fmt: skip
+    table = table1.build(runs, setting)
+    assert table.rows[1][2] == "51.0 ± 1.0"
+    assert "Model: mini-large." in table.notes
 
 
 def test_table6_shows_what_was_tried_and_what_was_best():
@@ -228,7 +267,8 @@ def test_table6_shows_what_was_tried_and_what_was_best():
         "warmup_steps": [0, 2000], "decay_factor": [None, 0.1], "steps_per_decay": [4000, 4000],
         "score": [60.0, 40.0], "world": "miniature",
     })  # fmt: skip
-    table = table6.build(trials)
+    table = table6.build(trials.iloc[::-1])
+    assert "2 trials; the best has a mean score of 60.0" in table.title
     rows = {row[0]: row[2:] for row in table.rows}
     assert rows["Learning Rate"] == ("0.05–0.3", "0.3")
     assert rows["Parameter Scaling"] == ("False, True", "False")

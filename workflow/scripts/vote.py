@@ -9,9 +9,8 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with script(snakemake):
-    from promptscale.ensembles import run
-
     from promptscale.config.jobs import PromptTuningJob
+    from promptscale.ensembles import run
 
     jobs = jobs_of(PromptTuningJob, snakemake)
     predictions = map(Path, snakemake.input.predictions)

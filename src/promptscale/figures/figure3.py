@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
 
 from promptscale import results
@@ -11,6 +12,8 @@ from promptscale.config.sizes import SIZES, ModelConfig
 from promptscale.errors import ResultsError
 from promptscale.figures import style
 from promptscale.figures.scores import by_size, score_label
+
+Lines = dict[str, style.Line]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Panel:
     title: str
     varied: tuple[str, ...]
     curve: Callable[[Mapping], str]
-    lines: Callable[[Sequence[str], str], dict[str, style.Line]]
+    lines: Callable[[Sequence[str], str], Lines]
 
 
 _OTHERS = (
@@ -39,16 +42,19 @@ _OTHERS = (
 )
 
 
-def _lengths(found: Sequence[str], default: str) -> dict[str, style.Line]:
-    """Lengths in ascending order; looks are dealt out in that order, the default's apart."""
-    ordered = sorted(found, key=int)
+def _dealt(labels: Mapping[str, str], default: str, mark: str = " (default)") -> Lines:
+    """Looks dealt out to curves in their order, the default's apart; its label ends in `mark`."""
     looks = iter(_OTHERS)
     return {
-        name: style.default_line(f"{name} (default)")
+        name: style.default_line(label + mark)
         if name == default
-        else style.Line(name, *next(looks))
-        for name in ordered
+        else style.Line(label, *next(looks))
+        for name, label in labels.items()
     }
+
+
+def _lengths(found: Sequence[str], default: str) -> Lines:
+    return _dealt({name: name for name in sorted(found, key=int)}, default)
 
 
 _INITIALIZATIONS = {
@@ -58,43 +64,41 @@ _INITIALIZATIONS = {
 }
 _OBJECTIVES = {
     "span_corruption": "Span Corruption",
-    "span_corruption_sentinel": "Span Corruption\n+ Sentinel",
-    "lm_adaptation": "LM Adaptation",
+    "span_corruption_sentinel": "Span Corruption + Sentinel",
 }
-
-
-def _named(titles: Mapping[str, str]) -> Callable[[Sequence[str], str], dict[str, style.Line]]:
-    """Curves that have names, in the order of the names; a curve without one is not shown."""
-
-    def lines(found: Sequence[str], default: str) -> dict[str, style.Line]:
-        looks = iter(_OTHERS)
-        return {
-            name: style.default_line(f"{title} (default)")
-            if name == default
-            else style.Line(title, *next(looks))
-            for name, title in titles.items()
-            if name in found
-        }
-
-    return lines
-
-
-def _steps(found: Sequence[str], default: str) -> dict[str, style.Line]:
-    """Steps in ascending order, thousands as the paper writes them."""
-    in_thousands = all(int(name) % 1000 == 0 for name in found)
-    looks = iter(_OTHERS)
-    shown = {
-        name: f"{int(name) // 1000}K" if in_thousands else name for name in sorted(found, key=int)
-    }
-    return {
-        name: style.default_line(f"{label} (default)")
-        if name == default
-        else style.Line(label, *next(looks))
-        for name, label in shown.items()
-    }
-
-
+_ADAPTED = "lm_"
 _MODEL = ("objective", "adaptation_steps")  # a change of one is a change of the other
+
+
+def _initializations(found: Sequence[str], default: str) -> Lines:
+    labels = {name: label for name, label in _INITIALIZATIONS.items() if name in found}
+    return _dealt(labels, default)
+
+
+def _objective(row: Mapping) -> str:
+    """The curve of a frozen model: an adapted one carries its steps, which the legend prints."""
+    adapted = row["objective"] == "lm_adaptation"
+    return f"{_ADAPTED}{row['adaptation_steps']}" if adapted else row["objective"]
+
+
+def _objectives(found: Sequence[str], default: str) -> Lines:
+    labels = {name: label for name, label in _OBJECTIVES.items() if name in found}
+    adapted = [name.removeprefix(_ADAPTED) for name in found if name.startswith(_ADAPTED)]
+    for name, steps in _in_thousands(adapted).items():
+        labels[_ADAPTED + name] = f"LM Adaptation ({steps} steps)"
+    return _dealt(labels, default, mark="")
+
+
+def _steps(found: Sequence[str], default: str) -> Lines:
+    return _dealt(_in_thousands(found), default)
+
+
+def _in_thousands(found: Sequence[str]) -> dict[str, str]:
+    """Steps in ascending order, written as the paper does where they are of its magnitude."""
+    ordered = sorted(map(int, found))
+    thousands = bool(ordered) and ordered[-1] >= 10_000 and all(n % 1000 == 0 for n in ordered)
+    return {str(n): f"{n // 1000}K" if thousands else str(n) for n in ordered}
+
 
 PANELS = {
     "a": Panel(
@@ -104,9 +108,9 @@ PANELS = {
         "Prompt initialization",
         ("initialization",),
         lambda row: row["initialization"],
-        _named(_INITIALIZATIONS),
+        _initializations,
     ),
-    "c": Panel("Pre-training objective", _MODEL, lambda row: row["objective"], _named(_OBJECTIVES)),
+    "c": Panel("Pre-training objective", _MODEL, _objective, _objectives),
     "d": Panel("LM adaptation steps", _MODEL, lambda row: str(row["adaptation_steps"]), _steps),
 }
 
@@ -114,17 +118,29 @@ PANELS = {
 def shown(scores: pd.DataFrame, letter: str, default: results.PromptSetting) -> pd.DataFrame:
     """The prompt-tuning runs of a panel, with the column `curve`.
 
-    They differ from the `default` setting in nothing but what the panel varies: (c) has no adapted
-    model but the default's, (d) no targets with a sentinel.
+    They differ from the `default` setting in nothing but what the panel varies: (b) has no prompts
+    that start from a text or a file, (c) no adapted model but the default's, (d) no targets with a
+    sentinel. A curve that lacks a task which others share is left out: the lengths that Table 5
+    alone has are tuned on one task.
     """
     panel = PANELS[letter]
     rows = scores[results.has_setting(scores, default, except_for=panel.varied)]
+    if letter == "b":
+        rows = rows[rows["initialization"].isin(_INITIALIZATIONS)]
     if letter == "c":
         plain = rows["objective"] != "lm_adaptation"
         rows = rows[plain | (rows["adaptation_steps"] == default.adaptation_steps)]
     if letter == "d":
         rows = rows[rows["objective"] != "span_corruption_sentinel"]
-    return rows.assign(curve=[panel.curve(row) for row in rows.to_dict("records")])
+    rows = rows.assign(curve=[panel.curve(row) for row in rows.to_dict("records")])
+    curves = rows.groupby("eval_task")["curve"].nunique()
+    shared = set(curves.index[curves > 1])
+    return rows[rows.groupby("curve")["eval_task"].transform(lambda own: shared <= set(own))]
+
+
+def default_curve(letter: str, default: results.PromptSetting) -> str:
+    """The curve of the `default` setting in a panel."""
+    return PANELS[letter].curve(dataclasses.asdict(default))
 
 
 def data(
@@ -148,12 +164,12 @@ def data(
     scores = results.selected_scores(runs)
     parts = []
     for letter in panels:
-        panel = PANELS[letter]
         rows = shown(scores, letter, default)
         if rows.empty:
-            raise ResultsError(f"The results have no runs for Figure 3({letter}), {panel.title}.")
+            title = PANELS[letter].title
+            raise ResultsError(f"The results have no runs for Figure 3({letter}), {title}.")
         means = by_size(rows, "curve", tasks, architectures)
-        means.insert(1, "is_default", means["curve"] == panel.curve(dataclasses.asdict(default)))
+        means.insert(1, "is_default", means["curve"] == default_curve(letter, default))
         means.insert(0, "panel", letter)
         parts.append(means)
     return pd.concat(parts, ignore_index=True)
@@ -169,8 +185,16 @@ def draw(data: pd.DataFrame) -> Figure:
         parts = figure.subfigures(down, across, squeeze=False).ravel()
         for part, letter in zip(parts, letters, strict=False):
             _draw_panel(part, data[data["panel"] == letter], letter)
+        _share_heights(figure.axes)
         style.badge(figure, results.one_world(data), data["size"].nunique())
     return figure
+
+
+def _share_heights(panels: Sequence[Axes]) -> None:
+    """One range of scores for all panels: what they have in common stands at one height."""
+    lows, highs = zip(*(axes.get_ylim() for axes in panels), strict=True)
+    for axes in panels:
+        axes.set_ylim(min(lows), max(highs))
 
 
 def _draw_panel(figure: FigureBase, data: pd.DataFrame, letter: str) -> None:
@@ -182,4 +206,4 @@ def _draw_panel(figure: FigureBase, data: pd.DataFrame, letter: str) -> None:
     style.curves(axes, data.assign(curve=data["curve"].astype(str)), lines, "curve", "score")
     axes.set_ylabel(score_label(data["tasks"].iloc[0]))
     axes.set_title(f"({letter}) {panel.title}")
-    style.legend_below(figure, axes, columns=4 if len(lines) <= 4 else 3)
+    style.legend_below(figure, axes, columns=-(-len(lines) // 2))  # two rows: panels align

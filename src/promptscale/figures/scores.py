@@ -18,20 +18,21 @@ def by_size(
 ) -> pd.DataFrame:
     """The mean score over tasks of every curve, size and seed.
 
-    Where a setting has more seeds than the others (the five prompts of an ensemble), only the seeds
-    that all curves and sizes have are shown.
+    Points are comparable: all are over the same tasks, and where a setting has more seeds than the
+    others (the five prompts of an ensemble), only the seeds that all curves and sizes have count.
 
     Args:
       scores: rows of `results.selected_scores`, with the column `curve`.
       curve: the column that tells the curves apart.
-      tasks: what the mean is over; by default the tasks that all curves have, or SuperGLUE's
-        eight alone where they are among them.
+      tasks: what the mean is over; by default SuperGLUE's eight where all curves have them, else
+        the tasks that all curves have at all of their sizes.
       architectures: the architecture of every size.
     Returns:
       Columns `curve`, `size`, `parameters`, `seed`, `score`, `tasks` (space-separated) and
       `world`.
     Raises:
-      ResultsError: no rows, several worlds, no task in common, or a seed that lacks a task.
+      ResultsError: no rows, several worlds, no task or no seed in common, or a seed that lacks a
+        task.
     """
     if scores.empty:
         raise ResultsError("The results have no run of the configurations that this figure shows.")
@@ -39,8 +40,9 @@ def by_size(
     scores = results.in_domain(scores)
     tasks = tuple(tasks or _common_tasks(scores, curve))
     scores = scores[scores["eval_task"].isin(tasks)]
-    points = scores.groupby([curve, "size"])["seed"]
-    scores = scores[scores["seed"].isin(set.intersection(*points.agg(set)))]
+    scores = scores[scores["seed"].isin(_common(scores, [curve, "size"], "seed"))]
+    if scores.empty:
+        raise ResultsError(f"The results have no seed that every {curve} has at every size.")
     means = results.mean_over_tasks(scores, tasks, by=[curve, "size"])
     counts = {
         name: model_config(name, dict(architectures)).num_parameters for name in means["size"]
@@ -51,13 +53,17 @@ def by_size(
 
 
 def _common_tasks(scores: pd.DataFrame, curve: str) -> list[str]:
-    found = [set(group) for _, group in scores.groupby(curve)["eval_task"]]
-    common = set.intersection(*found)
+    if _common(scores, [curve], "eval_task") >= set(SUPER_GLUE):
+        return list(SUPER_GLUE)  # one that is missing at some size is an error, not another mean
+    common = _common(scores, [curve, "size"], "eval_task")
     if not common:
         raise ResultsError(f"The results have no task that every {curve} was evaluated on.")
-    if common >= set(SUPER_GLUE):
-        return list(SUPER_GLUE)
     return sorted(common)
+
+
+def _common(scores: pd.DataFrame, by: Sequence[str], column: str) -> set:
+    """The values of `column` that all groups have."""
+    return set.intersection(*(set(group) for _, group in scores.groupby(list(by))[column]))
 
 
 def score_label(tasks: str) -> str:

@@ -141,8 +141,10 @@ def legend_below(figure: FigureBase, axes: Axes, columns: int) -> None:
         labels,
         loc="outside lower center",
         ncols=min(columns, len(handles)),
-        handlelength=2.8,
-        columnspacing=1.4,
+        handlelength=2.4,
+        handletextpad=0.5,
+        borderpad=0,
+        columnspacing=1.0,
     )
 
 

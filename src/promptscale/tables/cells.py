@@ -36,6 +36,14 @@ ORIENTATION = "Columns marked (paper) are the paper's printed numbers, for orien
 SDS = "sds: our mean minus the paper's, in units of the paper's standard deviation."
 
 
-def notes(world: str) -> tuple[str, ...]:
-    """What the columns beside ours are."""
-    return (SDS,) if world == "paper" else (ORIENTATION,)
+def notes(frame: pd.DataFrame, in_sds: bool = True) -> tuple[str, ...]:
+    """The size that our numbers are of, and what the columns beside ours are.
+
+    Args:
+      frame: the rows of `runs.csv` that the table shows, of one world.
+      in_sds: whether the table measures differences in the paper's sds where it compares.
+    """
+    size = f"Model: {', '.join(dict.fromkeys(frame['size']))}."
+    if results.one_world(frame) != "paper":
+        return (size, ORIENTATION)
+    return (size, SDS) if in_sds else (size,)

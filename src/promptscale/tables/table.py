@@ -25,7 +25,7 @@ class Table:
     Attributes:
       number: the table's number in the paper; None where it has no such table.
       rows: a whole number is printed with thousands separators (but not in CSV) and set to the
-        right, as are texts that start with a digit; None is a dash (and nothing in CSV).
+        right, as are texts that start with a digit or a sign; None is a dash (and nothing in CSV).
     """
 
     number: int | None = None
@@ -117,7 +117,7 @@ def shown(cell: Cell) -> str:
 def _right_aligned(table: Table) -> list[bool]:
     """Whether each column holds numbers."""
     return [
-        all(shown(cell)[:1].isdigit() or cell in (None, "", DASH) for cell in column)
+        all(shown(cell).lstrip("+-")[:1].isdigit() or cell in (None, "", DASH) for cell in column)
         for column in zip(*table.rows, strict=True)
     ] or [False] * len(table.columns)
 

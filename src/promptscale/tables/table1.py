@@ -85,5 +85,5 @@ def build(
         title=titled("F1 mean ± sd of models trained on SQuAD and evaluated on others", rows),
         columns=tuple(columns),
         rows=tuple(body),
-        notes=notes(world),
+        notes=notes(rows),
     )

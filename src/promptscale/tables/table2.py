@@ -59,5 +59,5 @@ def build(
         title=titled("Mean ± sd of zero-shot transfer between two paraphrase tasks", rows),
         columns=tuple(columns),
         rows=tuple(body),
-        notes=notes(world),
+        notes=notes(rows),
     )

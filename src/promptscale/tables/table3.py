@@ -10,7 +10,7 @@ from promptscale.config.tasks import SUPER_GLUE
 from promptscale.config.tasks import task as task_named
 from promptscale.errors import ResultsError
 from promptscale.tables.cells import notes, spread, titled
-from promptscale.tables.table import Cell, Table
+from promptscale.tables.table import DAGGER, Cell, Table
 
 _METRICS = {
     "accuracy": "acc.", "f1_macro": "F1", "em": "EM", "f1a": "F1a", "f1": "F1",
@@ -59,6 +59,7 @@ def build(
     if missing:
         raise ResultsError(f"The results have no ensemble on {missing[0]} for Table 3; run it.")
     best = {task: values[task, "score"].idxmax() for task in SUPER_GLUE}
+    misprints = paper.errata("table3")
     body: list[tuple[Cell, ...]] = []
     for printed in paper.numbers("table3").to_dict("records"):
         task, metric = printed["task"], printed["metric"]
@@ -73,9 +74,14 @@ def build(
             name = f"{task_named(task).title} ({_METRICS[metric]})"
         body.append((
             name, spread(means), f"{top:.1f}", f"{together:.1f}", len(means),
-            str(printed["average"]), str(printed["best"]), str(printed["ensemble"]),
+            *(f"{printed[column]}{DAGGER if (task, column) in misprints else ''}"
+              for column in ("average", "best", "ensemble")),
         ))  # fmt: skip
-    world = results.one_world(single)
+    marked = [
+        f"{DAGGER} The paper prints {misprint['printed']}; right is {misprint['correct']} "
+        f"({misprint['why']})."
+        for misprint in misprints.values()
+    ]
     return Table(
         number=3,
         title=titled("Single prompts, the best of them, and their ensemble", single),
@@ -84,5 +90,5 @@ def build(
             "Average (paper)", "Best (paper)", "Ensemble (paper)",
         ),
         rows=tuple(body),
-        notes=(_NOTE, *(notes(world) if world != "paper" else ())),
+        notes=(_NOTE, *marked, *notes(single, in_sds=False)),
     )  # fmt: skip

@@ -24,12 +24,12 @@ def build(trials: pd.DataFrame) -> Table:
     """The printed space beside the values that were tried and those of the best trial.
 
     Args:
-      trials: the rows that `search.collect` writes, best first.
+      trials: the rows that `search.collect` writes.
     Raises:
       ResultsError: trials of several worlds.
     """
     misprints = paper.errata("table6")
-    best = trials.iloc[0]
+    best = trials.iloc[int(trials["score"].argmax())]
     rows: list[tuple[Cell, ...]] = []
     for printed in paper.numbers("table6").to_dict("records"):
         name = printed["hyperparameter"]
