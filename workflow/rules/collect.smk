@@ -11,37 +11,6 @@ localrules:
     publish,
 
 
-def ensemble_predictions(wildcards):
-    """The predictions of all prompts that vote at one size."""
-    return [
-        f"{RESULTS}/runs/{job.name}/predictions" for job in ENSEMBLES[wildcards.size]
-    ]
-
-
-def ensemble_specification(wildcards):
-    """What the rows of an ensemble say of it: one job for each block of its prompts."""
-    return [job.model_dump_json() for job in ENSEMBLES[wildcards.size]]
-
-
-def interpreted_jobs(size):
-    """The jobs whose prompts are interpreted: the default's and the other initialisations'."""
-    return [
-        job for job in grid.prompt_jobs(CONFIG, "initialization") if job.size == size
-    ]
-
-
-def interpreted_prompts(wildcards):
-    """The folders of the prompts that are interpreted."""
-    return [
-        f"{RESULTS}/runs/{job.name}/prompts" for job in interpreted_jobs(wildcards.size)
-    ]
-
-
-def interpretation_specification(wildcards):
-    """The jobs behind those folders."""
-    return [job.model_dump_json() for job in interpreted_jobs(wildcards.size)]
-
-
 LARGEST = outputs.largest_size(CONFIG)
 SERVED = [
     job

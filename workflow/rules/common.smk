@@ -71,3 +71,122 @@ def default_setting():
 def custom_architectures():
     """The configuration's own architectures, for the figures' axis."""
     return {name: vars(config) for name, config in CONFIG.architectures.items()}
+
+
+def tfds_folder(wildcards):
+    """Where TFDS's prepared datasets are: generated here, or the configuration's folder."""
+    return DATA_DIR
+
+
+def start_of(wildcards):
+    """What a language model's training continues: the next shorter adaptation, or nothing."""
+    start = grid.start_of(CONFIG, wildcards.base)
+    return frozen_model(wildcards.size, start) if start else []
+
+
+def language_model_specification(wildcards):
+    """Everything that a language model's training depends on besides its files."""
+    job = grid.language_modeling_job(CONFIG, wildcards.size, wildcards.base)
+    return job.model_dump_json()
+
+
+def location_of(wildcards):
+    """Where a frozen model that is not trained here comes from."""
+    return grid.source(CONFIG, wildcards.size, wildcards.base)
+
+
+def architecture_of(wildcards):
+    """The architecture that an imported checkpoint must have."""
+    return vars(CONFIG.all_sizes[wildcards.size])
+
+
+def job_of(wildcards):
+    """The job that a wildcard names."""
+    return (JOBS | SEARCH_JOBS)[wildcards.job]
+
+
+def checkpoint_of(wildcards):
+    """The frozen model of a job."""
+    job = job_of(wildcards)
+    return frozen_model(job.size, job.base)
+
+
+def train_splits(wildcards):
+    """The prepared training splits of a job's tasks."""
+    return [
+        f"{RESULTS}/data/{t}/train.safetensors" for t in job_of(wildcards).train_tasks
+    ]
+
+
+def validation_splits(wildcards):
+    """The prepared validation splits that a job is evaluated on."""
+    tasks = job_of(wildcards).evaluated_tasks
+    return [f"{RESULTS}/data/{task}/validation.safetensors" for task in tasks]
+
+
+def job_specification(wildcards):
+    """Everything that a job depends on besides its files; a change of it reruns the job."""
+    return job_of(wildcards).model_dump_json()
+
+
+def jobs_by(*methods):
+    """A wildcard constraint that admits the jobs of these methods."""
+    return either(name for name, job in JOBS.items() if job.method in methods)
+
+
+def ensemble_predictions(wildcards):
+    """The predictions of all prompts that vote at one size."""
+    return [
+        f"{RESULTS}/runs/{job.name}/predictions" for job in ENSEMBLES[wildcards.size]
+    ]
+
+
+def ensemble_specification(wildcards):
+    """What the rows of an ensemble say of it: one job for each block of its prompts."""
+    return [job.model_dump_json() for job in ENSEMBLES[wildcards.size]]
+
+
+def interpreted_jobs(size):
+    """The jobs whose prompts are interpreted: the default's and the other initialisations'."""
+    return [
+        job for job in grid.prompt_jobs(CONFIG, "initialization") if job.size == size
+    ]
+
+
+def interpreted_prompts(wildcards):
+    """The folders of the prompts that are interpreted."""
+    return [
+        f"{RESULTS}/runs/{job.name}/prompts" for job in interpreted_jobs(wildcards.size)
+    ]
+
+
+def interpretation_specification(wildcards):
+    """The jobs behind those folders."""
+    return [job.model_dump_json() for job in interpreted_jobs(wildcards.size)]
+
+
+def tidy(name):
+    """A tidy table: of this configuration's own runs, or of the published results."""
+    return bundle.table(PUBLISHED, name) if PUBLISHED else f"{RESULTS}/{name}.csv"
+
+
+def tidy_tables(name):
+    """The tidy tables that a table is made of."""
+    own = {
+        "interpretability": ["interpretability"],
+        "serving": ["serving"],
+        "table6": ["search/trials"],
+    }
+    return {
+        Path(one).name: tidy(one) for one in ["runs", "datasets", *own.get(name, [])]
+    }
+
+
+def figure_files(name):
+    """A figure as PDF, PNG and its data."""
+    return multiext(f"{FIGURES}/{name}", ".pdf", ".png", ".csv")
+
+
+def table_files(name):
+    """A table as CSV, Markdown and LaTeX."""
+    return multiext(f"{RESULTS}/tables/{name}", ".csv", ".md", ".tex")

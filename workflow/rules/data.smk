@@ -37,11 +37,6 @@ if (CONFIG.data.vocabulary or "").startswith("gs://"):
 RAW = rules.generate_world.output.data_dir if CONFIG.data.generated else []
 
 
-def tfds_folder(wildcards):
-    """Where TFDS's prepared datasets are: generated here, or the configuration's folder."""
-    return DATA_DIR
-
-
 rule prepare_task:
     input:
         raw=RAW,

@@ -4,28 +4,6 @@ MODELS = outputs.frozen_models(CONFIG)
 TRAINED = {base for size, base in MODELS if grid.source(CONFIG, size, base) == "train"}
 
 
-def start_of(wildcards):
-    """What a language model's training continues: the next shorter adaptation, or nothing."""
-    start = grid.start_of(CONFIG, wildcards.base)
-    return frozen_model(wildcards.size, start) if start else []
-
-
-def language_model_specification(wildcards):
-    """Everything that a language model's training depends on besides its files."""
-    job = grid.language_modeling_job(CONFIG, wildcards.size, wildcards.base)
-    return job.model_dump_json()
-
-
-def location_of(wildcards):
-    """Where a frozen model that is not trained here comes from."""
-    return grid.source(CONFIG, wildcards.size, wildcards.base)
-
-
-def architecture_of(wildcards):
-    """The architecture that an imported checkpoint must have."""
-    return vars(CONFIG.all_sizes[wildcards.size])
-
-
 rule train_language_model:
     input:
         checkpoint=start_of,

@@ -1,23 +1,6 @@
 """From tidy tables to figures, tables and claims. Neither JAX nor TensorFlow here."""
 
 
-def tidy(name):
-    """A tidy table: of this configuration's own runs, or of the published results."""
-    return bundle.table(PUBLISHED, name) if PUBLISHED else f"{RESULTS}/{name}.csv"
-
-
-def tidy_tables(name):
-    """The tidy tables that a table is made of."""
-    own = {
-        "interpretability": ["interpretability"],
-        "serving": ["serving"],
-        "table6": ["search/trials"],
-    }
-    return {
-        Path(one).name: tidy(one) for one in ["runs", "datasets", *own.get(name, [])]
-    }
-
-
 rule figure:
     input:
         runs=tidy("runs"),

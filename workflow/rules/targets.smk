@@ -4,16 +4,6 @@ FIGURE_NAMES = outputs.figures(CONFIG)
 TABLE_NAMES = outputs.tables(CONFIG)
 
 
-def figure_files(name):
-    """A figure as PDF, PNG and its data."""
-    return multiext(f"{FIGURES}/{name}", ".pdf", ".png", ".csv")
-
-
-def table_files(name):
-    """A table as CSV, Markdown and LaTeX."""
-    return multiext(f"{RESULTS}/tables/{name}", ".csv", ".md", ".tex")
-
-
 localrules:
     all,
     figures,
