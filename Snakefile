@@ -31,3 +31,17 @@ if PUBLISHED is None:
 
 include: "workflow/rules/results.smk"
 include: "workflow/rules/targets.smk"
+
+
+localrules:
+    all,
+
+
+rule all:
+    default_target: True
+    input:
+        # So that a run deleted by hand is missed.
+        [] if PUBLISHED else rules.collect_runs.input,
+        [figure_files(name) for name in FIGURE_NAMES],
+        [table_files(name) for name in TABLE_NAMES],
+        rules.test_claims.output,

@@ -29,6 +29,7 @@ class LogHandler(LogHandlerBase):
     def __post_init__(self) -> None:
         """Starts with nothing known; Snakemake tells the number of jobs before the first."""
         self._progress = Progress()
+        self._planned = False
         self._jobs: dict[int, tuple[str, str, list[str]]] = {}  # id: rule, title, log files
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -42,8 +43,10 @@ class LogHandler(LogHandlerBase):
         fields: dict[str, Any] = record.__dict__
         match fields.get("event"):
             case LogEvent.RUN_INFO if self.common_settings.dryrun:
-                for rule, count in fields["stats"].items():
-                    self._print(f"{rule:<32}{count:>7,}")
+                if not self._planned:  # Snakemake says it before and after a dry run
+                    self._planned = True
+                    for rule, count in fields["stats"].items():
+                        self._print(f"{rule:<32}{count:>7,}")
             case LogEvent.RUN_INFO:
                 self._progress.expect(fields["stats"])
             case LogEvent.JOB_INFO if self.common_settings.dryrun:

@@ -5,7 +5,11 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from promptscale import bundle, claims, interpretability
+from promptscale.config.jobs import adaptation_steps
+from promptscale.config.load import load_config
 from promptscale.config.schema import Config
+from promptscale.results import PromptSetting, read_runs
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -34,3 +38,29 @@ def test_the_deviations_name_keys_that_exist():
                            r"ablations)\.[a-z_.]+)`", text))  # fmt: skip
     assert len(named) > 8
     assert named <= keys(Config)
+
+
+def test_the_readme_shows_the_verdicts_on_the_published_results():
+    """Its table of claims is what the tests say of the committed results, no better and no worse."""
+    folder = REPOSITORY / "results/published/miniature"
+    config = Config.model_validate(bundle.verify(folder).configuration)
+    found = claims.evaluate(
+        read_runs(Path(bundle.table(folder, "runs"))),
+        interpretability.read(Path(bundle.table(folder, "interpretability"))),
+        PromptSetting(
+            prompt_length=config.prompt_tuning.prompt_length,
+            initialization=config.prompt_tuning.initialization.method,
+            adaptation_steps=adaptation_steps(config.default_checkpoint),
+        ),
+    )
+    table = (
+        (REPOSITORY / "README.md").read_text().split("## The paper's claims")[1].split("\n## ")[0]
+    )
+    shown = re.findall(r"^\| (.+?) \| .* \| \*\*(.+)\*\* \|$", table, flags=re.MULTILINE)
+    assert shown == list(zip(found["statement"], found["verdict"], strict=True))
+
+
+def test_the_published_results_are_of_the_shipped_configuration():
+    published = bundle.verify(REPOSITORY / "results/published/miniature").configuration
+    shipped = load_config(REPOSITORY / "config/miniature.yaml")
+    assert Config.model_validate(published) == shipped
