@@ -19,3 +19,7 @@ class DataError(PromptscaleError):
 
 class ResultsError(PromptscaleError):
     """A table of results is missing, damaged or does not have the agreed form."""
+
+
+class TpuError(PromptscaleError):
+    """Cloud TPU, its bucket or a host of a slice did not do what was asked."""

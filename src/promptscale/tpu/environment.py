@@ -1,0 +1,45 @@
+"""What a slice is given to run: the lock, this package, and the script that sets a host up."""
+
+import dataclasses
+import io
+import zipfile
+from pathlib import Path
+
+import promptscale
+from promptscale.errors import TpuError
+from promptscale.tpu.tasks import sha256
+
+STARTUP = Path(__file__).with_name("startup.sh").read_text()
+
+
+@dataclasses.dataclass(frozen=True)
+class Environment:
+    """Files to install by name, and the hash of them all, which names the installation."""
+
+    hash: str
+    files: dict[str, bytes]
+
+
+def environment(lock: Path) -> Environment:
+    """This very package with the packages of a lock.
+
+    Raises:
+      TpuError: there is no such lock.
+    """
+    if not lock.is_file():
+        raise TpuError(f"There is no lock {lock} to set TPU VMs up from; it is --tpu-vm-lock.")
+    files = {"requirements.lock": lock.read_bytes(), "package.zip": _package()}
+    parts = [sha256(content) for _, content in sorted(files.items())]
+    return Environment(sha256("".join([*parts, STARTUP]).encode())[:16], files)
+
+
+def _package() -> bytes:
+    """This package as a zip file that is the same for the same files."""
+    root = Path(promptscale.__file__).parent
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(root.rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                name = str(Path(root.name) / path.relative_to(root))
+                archive.writestr(zipfile.ZipInfo(name), path.read_bytes())
+    return buffer.getvalue()
