@@ -136,9 +136,6 @@ class Cloud:
         spec = tpu_v2.QueuedResource.Tpu.NodeSpec(parent=parent, node_id=name, node=node)
         resource = tpu_v2.QueuedResource(tpu=tpu_v2.QueuedResource.Tpu(node_spec=[spec]))
         if shape.tier == "spot":
-            node.scheduling_config = tpu_v2.SchedulingConfig(spot=True)
-            spec.node = node
-            resource.tpu.node_spec = [spec]
             resource.spot = tpu_v2.QueuedResource.Spot()
         elif shape.tier != "on-demand":
             resource.guaranteed = tpu_v2.QueuedResource.Guaranteed()
