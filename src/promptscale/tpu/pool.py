@@ -177,7 +177,7 @@ class Pool:
     def drop(self, mine: Slice) -> None:
         """Gives a slice up and has it deleted."""
         self.slices.pop(mine.name, None)
-        if mine.phase is Phase.COMING and mine.key in self._shapes:  # queued too long: elsewhere
+        if not mine.statuses:  # it never came: the next one is asked for elsewhere
             self._turn[mine.key] = self._turn.get(mine.key, 0) + 1
         self._try_delete(mine.name, mine.zone)
 

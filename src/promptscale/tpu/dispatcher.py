@@ -1,0 +1,383 @@
+"""The controller: gives tasks to slices, follows them, and gives them on when a slice is lost.
+
+Nothing here is remembered that cannot be found again in the bucket and in the list of slices, so a
+controller that was killed is replaced by one that starts with nothing.
+"""
+
+import collections
+import dataclasses
+import itertools
+import logging
+import queue
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from promptscale.errors import TpuError
+from promptscale.files import replacing, replacing_folder
+from promptscale.tpu.bucket import Bucket
+from promptscale.tpu.cloud import Cloud, Phase, Shape
+from promptscale.tpu.environment import STARTUP, Environment
+from promptscale.tpu.pool import Limits, Pool, Slice
+from promptscale.tpu.status import Failure, Mail, Status, host_key, log_key, parent
+from promptscale.tpu.tasks import Done, Task, sha256, within
+
+log = logging.getLogger(__name__)
+
+_PIECES = 4  # of a log that are asked for at once
+
+
+@dataclasses.dataclass(eq=False)
+class Work:
+    """A task on its way: `outputs` and `log` are where its files go, by their paths in the task.
+
+    `blobs`: the files that it needs, by hash.
+    """
+
+    task: Task
+    shape: Shape
+    blobs: dict[str, Path]
+    outputs: dict[str, Path]
+    log: Path | None
+    interruptions: list[str] = dataclasses.field(default_factory=list)
+    attempt: str | None = None
+    pieces: int = 0  # of the attempt's log that have been read
+    key: str = ""
+    ended: dict[int, tuple[str, int]] | None = None  # the beats at which all hosts had ended it
+    checked: bool = False  # whether an earlier controller's result was looked for
+
+    @property
+    def title(self) -> str:
+        """Names the work to a person."""
+        return " ".join([self.task.rule, *self.task.wildcards.values()])
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How work ended: `error` is None where its outputs are in place."""
+
+    work: Work
+    error: str | None = None
+
+
+class Dispatcher:
+    """Runs tasks on slices: `add` them, and call `cycle` again and again."""
+
+    def __init__(
+        self,
+        cloud: Cloud,
+        bucket: Bucket,
+        environment: Environment,
+        run: str,
+        limits: Limits,
+        beat_seconds: float,
+        max_interruptions: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`bucket` is this run's folder, `run` its name in labels and names of slices."""
+        self._bucket = bucket
+        self._environment = environment
+        self._beat_seconds = beat_seconds
+        self._max_interruptions = max_interruptions
+        self._clock = clock
+        self.pool = Pool(cloud, run, environment.hash, limits, self._metadata, clock)
+        self._new: queue.SimpleQueue[Work] = queue.SimpleQueue()
+        self._outcomes: list[Outcome] = []
+        self._waiting: dict[str, collections.deque[Work]] = {}
+        self._running: dict[str, Work] = {}  # by the name of their slice
+        self._stored: set[str] | None = None  # blobs in the bucket
+        self._forgotten: collections.deque[str] = collections.deque()
+        self.interrupted: dict[str, list[str]] = {}  # work that ever was, and by what
+
+    def add(self, work: Work) -> None:
+        """Takes work on; may be called from another thread than `cycle`."""
+        self._new.put(work)
+
+    def forget(self, work: Work) -> None:
+        """Has a task removed from the bucket, whose outputs are safe here."""
+        self._forgotten.append(work.task.id)
+
+    def cycle(self) -> list[Outcome]:
+        """Looks at everything once and does what there is to do; the work that ended."""
+        try:
+            self._cycle()
+        except TpuError as error:  # an outage; what runs goes on without us
+            log.warning("%s", error)
+        ended, self._outcomes = self._outcomes, []
+        return ended
+
+    def _cycle(self) -> None:
+        self._receive()
+        for mine in self.pool.refresh():
+            content = self._bucket.read(f"slices/{mine.name}/mailbox.json")
+            mine.attempt = Mail.model_validate_json(content).attempt if content else None
+        seen = self._look()
+        for mine in list(self.pool.slices.values()):
+            self._hear(mine, seen)
+            if work := self._running.get(mine.name):
+                self._follow(mine, work, seen)
+            else:
+                self._follow_unused(mine, seen)
+        self.pool.drop_unused()
+        for key in self._waiting:
+            self._assign(key)
+        while self._forgotten:
+            self._bucket.delete(f"tasks/{self._forgotten[0]}/")
+            self._forgotten.popleft()
+
+    def close(self, sleep: Callable[[float], None] = time.sleep) -> None:
+        """Deletes all slices of this run.
+
+        Raises:
+          TpuError: some are left.
+        """
+        left = self.pool.close(sleep)
+        for prefix in ["slices/", *(f"tasks/{identity}/" for identity in self._forgotten)]:
+            self._bucket.delete(prefix)
+        if left:
+            raise TpuError(
+                f"These slices could not be deleted and cost money: {', '.join(left)}. "
+                "`promptscale tpu reap` tries again."
+            )
+
+    def _receive(self) -> None:
+        """Stores what new tasks need and queues them."""
+        while not self._new.empty():
+            if self._stored is None:
+                self._stored = self._stored_before()
+            work = self._new.get()
+            try:
+                lacking = {one: path for one, path in work.blobs.items() if one not in self._stored}
+                self._bucket.write_all({
+                    f"blobs/{digest}": path.read_bytes() for digest, path in lacking.items()
+                })  # fmt: skip
+                self._stored.update(lacking)
+                self._bucket.write(f"tasks/{work.task.id}/task.json", work.task.to_bytes())
+            except TpuError:
+                self._new.put(work)
+                raise
+            work.key = self.pool.know(work.shape)
+            self._waiting.setdefault(work.key, collections.deque()).append(work)
+
+    def _stored_before(self) -> set[str]:
+        """The blobs that the bucket has already; makes sure that it has the environment."""
+        folder = f"environments/{self._environment.hash}/"
+        lacking = self._environment.files.keys() - {
+            key.removeprefix(folder) for key in self._bucket.keys(folder)
+        }
+        files = self._environment.files
+        self._bucket.write_all({f"{folder}{name}": files[name] for name in lacking})
+        return {key.removeprefix("blobs/") for key in self._bucket.keys("blobs/")}
+
+    def _look(self) -> dict[str, bytes | None]:
+        """Reads, at once, whatever can have changed in the bucket."""
+        keys: list[str] = []
+        for mine in self.pool.slices.values():
+            if mine.phase is Phase.ACTIVE:
+                keys += [f"slices/{mine.name}/{host_key(host)}" for host in range(mine.hosts)]
+            if mine.attempt:
+                keys.append(f"tasks/{parent(mine.attempt)}/done.json")
+                keys.append(f"tasks/{mine.attempt}/failed.json")
+        for work in self._running.values():
+            keys += self._pieces(work)
+        return self._bucket.read_all(keys)
+
+    def _hear(self, mine: Slice, seen: dict[str, bytes | None]) -> None:
+        """Takes note of what a slice's hosts say."""
+        for host in range(mine.hosts):
+            if content := seen.get(f"slices/{mine.name}/{host_key(host)}"):
+                self.pool.hear(mine, host, Status.model_validate_json(content))
+
+    def _follow(self, mine: Slice, work: Work, seen: dict[str, bytes | None]) -> None:
+        """Sees whether work has ended, or lost its slice."""
+        ended = self._certainly_ended(mine, work)
+        done = seen.get(f"tasks/{work.task.id}/done.json")
+        failed = seen.get(f"tasks/{work.attempt}/failed.json")
+        self._copy_log(work, seen, to_the_end=bool(done or failed))
+        if done:
+            outcome = self._finish(work, Done.model_validate_json(done))
+            self._release(mine)
+            self._outcomes.append(outcome)
+        elif reason := self.pool.trouble(mine):
+            self._interrupt(mine, work, reason)
+        elif ended and failed:
+            self._release(mine)
+            error = _failed(work, mine, Failure.model_validate_json(failed))
+            self._outcomes.append(Outcome(work, error))
+        elif ended:
+            self._interrupt(mine, work, "it ended without a result")
+
+    def _follow_unused(self, mine: Slice, seen: dict[str, bytes | None]) -> None:
+        """A slice without work of ours: it may have been lost, or have ended what it was at."""
+        attempt = mine.attempt
+        if attempt:
+            ended = mine.ready and all(
+                one.attempt == attempt and one.state != "running" for one in mine.statuses.values()
+            )
+            if ended or seen.get(f"tasks/{parent(attempt)}/done.json"):
+                self._release(mine)
+        reason = self.pool.trouble(mine)
+        if reason is None:
+            return
+        self.pool.drop(mine)
+        waiting = self._waiting.get(mine.key)
+        if waiting and not mine.statuses and mine.phase is not Phase.COMING:
+            # A slice that never came up counts for the work that waits for it, so that this ends.
+            self._count(waiting.popleft(), f"{mine.name}: {reason}")
+
+    def _certainly_ended(self, mine: Slice, work: Work) -> bool:
+        """Whether all hosts have ended an attempt and are still alive.
+
+        A host that is taken away can fail, or make others fail, before the cloud says so. So all
+        hosts must have lived on a beat longer.
+        """
+        if not mine.ready or not all(
+            one.attempt == work.attempt and one.state != "running" for one in mine.statuses.values()
+        ):
+            return False
+        beats = {host: beat[:2] for host, beat in mine.beats.items()}
+        work.ended = work.ended or beats
+        return all(beats[host] != beat for host, beat in work.ended.items())
+
+    def _interrupt(self, mine: Slice, work: Work, reason: str) -> None:
+        """Gives work on to another slice, from its last state."""
+        self._running.pop(mine.name)
+        self.pool.drop(mine)
+        self._count(work, f"{mine.name}: {reason}")
+
+    def _count(self, work: Work, reason: str) -> None:
+        """Counts an interruption and queues the work again, unless there were too many."""
+        work.attempt, work.checked = None, False
+        work.interruptions.append(reason)
+        self.interrupted[work.title] = work.interruptions
+        number = len(work.interruptions)
+        log.warning("%s was interrupted (%d so far): %s", work.title, number, reason)
+        if number > self._max_interruptions:
+            reasons = "".join(f"  {one}\n" for one in work.interruptions[-5:])
+            error = f"{work.title} was interrupted {number} times:\n{reasons}"
+            self._outcomes.append(Outcome(work, error))
+            return
+        if work.log and work.log.exists():
+            with work.log.open("a") as opened:
+                opened.write(f"--- interrupted ({number}): {reason} ---\n")
+        self._waiting.setdefault(work.key, collections.deque()).appendleft(work)
+
+    def _release(self, mine: Slice) -> None:
+        """Makes a slice free for other work. Its hosts know what they have ended."""
+        self._running.pop(mine.name, None)
+        mine.attempt, mine.claimed, mine.since = None, True, self._clock()
+
+    def _assign(self, key: str) -> None:
+        """Adopts what runs already, finishes what is done already, starts what can be started."""
+        waiting = self._waiting[key]
+        running = {parent(one.attempt): one for one in self.pool.slices.values() if one.attempt}
+        for work in [one for one in waiting if one.task.id in running]:
+            mine = running[work.task.id]
+            if not mine.claimed and mine.attempt:
+                waiting.remove(work)
+                self._start(mine, work, mine.attempt)
+        unchecked = [one for one in waiting if not one.checked]
+        found = self._bucket.read_all(f"tasks/{one.task.id}/done.json" for one in unchecked)
+        for work in unchecked:
+            if content := found[f"tasks/{work.task.id}/done.json"]:
+                self._outcomes.append(self._finish(work, Done.model_validate_json(content)))
+                waiting.remove(work)
+            work.checked = True
+        idle = [one for one in self.pool.slices.values() if one.key == key and one.idle]
+        while waiting and idle:
+            work, mine = waiting[0], idle.pop()
+            attempt = f"{work.task.id}/{uuid.uuid4().hex[:12]}"
+            mail = Mail(attempt=attempt).model_dump_json().encode()
+            self._bucket.write(f"slices/{mine.name}/mailbox.json", mail)
+            self._start(mine, waiting.popleft(), attempt)
+        if waiting:
+            first = waiting[0].task
+            stem = f"{first.rule}-{sha256(repr(dict(first.wildcards)).encode())[:8]}"
+            try:
+                self.pool.provide(key, len(waiting), stem)
+            except TpuError as error:  # it will never create them
+                self._outcomes += [Outcome(work, f"{error}\n") for work in waiting]
+                waiting.clear()
+
+    def _start(self, mine: Slice, work: Work, attempt: str) -> None:
+        """Notes that a slice works on something."""
+        work.attempt, work.pieces, work.ended = attempt, 0, None
+        mine.attempt, mine.claimed, mine.since = attempt, True, self._clock()
+        self._running[mine.name] = work
+        if work.log and not work.interruptions:
+            work.log.parent.mkdir(parents=True, exist_ok=True)
+            work.log.write_bytes(b"")
+
+    def _pieces(self, work: Work) -> list[str]:
+        """The next pieces of host 0's log, if anyone wants it."""
+        if work.log is None or work.attempt is None:
+            return []
+        numbers = range(work.pieces, work.pieces + _PIECES)
+        return [log_key(work.attempt, 0, number) for number in numbers]
+
+    def _copy_log(self, work: Work, seen: dict[str, bytes | None], *, to_the_end: bool) -> None:
+        """Appends what host 0 has written since to the rule's log."""
+        while keys := self._pieces(work):
+            pieces = self._bucket.read_all(keys) if to_the_end else seen
+            found = list(itertools.takewhile(bool, (pieces.get(key) for key in keys)))
+            if found and work.log:
+                with work.log.open("ab") as opened:
+                    opened.write(b"".join(filter(None, found)))
+            work.pieces += len(found)
+            if not to_the_end or len(found) < _PIECES:
+                return
+
+    def _finish(self, work: Work, done: Done) -> Outcome:
+        """Brings the outputs here, each whole or not at all."""
+        contents = self._bucket.read_all(
+            f"tasks/{done.attempt}/outputs/{path}" for path in done.files
+        )
+        files = {
+            path: contents[f"tasks/{done.attempt}/outputs/{path}"] or b"" for path in done.files
+        }
+        damaged = [path for path, content in files.items() if sha256(content) != done.files[path]]
+        if damaged:
+            self.forget(work)
+            return Outcome(work, f"Outputs of {work.title} are damaged: {', '.join(damaged)}.")
+        for path, final in work.outputs.items():
+            if path in done.folders:
+                with replacing_folder(final) as folder:
+                    for inner in within(path, files):
+                        target = folder / inner.removeprefix(f"{path}/")
+                        target.parent.mkdir(parents=True, exist_ok=True)
+                        target.write_bytes(files[inner])
+            else:
+                with replacing(final) as partial:
+                    partial.write_bytes(files[path])
+        return Outcome(work)
+
+    def _metadata(self, name: str, shape: Shape) -> dict[str, str]:
+        """What a slice's hosts need to know; no credential is among it."""
+        return {
+            "startup-script": STARTUP,
+            "promptscale-environment": self._environment.hash,
+            "promptscale-root": self._bucket.location,
+            "promptscale-slice": f"{self._bucket.location}/slices/{name}",
+            "promptscale-hosts": str(shape.hosts),
+            "promptscale-beat": str(self._beat_seconds),
+        }
+
+
+def _failed(work: Work, mine: Slice, failure: Failure) -> str:
+    """What is said of a script's own failure; the rule's log gets the other host's last lines."""
+    if failure.host != 0 and work.log:
+        with work.log.open("a") as opened:
+            opened.write(f"--- the end of host {failure.host}'s log ---\n{failure.tail}")
+    lines = failure.tail.splitlines()[-12:]
+    return "\n".join([
+        f"{work.title} ended with status {failure.code} on host {failure.host} of {mine.name}:",
+        *(f"  {line}" for line in lines),
+        "",
+    ])  # fmt: skip
+
+
+def report(interrupted: dict[str, list[str]]) -> Iterable[tuple[str, int, str]]:
+    """Rows of work, number of interruptions and the last reason, most often interrupted first."""
+    order = sorted(interrupted.items(), key=lambda item: -len(item[1]))
+    return [(title, len(reasons), reasons[-1]) for title, reasons in order if reasons]

@@ -1,0 +1,118 @@
+"""From a job of Snakemake's to a task of ours."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path, PurePath
+from typing import Any
+
+from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
+
+from promptscale.errors import TpuError
+from promptscale.tpu.cloud import Shape
+from promptscale.tpu.dispatcher import Work
+from promptscale.tpu.tasks import Items, Task, sha256
+
+_OUTSIDE = "outside"  # where files from outside of the working directory lie on a host
+
+
+class Hashes:
+    """Hashes of files, each computed once for as long as the file stays as it is."""
+
+    def __init__(self) -> None:
+        """Knows none."""
+        self._known: dict[tuple[str, int, int], str] = {}
+
+    def of(self, path: Path) -> str:
+        """The hash of a file's content."""
+        stat = path.stat()
+        key = (str(path), stat.st_size, stat.st_mtime_ns)
+        if key not in self._known:
+            self._known[key] = sha256(path.read_bytes())
+        return self._known[key]
+
+
+def work_of(
+    job: JobExecutorInterface, config: Mapping[str, Any], shape: Shape, hashes: Hashes
+) -> Work:
+    """The task of a job with the files that it reads and writes.
+
+    Raises:
+      TpuError: the job's rule has no Python script.
+    """
+    rule = job.rule
+    if job.is_group() or not rule.script or not str(rule.script).endswith(".py"):
+        raise TpuError(
+            f"Rule {job.name} asks for a TPU (`tpu_type`) but has no Python `script:` to send there."
+        )
+    script = Path(rule.basedir.join(rule.script).get_path_or_uri(secret_free=True)).resolve()
+    inputs = dict(_files(map(str, job.input)))
+    files = {placed: hashes.of(path) for placed, path in inputs.items()}
+    source = hashes.of(script)
+    task = Task(
+        rule=rule.name,
+        script=f"{_OUTSIDE}/scripts/{script.name}",
+        source=source,
+        input=_items(job.input, place),
+        output=_items(job.output, place),
+        params=_items(job.params, _plain),
+        log=_items(job.log, place),
+        wildcards=dict(job.wildcards_dict),
+        threads=job.threads,
+        resources={
+            name: value for name, value in job.resources.items() if isinstance(value, int | str)
+        },
+        config=dict(config),
+        files=files,
+    )
+    blobs = {digest: inputs[placed] for placed, digest in files.items()} | {source: script}
+    return Work(
+        task=task,
+        shape=shape,
+        blobs=blobs,
+        outputs={place(path): Path(path) for path in map(str, job.output)},
+        log=Path(str(job.log[0])) if job.log else None,
+    )
+
+
+def place(path: str) -> str:
+    """Where a file of the controller's lies on a host, relative to the script's folder."""
+    pure = PurePath(os.path.normpath(path))
+    if not pure.is_absolute() and ".." not in pure.parts:
+        return str(path)
+    return str(PurePath(_OUTSIDE, sha256(str(pure.parent).encode())[:8], pure.name))
+
+
+def _files(paths: Iterable[str]) -> Iterable[tuple[str, Path]]:
+    """Pairs of a place and a file, for files and for all files in folders."""
+    for given in paths:
+        path = Path(given)
+        if path.is_dir():
+            for inner in sorted(path.rglob("*")):
+                if inner.is_file():
+                    yield f"{place(given)}/{inner.relative_to(path).as_posix()}", inner
+        else:
+            yield place(given), path
+
+
+def _items(named: Any, convert: Callable[[Any], Any]) -> Items:
+    """One of Snakemake's lists with names."""
+    names = {
+        name: [convert(one) for one in value] if _is_several(value) else convert(value)
+        for name, value in named.items()
+    }
+    return Items(values=tuple(convert(one) for one in named), names=names)
+
+
+def _is_several(value: Any) -> bool:
+    """Whether a name stands for several values: then it is again one of Snakemake's lists."""
+    return isinstance(value, list) and hasattr(value, "_names")
+
+
+def _plain(value: Any) -> Any:
+    """A parameter as JSON has it."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        items = sorted(value) if isinstance(value, set | frozenset) else value
+        return [_plain(one) for one in items]
+    return value if value is None or isinstance(value, bool | int | float) else str(value)
