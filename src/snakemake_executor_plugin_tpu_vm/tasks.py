@@ -39,11 +39,11 @@ def work_of(
     Raises:
       TpuError: the job's rule has no Python script.
     """
-    rule = job.rule
-    if job.is_group() or not rule.script or not str(rule.script).endswith(".py"):
+    if job.is_group() or not str(job.rule.script or "").endswith(".py"):
         raise TpuError(
             f"Rule {job.name} asks for a TPU (`tpu_type`) but has no Python `script:` to send there."
         )
+    rule = job.rule
     script = Path(rule.basedir.join(rule.script).get_path_or_uri(secret_free=True)).resolve()
     inputs = dict(_files(map(str, job.input)))
     files = {placed: hashes.of(path) for placed, path in inputs.items()}

@@ -52,6 +52,12 @@ class Work:
         """Names the work to a person."""
         return " ".join([self.task.rule, *self.task.wildcards.values()])
 
+    @property
+    def stem(self) -> str:
+        """Names the slice that is made for this work: rule and wildcards."""
+        wildcards = repr(sorted(self.task.wildcards.items())).encode()
+        return f"{self.task.rule}-{sha256(wildcards)[:8]}"
+
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
@@ -292,10 +298,8 @@ class Dispatcher:
             self._bucket.write(f"slices/{mine.name}/mailbox.json", mail)
             self._start(mine, waiting.popleft(), attempt)
         if waiting:
-            first = waiting[0].task
-            stem = f"{first.rule}-{sha256(repr(dict(first.wildcards)).encode())[:8]}"
             try:
-                self.pool.provide(key, len(waiting), stem)
+                self.pool.provide(key, [work.stem for work in waiting])
             except TpuError as error:  # it will never create them
                 self._outcomes += [Outcome(work, f"{error}\n") for work in waiting]
                 waiting.clear()

@@ -5,7 +5,7 @@ import hashlib
 import logging
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from promptscale.errors import TpuError
 from promptscale.tpu.cloud import Busy, Cloud, Listed, Phase, Shape
@@ -189,8 +189,11 @@ class Pool:
             if unused and now - mine.since > self._limits.idle:
                 self.drop(mine)
 
-    def provide(self, key: str, wanted: int, stem: str) -> None:
-        """Asks for slices until `wanted` of a shape are free or coming, within the cap on chips.
+    def provide(self, key: str, stems: Sequence[str]) -> None:
+        """Asks for slices until as many of a shape are free or coming as there are stems.
+
+        A stem names the work that waits for a slice, and the slice that is made for it. The cap on
+        chips is kept.
 
         Raises:
           TpuError: the cloud will not create such a slice.
@@ -204,7 +207,8 @@ class Pool:
             for one in self.slices.values()
             if one.key == key and one.attempt is None and one.phase in (Phase.COMING, Phase.ACTIVE)
         ]
-        for _ in range(wanted - len(free)):
+        new = [stem for stem in stems if not any(one.name.startswith(self._base(stem)) for one in free)]
+        for stem in new[: max(0, len(stems) - len(free))]:
             if not self._room(shape.chips, key):
                 return
             zone = shape.zones[self._turn.get(key, 0) % len(shape.zones)]
@@ -254,13 +258,16 @@ class Pool:
 
     def _free_name(self, stem: str) -> str:
         """The first name of a stem that no slice has: the same after a lost answer or a restart."""
-        run = self._labels[RUN]
-        base = re.sub(r"[^a-z0-9]+", "-", f"{run}-{stem}".lower())[:50].strip("-")
+        base = self._base(stem)
         used = self._taken | self.slices.keys() | {name for name, _ in self._deleting}
         number = 0
         while f"{base}-{number}" in used:
             number += 1
         return f"{base}-{number}"
+
+    def _base(self, stem: str) -> str:
+        """A stem as a resource's name may begin."""
+        return re.sub(r"[^a-z0-9]+", "-", f"{self._labels[RUN]}-{stem}".lower())[:55].strip("-")
 
     def _try_delete(self, name: str, zone: str) -> None:
         """Asks for a deletion; the next cycle asks again if this fails."""

@@ -1,0 +1,297 @@
+"""A Cloud TPU v2 service on this machine, for Google's own client, that loses slices on demand.
+
+A slice's hosts are processes that run the start-up script, with a metadata server of their own. What
+they would install is there already: their environment's Python is the one that runs the tests.
+"""
+
+import contextlib
+import dataclasses
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+from promptscale.config.accelerators import accelerators
+
+from .fake_bucket import FakeBucket, Handler, Server, bucket_environment
+
+
+@dataclasses.dataclass(frozen=True)
+class Faults:
+    """How often things go wrong: probabilities per attempt, per creation or per call.
+
+    `preempted`: a slice at a random moment within `within` seconds of being given a job; `host_dies`:
+    one of its hosts alone. `stuck`: a creation that waits for ever. `lost_answer`: one that succeeds
+    but is answered with an error. `error`: any call answered with 503. `quota`: chips at a time.
+    """
+
+    preempted: float = 0.0
+    host_dies: float = 0.0
+    within: float = 3.0
+    stuck: float = 0.0
+    lost_answer: float = 0.0
+    error: float = 0.0
+    quota: float = float("inf")
+    provision_seconds: float = 0.1
+
+
+@dataclasses.dataclass
+class _Slice:
+    name: str
+    body: dict
+    state: str
+    hosts: list[subprocess.Popen]
+    chips: int
+    message: str = ""
+
+
+class FakeCloud:
+    """`created`: the names of all creations, in order; `calls`: how often which was called."""
+
+    def __init__(self, folder: Path, bucket: FakeBucket, faults: Faults, seed: int = 0) -> None:
+        self.faults = faults
+        self.created: list[str] = []
+        self.deleted: list[str] = []
+        self.preempted: list[str] = []
+        self.attempts: list[str] = []  # what slices were told to do
+        self.calls: Counter[str] = Counter()
+        self._folder = folder
+        self._bucket = bucket
+        self._random = random.Random(seed)
+        self._slices: dict[str, _Slice] = {}
+        self._lock = threading.RLock()
+        self._timers: list[threading.Timer] = []
+        self._server = Server(("127.0.0.1", 0), type("Cloud", (_CloudHandler,), {"cloud": self}))
+        self.address = f"127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        bucket.watch = self._watch
+
+    @property
+    def slices(self) -> dict[str, str]:
+        """The state of every slice that there is."""
+        with self._lock:
+            return {name: one.state for name, one in self._slices.items()}
+
+    def stop(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        with self._lock:
+            for one in self._slices.values():
+                self._kill(one.hosts)
+        self._server.shutdown()
+        self._server.server_close()
+
+    def preempt(self, name: str, kind: str = "SUSPENDED") -> None:
+        """Takes a slice away: SUSPENDED or FAILED, or it is gone altogether."""
+        with self._lock:
+            one = self._slices.get(name)
+            if one is None or one.state != "ACTIVE":
+                return
+            self.preempted.append(name)
+            self._kill(one.hosts)
+            one.state, one.message = kind, "preempted" if kind == "FAILED" else ""
+            if kind == "GONE":
+                del self._slices[name]
+
+    def kill_host(self, name: str, index: int) -> None:
+        """Lets one host die; the service does not notice."""
+        with self._lock:
+            if name in self._slices and index < len(self._slices[name].hosts):
+                self.preempted.append(f"{name} host {index}")
+                self._kill([self._slices[name].hosts[index]])
+
+    def _watch(self, name: str, content: bytes) -> None:
+        """Sees a slice being given a job, and decides about its fate."""
+        if not name.endswith("/mailbox.json"):
+            return
+        one = name.split("/")[-2]
+        self.attempts.append(json.loads(content)["attempt"])
+        with self._lock:
+            roll, delay = self._random.random(), self._random.uniform(0, self.faults.within)
+            kind = self._random.choice(["SUSPENDED", "FAILED", "GONE"])
+            hosts = len(self._slices[one].hosts) if one in self._slices else 0
+            host = self._random.randrange(hosts) if hosts else 0
+        if roll < self.faults.preempted:
+            self._later(delay, lambda: self.preempt(one, kind))
+        elif roll < self.faults.preempted + self.faults.host_dies:
+            self._later(delay, lambda: self.kill_host(one, host))
+
+    def create(self, zone: str, name: str, body: dict) -> tuple[int, dict]:
+        """Registers a slice, and starts its hosts a little later."""
+        with self._lock:
+            if name in self._slices:
+                return 409, {"error": {"code": 409, "message": f"{name} already exists"}}
+            node = body["tpu"]["nodeSpec"][0]["node"]
+            kind = accelerators()[node["acceleratorType"]]
+            used = sum(one.chips for one in self._slices.values())
+            if used + kind.chips > self.faults.quota:
+                return 429, {"error": {"code": 429, "message": "Quota exceeded for chips"}}
+            self.created.append(name)
+            full = f"projects/p/locations/{zone}/queuedResources/{name}"
+            self._slices[name] = _Slice(
+                name, {**body, "name": full}, "ACCEPTED", [], kind.chips
+            )
+            if self._random.random() < self.faults.stuck:
+                self._slices[name].state = "WAITING_FOR_RESOURCES"
+            else:
+                delay = self.faults.provision_seconds
+                self._later(delay, lambda: self._activate(name, kind.hosts))
+            if self._random.random() < self.faults.lost_answer:
+                return 503, {"error": {"code": 503, "message": "the answer was lost"}}
+        return 200, {"name": f"operations/{name}", "done": False}
+
+    def delete(self, name: str) -> tuple[int, dict]:
+        with self._lock:
+            if name not in self._slices:
+                return 404, {"error": {"code": 404, "message": f"{name} not found"}}
+            self.deleted.append(name)
+            self._kill(self._slices[name].hosts)
+            self._slices[name].state = "DELETING"
+        self._later(0.1, lambda: self._slices.pop(name, None))
+        return 200, {"name": f"operations/{name}", "done": False}
+
+    def listed(self, zone: str) -> dict:
+        with self._lock:
+            return {
+                "queuedResources": [
+                    one.body
+                    | {
+                        "state": {
+                            "state": one.state,
+                            **(
+                                {"failedData": {"error": {"code": 10, "message": one.message}}}
+                                if one.message
+                                else {}
+                            ),
+                        }
+                    }
+                    for one in self._slices.values()
+                    if f"/locations/{zone}/" in one.body["name"]
+                ]
+            }
+
+    def broken(self) -> bool:
+        """Whether the call that is being made fails."""
+        with self._lock:
+            return self._random.random() < self.faults.error
+
+    def metadata(self, name: str, host: int, key: str) -> str | None:
+        """What the metadata server says to a host."""
+        with self._lock:
+            one = self._slices.get(name)
+            node = one.body["tpu"]["nodeSpec"][0]["node"] if one else {"metadata": {}}
+        if key == "network-interfaces/0/ip":
+            return "127.0.0.1"
+        attribute = key.removeprefix("attributes/")
+        return node["metadata"].get(attribute, {"agent-worker-number": str(host)}.get(attribute))
+
+    def _activate(self, name: str, hosts: int) -> None:
+        with self._lock:
+            one = self._slices.get(name)
+            if one is None or one.state != "ACCEPTED":
+                return
+            node = one.body["tpu"]["nodeSpec"][0]["node"]
+            one.state = "ACTIVE"
+            one.hosts = [self._boot(name, host, node["metadata"]) for host in range(hosts)]
+
+    def _boot(self, name: str, host: int, metadata: dict[str, str]) -> subprocess.Popen:
+        home = self._folder / name / f"host-{host}"
+        folder = home / metadata["promptscale-environment"]
+        (folder / "bin").mkdir(parents=True, exist_ok=True)
+        python = folder / "bin" / "python"
+        python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+        python.chmod(0o755)
+        (folder / "complete").touch()
+        script = home / "startup.sh"
+        script.write_text(metadata["startup-script"])
+        environment = os.environ | {
+            "GCE_METADATA_HOST": f"{self.address}/{name}/{host}",
+            "PROMPTSCALE_HOME": str(home),
+            "JAX_PLATFORMS": "cpu",
+            **bucket_environment(self._bucket),
+        }
+        with (home / "host.log").open("ab") as log:
+            return subprocess.Popen(
+                ["bash", str(script)],
+                cwd=home,
+                env=environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    @staticmethod
+    def _kill(hosts: list[subprocess.Popen]) -> None:
+        """Ends everything that was started on these hosts, at once."""
+        sessions = {host.pid for host in hosts}
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                with contextlib.suppress(OSError, ProcessLookupError):
+                    fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                    if int(fields[3]) in sessions:
+                        os.kill(int(entry.name), signal.SIGKILL)
+        for host in hosts:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                host.wait(1)
+
+    def _later(self, seconds: float, what) -> None:
+        timer = threading.Timer(seconds, what)
+        timer.daemon = True
+        self._timers.append(timer)
+        timer.start()
+
+
+class _CloudHandler(Handler):
+    cloud: FakeCloud
+
+    def _where(self) -> tuple[str, str]:
+        parts = urlsplit(self.path).path.split("/")
+        # /v2/projects/p/locations/ZONE/queuedResources[/NAME]
+        return parts[5], parts[7] if len(parts) > 7 else ""
+
+    def _counted(self, what: str) -> bool:
+        self.cloud.calls[what] += 1
+        if self.cloud.broken():
+            self.answer_json({"error": {"code": 503, "message": "try again"}}, 503)
+            return False
+        return True
+
+    def do_GET(self) -> None:
+        if "/computeMetadata/" in self.path:
+            slice_, host = self.path.split("/")[1:3]
+            key = self.path.partition("/computeMetadata/v1/instance/")[2]
+            found = self.cloud.metadata(slice_, int(host), key)
+            if found is None:
+                self.answer(404)
+            else:
+                self.answer(200, found.encode())
+        elif self._counted("list"):
+            self.answer_json(self.cloud.listed(self._where()[0]))
+
+    def do_POST(self) -> None:
+        body = json.loads(self.body())
+        if self._counted("create"):
+            name = parse_qs(urlsplit(self.path).query)["queuedResourceId"][0]
+            status, content = self.cloud.create(self._where()[0], name, body)
+            self.answer_json(content, status)
+
+    def do_DELETE(self) -> None:
+        if self._counted("delete"):
+            status, content = self.cloud.delete(self._where()[1])
+            self.answer_json(content, status)
+
+
+def wait_until(condition, seconds: float = 60.0, what: str = "it") -> None:
+    """Waits for something that will be true soon."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"{what} did not happen within {seconds} s")
+        time.sleep(0.05)
