@@ -86,6 +86,7 @@ class Controller:
             startup=settings.startup_timeout,
             silence=settings.host_timeout,
             queue=settings.queue_timeout,
+            pause=settings.beat / 2,
             **({} if chips is None else {"chips": chips}),
         )
         return Dispatcher(

@@ -12,6 +12,7 @@ from promptscale.tpu.cloud import Shape
 from promptscale.tpu.dispatcher import Work
 from promptscale.tpu.tasks import Items, Task, sha256
 
+_TIMESTAMP = ".snakemake_timestamp"  # Snakemake's own, in every folder that is an output
 _OUTSIDE = "outside"  # where files from outside of the working directory lie on a host
 
 
@@ -88,7 +89,7 @@ def _files(paths: Iterable[str]) -> Iterable[tuple[str, Path]]:
         path = Path(given)
         if path.is_dir():
             for inner in sorted(path.rglob("*")):
-                if inner.is_file():
+                if inner.is_file() and inner.name != _TIMESTAMP:
                     yield f"{place(given)}/{inner.relative_to(path).as_posix()}", inner
         else:
             yield place(given), path

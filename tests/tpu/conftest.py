@@ -75,6 +75,21 @@ class Site:
         tasks = [one.partition("/")[0] for one in self.cloud.attempts if one]
         return {task: tasks.count(task) for task in set(tasks)}
 
+    def assert_all_is_well(self, jobs: int) -> None:
+        """Outputs are right, nothing was done for nothing, and nothing is left behind."""
+        total = sum(job * (job + 1) // 2 for job in range(1, jobs + 1))
+        assert (self.folder / "results/total.txt").read_text() == f"{total}\n"
+        for job in range(1, jobs + 1):
+            parts = self.folder / f"results/parts/{job}"
+            names = {one.name for one in parts.rglob("*")} - {".snakemake_timestamp"}
+            assert names == {"deep", "empty.txt", "first.txt"}
+            log = (self.folder / f"results/logs/add-{job}.log").read_text()
+            assert log.endswith(f"job {job} ends\n"), log
+        assert not list(self.folder.rglob("*.partial"))
+        assert not self.cloud.wasted
+        assert not [name for name in self.bucket.objects if "/tasks/" in name]
+        self.assert_nothing_is_left()
+
     def assert_nothing_is_left(self) -> None:
         wait_until(lambda: not self.cloud.slices, 10, "deleting all slices")
         leftover = [name for name in self.bucket.names("bucket/") if "/slices/" in name]

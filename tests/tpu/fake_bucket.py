@@ -18,6 +18,9 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 256
     daemon_threads = True
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Says nothing of clients that were killed."""
+
 
 class Handler(BaseHTTPRequestHandler):
     """What the fakes' handlers share: connections that stay open, answers with their length."""

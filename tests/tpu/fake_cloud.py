@@ -61,6 +61,7 @@ class FakeCloud:
         self.deleted: list[str] = []
         self.preempted: list[str] = []
         self.attempts: list[str] = []  # what slices were told to do
+        self.wasted: list[str] = []  # those whose task had a result already
         self.calls: Counter[str] = Counter()
         self._folder = folder
         self._bucket = bucket
@@ -112,7 +113,11 @@ class FakeCloud:
         if not name.endswith("/mailbox.json"):
             return
         one = name.split("/")[-2]
-        self.attempts.append(json.loads(content)["attempt"])
+        attempt = json.loads(content)["attempt"]
+        self.attempts.append(attempt)
+        task = f"{name.partition('/slices/')[0]}/tasks/{attempt.partition('/')[0]}"
+        if f"{task}/done.json" in self._bucket.objects:
+            self.wasted.append(attempt)
         with self._lock:
             roll, delay = self._random.random(), self._random.uniform(0, self.faults.within)
             kind = self._random.choice(["SUSPENDED", "FAILED", "GONE"])

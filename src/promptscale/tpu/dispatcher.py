@@ -287,7 +287,10 @@ class Dispatcher:
         found = self._bucket.read_all(f"tasks/{one.task.id}/done.json" for one in unchecked)
         for work in unchecked:
             if content := found[f"tasks/{work.task.id}/done.json"]:
-                self._outcomes.append(self._finish(work, Done.model_validate_json(content)))
+                done = Done.model_validate_json(content)
+                self._begin_log(work, done.attempt)
+                self._copy_log(work, {}, to_the_end=True)
+                self._outcomes.append(self._finish(work, done))
                 waiting.remove(work)
             work.checked = True
         idle = [one for one in self.pool.slices.values() if one.key == key and one.idle]
@@ -306,9 +309,13 @@ class Dispatcher:
 
     def _start(self, mine: Slice, work: Work, attempt: str) -> None:
         """Notes that a slice works on something."""
-        work.attempt, work.pieces, work.ended = attempt, 0, None
         mine.attempt, mine.claimed, mine.since = attempt, True, self._clock()
         self._running[mine.name] = work
+        self._begin_log(work, attempt)
+
+    def _begin_log(self, work: Work, attempt: str) -> None:
+        """The log of a job is that of all its attempts, one after the other."""
+        work.attempt, work.pieces, work.ended = attempt, 0, None
         if work.log and not work.interruptions:
             work.log.parent.mkdir(parents=True, exist_ok=True)
             work.log.write_bytes(b"")

@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 _LABEL = "promptscale"
 RUN, SHAPE, ENVIRONMENT = f"{_LABEL}-run", f"{_LABEL}-shape", f"{_LABEL}-environment"
 _MISSES = 2  # lists in a row without a slice after which it is gone
-_LONGEST_PAUSE = 300.0  # seconds between attempts to create, where the service says no
+_LONGEST_PAUSE = 64  # times the shortest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,13 +24,15 @@ class Limits:
     """When to wait no longer, in seconds, and how many chips to have at a time.
 
     `idle`: a slice without work. `startup`: an active slice until its hosts report. `silence`: a
-    host that has stopped reporting. `queue`: a slice that has been asked for.
+    host that has stopped reporting. `queue`: a slice that has been asked for. `pause`: the shortest
+    between two attempts to create a slice, where the service says that it cannot now.
     """
 
     idle: float = 600.0
     startup: float = 1800.0
     silence: float = 180.0
     queue: float = math.inf
+    pause: float = 5.0
     chips: float = math.inf
 
 
@@ -218,7 +220,9 @@ class Pool:
                 self._cloud.create(name, zone, shape, labels, self._metadata(name, shape))
             except Busy as error:
                 # Whether it was created after all, the next list tells; it has the same name then.
-                length = min(2 * self._pause.get(key, (0.0, 1.0))[1], _LONGEST_PAUSE)
+                shortest = self._limits.pause
+                length = self._pause.get(key, (0.0, shortest / 2))[1]
+                length = min(2 * length, shortest * _LONGEST_PAUSE)
                 self._pause[key] = (now + length, length)
                 log.warning("%s Trying again in %.0f s.", error, length)
                 return

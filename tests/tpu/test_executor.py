@@ -1,0 +1,162 @@
+"""Jobs that cost nothing, through Snakemake, the executor and the fake cloud."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from .conftest import Site, interrupt
+from .fake_cloud import wait_until
+
+Make = Callable[..., Site]
+
+
+def planned(site: Site, *arguments: str) -> str:
+    """What a dry run says."""
+    command = [sys.executable, "-m", "snakemake", "--dry-run", *arguments]
+    result = subprocess.run(command, cwd=site.folder, capture_output=True, text=True, check=True)
+    return result.stdout + result.stderr
+
+
+def metadata(folder: Path) -> dict[str, dict]:
+    """What Snakemake remembers of the outputs, but for times."""
+    records = {}
+    for file in (folder / ".snakemake/metadata").iterdir():
+        record = json.loads(file.read_text())
+        records[file.name] = {
+            key: record[key] for key in ("rule", "code", "input", "params", "input_checksums", "log")
+        }
+    return records
+
+
+def test_jobs_on_slices_are_as_jobs_here(site: Make):
+    """Outputs, logs and what Snakemake remembers; slices are used again, within the cap."""
+    away, here = site(), site()
+    config = ("--config", "jobs=8", "types=['v2-8','v4-16']")
+    result = away.run("--resources", "tpu_chips=12", *config, "--", "all")
+    assert result.returncode == 0, result.stdout
+    away.assert_all_is_well(8)
+    local = [sys.executable, "-m", "snakemake", "--cores", "2", *config, "--", "all"]
+    subprocess.run(local, cwd=here.folder, check=True, capture_output=True)
+    for file in (here.folder / "results").rglob("*.*"):
+        twin = away.folder / file.relative_to(here.folder)
+        if file.suffix != ".log":
+            assert twin.read_bytes() == file.read_bytes()
+    assert metadata(away.folder) == metadata(here.folder)
+    assert "Nothing to be done" in planned(away, *config)
+    # Nine jobs on at most 12 chips: slices of 4 and 8 took turns.
+    assert len(away.cloud.created) < 9 and len(away.cloud.attempts) == 9
+    assert not away.cloud.preempted
+    # A rerun that is asked for is a rerun, not the old result.
+    again = away.run(*config, "-R", "add", "--", "results/sums/1.txt")
+    assert again.returncode == 0 and len(away.cloud.attempts) == 9 + 1
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_whatever_the_cloud_does_all_outputs_come(site: Make, seed: int):
+    """Preempted, hosts dying alone, stuck in the queue, quota, errors, lost answers, slow logs."""
+    broken = site(
+        seed, preempted=0.3, host_dies=0.15, within=1.5, stuck=0.1, lost_answer=0.2, error=0.1, quota=20
+    )  # fmt: skip
+    broken.bucket.delay = lambda name: 0.3 if "/log/" in name else 0.0
+    config = ("--config", "jobs=10", "seconds=1", "types=['v2-8','v4-16','v3-32']")
+    result = broken.run(*config, "--resources", "tpu_chips=24", "--", "all")
+    assert result.returncode == 0, result.stdout
+    broken.assert_all_is_well(10)
+    assert "Nothing to be done" in planned(broken, *config)
+    assert broken.cloud.preempted, "no fault was tried"
+    table = (broken.folder / "results/logs/interruptions.csv").read_text().splitlines()
+    assert table[0] == "job,interruptions,last_reason"
+    counted = sum(int(line.split(",")[1]) for line in table[1:])
+    assert f"{counted} interruptions of {len(table) - 1} jobs" in result.stdout
+    # Every attempt but the last of each job is an interruption, and so is a slice that never came.
+    assert counted >= len(broken.cloud.attempts) - 11
+
+
+def test_a_scripts_own_error_is_an_error(site: Make):
+    """With the failing host's words; retried as declared; the other jobs are done."""
+    failing = site()
+    fail = {2: "always", 3: "on 1", 4: f"once {failing.folder}/marker"}
+    config = ("--config", "jobs=5", "retries=1", "types=['v4-16']", f"fail={fail}")
+    result = failing.run("--keep-going", *config, "--", "all")
+    assert result.returncode != 0
+    assert "host 1 of ps" in result.stdout and "host 1 has had enough" in result.stdout
+    assert "cannot add 1" in result.stdout
+    log = (failing.folder / "results/logs/add-3.log").read_text()
+    assert log.endswith("--- the end of host 1's log ---\njob 3 begins on host 1\nhost 1 has had enough\n")
+    # 1, 4 and 5 are done, 4 in its second attempt; 2 and 3 failed twice, each on two hosts.
+    assert sorted(one.stem for one in (failing.folder / "results/sums").iterdir()) == list("145")
+    assert sorted(failing.attempts().values()) == [1, 1, 2, 2, 2]
+    assert not failing.cloud.preempted and "interrupted" not in result.stdout
+    failing.assert_nothing_is_left()
+
+
+def test_a_job_that_is_always_interrupted_fails_at_last(site: Make):
+    doomed = site(preempted=1.0, within=0.1)
+    result = doomed.run(
+        "--config", "jobs=1", "seconds=5", "--", "results/sums/1.txt", **{"max-preemptions": 2}
+    )
+    assert result.returncode != 0
+    assert "add 1 was interrupted 3 times:" in result.stdout
+    assert len(doomed.cloud.attempts) == 3
+    doomed.assert_nothing_is_left()
+
+
+def test_the_log_is_there_while_the_job_runs(site: Make):
+    slow = site()
+    process = slow.start("--config", "jobs=1", "seconds=600", "--", "results/sums/1.txt")
+    log = slow.folder / "results/logs/add-1.log"
+    wait_until(lambda: log.exists() and "job 1 begins on host 0" in log.read_text(), 60)
+    interrupt(process)
+    assert process.returncode != 0
+    slow.assert_nothing_is_left()
+
+
+@pytest.mark.parametrize("moment", [3.0, 4.5, 6.0])
+def test_a_killed_controller_is_replaced_by_the_next(site: Make, moment: float):
+    """The same command adopts what runs: nothing is created or begun twice."""
+    killed = site()
+    config = ("--config", "jobs=6", "seconds=3", "types=['v2-8','v4-16']")
+    process = killed.start(*config, "--", "all")
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(moment)
+    process.kill()
+    process.wait()
+    result = killed.run(*config, "--", "all")
+    assert result.returncode == 0, result.stdout
+    killed.assert_all_is_well(6)
+    assert set(killed.attempts().values()) == {1}
+    # No more slices than jobs that were ever under way at a time.
+    assert len(killed.cloud.created) <= 6 and not killed.cloud.preempted
+
+
+def test_two_controllers_do_not_share_a_folder(site: Make):
+    one = site()
+    process = one.start("--config", "jobs=1", "seconds=600", "--", "results/sums/1.txt")
+    wait_until(lambda: one.cloud.attempts, 60)
+    second = subprocess.run(
+        one.command("--", "results/sums/1.txt"), cwd=one.folder, capture_output=True, text=True
+    )
+    assert second.returncode != 0
+    assert "Another Snakemake runs jobs on TPU slices from this folder" in second.stderr
+    interrupt(process)
+    one.assert_nothing_is_left()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "sentence"),
+    [
+        ((), {"project": ""}, "TPU slices need --tpu-vm-project, on the command line or as"),
+        ((), {"lock": "no.lock"}, "There is no lock no.lock to set TPU VMs up from"),
+        (("--config", "types=['v9-8']"), {}, "asks for tpu_type=v9-8, which config/accelerators"),
+    ],
+)
+def test_what_a_user_can_mend_is_one_sentence(site: Make, arguments, settings, sentence):
+    wrong = site()
+    result = wrong.run(*arguments, "--", "results/sums/1.txt", **settings)
+    assert result.returncode != 0 and sentence in result.stdout
+    assert "Traceback" not in result.stdout
+    assert not wrong.cloud.created
