@@ -20,7 +20,7 @@ QUICK = {
     "host-timeout": 4.0,
     "startup-timeout": 40.0,
     "idle-timeout": 20.0,
-    "queue-timeout": 5.0,
+    "queue-timeout": 3.0,
 }
 
 

@@ -59,13 +59,13 @@ def test_jobs_on_slices_are_as_jobs_here(site: Make):
 def test_whatever_the_cloud_does_all_outputs_come(site: Make, seed: int):
     """Preempted, hosts dying alone, stuck in the queue, quota, errors, lost answers, slow logs."""
     broken = site(
-        seed, preempted=0.3, host_dies=0.15, within=1.5, stuck=0.1, lost_answer=0.2, error=0.1, quota=20
+        seed, preempted=0.3, host_dies=0.2, within=1, stuck=0.1, lost_answer=0.2, error=0.1, quota=24
     )  # fmt: skip
     broken.bucket.delay = lambda name: 0.3 if "/log/" in name else 0.0
-    config = ("--config", "jobs=10", "seconds=1", "types=['v2-8','v4-16','v3-32']")
-    result = broken.run(*config, "--resources", "tpu_chips=24", "--", "all")
+    config = ("--config", "jobs=9", "seconds=0.5", "types=['v2-8','v4-16','v3-32']")
+    result = broken.run(*config, "--resources", "tpu_chips=28", "--", "all")
     assert result.returncode == 0, result.stdout
-    broken.assert_all_is_well(10)
+    broken.assert_all_is_well(9)
     assert "Nothing to be done" in planned(broken, *config)
     assert broken.cloud.preempted, "no fault was tried"
     table = (broken.folder / "results/logs/interruptions.csv").read_text().splitlines()
@@ -73,7 +73,7 @@ def test_whatever_the_cloud_does_all_outputs_come(site: Make, seed: int):
     counted = sum(int(line.split(",")[1]) for line in table[1:])
     assert f"{counted} interruptions of {len(table) - 1} jobs" in result.stdout
     # Every attempt but the last of each job is an interruption, and so is a slice that never came.
-    assert counted >= len(broken.cloud.attempts) - 11
+    assert counted >= len(broken.cloud.attempts) - 10
 
 
 def test_a_scripts_own_error_is_an_error(site: Make):
@@ -115,7 +115,7 @@ def test_the_log_is_there_while_the_job_runs(site: Make):
     slow.assert_nothing_is_left()
 
 
-@pytest.mark.parametrize("moment", [3.0, 4.5, 6.0])
+@pytest.mark.parametrize("moment", [3.0, 5.0])
 def test_a_killed_controller_is_replaced_by_the_next(site: Make, moment: float):
     """The same command adopts what runs: nothing is created or begun twice."""
     killed = site()

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import enum
+import re
 from collections.abc import Iterator, Mapping
 
 import requests
@@ -192,5 +193,5 @@ def _errors(what: str) -> Iterator[None]:
 
 def _gist(error: Exception) -> str:
     """An error's first line, without the URL of the request."""
-    message = str(getattr(error, "message", "") or error)
-    return message.splitlines()[0] if message else type(error).__name__
+    message = re.sub(r"^[A-Z]+ https?://\S+: ", "", str(getattr(error, "message", "") or error))
+    return message.splitlines()[0].rstrip(".") + "." if message else f"{type(error).__name__}."

@@ -167,11 +167,12 @@ class Dispatcher:
             self._waiting.setdefault(work.key, collections.deque()).append(work)
 
     def _stored_before(self) -> set[str]:
-        """The blobs that the bucket has already; makes sure that it has the environment."""
+        """The blobs that the bucket has already; sees to the rest that is done once, too."""
         folder = f"environments/{self._environment.hash}/"
         lacking = self._environment.files.keys() - {
             key.removeprefix(folder) for key in self._bucket.keys(folder)
         }
+        self.pool.past = {key.split("/")[1] for key in self._bucket.keys("slices/")}
         files = self._environment.files
         self._bucket.write_all({f"{folder}{name}": files[name] for name in lacking})
         return {key.removeprefix("blobs/") for key in self._bucket.keys("blobs/")}

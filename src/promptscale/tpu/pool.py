@@ -96,6 +96,7 @@ class Pool:
         self._pause: dict[str, tuple[float, float]] = {}  # until when, and how long
         self._deleting: set[tuple[str, str]] = set()  # name and zone
         self._taken: set[str] = set()  # names that the last lists held
+        self.past: set[str] = set()  # names that slices had: what hosts wrote is in their folders
         self.slices: dict[str, Slice] = {}
         self.created = 0
 
@@ -209,7 +210,8 @@ class Pool:
             for one in self.slices.values()
             if one.key == key and one.attempt is None and one.phase in (Phase.COMING, Phase.ACTIVE)
         ]
-        new = [stem for stem in stems if not any(one.name.startswith(self._base(stem)) for one in free)]
+        names = [one.name for one in free]
+        new = [stem for stem in stems if not any(map(self._named(stem), names))]
         for stem in new[: max(0, len(stems) - len(free))]:
             if not self._room(shape.chips, key):
                 return
@@ -261,13 +263,18 @@ class Pool:
         return True
 
     def _free_name(self, stem: str) -> str:
-        """The first name of a stem that no slice has: the same after a lost answer or a restart."""
+        """The first name of a stem that no slice has had: the same after a lost answer."""
         base = self._base(stem)
-        used = self._taken | self.slices.keys() | {name for name, _ in self._deleting}
+        used = self._taken | self.past | self.slices.keys()
         number = 0
         while f"{base}-{number}" in used:
             number += 1
         return f"{base}-{number}"
+
+    def _named(self, stem: str) -> Callable[[str], bool]:
+        """Tells whether a name is one of a stem's."""
+        base = self._base(stem)
+        return lambda name: name.rpartition("-")[0] == base
 
     def _base(self, stem: str) -> str:
         """A stem as a resource's name may begin."""
@@ -276,6 +283,7 @@ class Pool:
     def _try_delete(self, name: str, zone: str) -> None:
         """Asks for a deletion; the next cycle asks again if this fails."""
         self._deleting.add((name, zone))
+        self.past.add(name)
         try:
             self._cloud.delete(name, zone)
         except TpuError as error:
