@@ -94,6 +94,7 @@ class Dispatcher:
         self._running: dict[str, Work] = {}  # by the name of their slice
         self._stored: set[str] | None = None  # blobs in the bucket
         self._forgotten: collections.deque[str] = collections.deque()
+        self._gone: set[str] = set()  # tasks that were forgotten
         self.interrupted: dict[str, list[str]] = {}  # work that ever was, and by what
 
     def add(self, work: Work) -> None:
@@ -130,7 +131,7 @@ class Dispatcher:
             self._assign(key)
         while self._forgotten:
             self._bucket.delete(f"tasks/{self._forgotten[0]}/")
-            self._forgotten.popleft()
+            self._gone.add(self._forgotten.popleft())
 
     def close(self, sleep: Callable[[float], None] = time.sleep) -> None:
         """Deletes all slices of this run.
@@ -139,7 +140,10 @@ class Dispatcher:
           TpuError: some are left.
         """
         left = self.pool.close(sleep)
-        for prefix in ["slices/", *(f"tasks/{identity}/" for identity in self._forgotten)]:
+        # Hosts may have written on after their task was forgotten; now they have all ended.
+        finished = self._gone.union(self._forgotten)
+        found = {key.split("/")[1] for key in self._bucket.keys("tasks/")}
+        for prefix in ["slices/", *(f"tasks/{identity}/" for identity in found & finished)]:
             self._bucket.delete(prefix)
         if left:
             raise TpuError(
