@@ -124,7 +124,7 @@ rule serve:
         f"{RESULTS}/logs/serve.log",
     conda:
         "../../envs/cpu.yaml"
-    threads: workflow.cores
+    threads: 8
     params:
         jobs=[job.model_dump_json() for job in SERVED],
     message:
