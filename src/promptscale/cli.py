@@ -22,6 +22,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+tpu = typer.Typer(help="TPU slices that runs of this project have made.", no_args_is_help=True)
+app.add_typer(tpu, name="tpu")
 
 
 def _plain_errors(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -110,6 +112,55 @@ def scores(
     print(table.to_string(index=False, na_rep="-"))
     if note := results.world_note(results.one_world(kept), kept["size"].nunique()):
         print(note)
+
+
+_Project = Annotated[
+    str, typer.Option(help="Google Cloud project.", envvar="SNAKEMAKE_TPU_VM_PROJECT")
+]
+_Zone = Annotated[
+    str | None,
+    typer.Option(
+        help="Zone, or several with commas; all of config/accelerators.yaml if not given.",
+        envvar="SNAKEMAKE_TPU_VM_ZONE",
+    ),
+]
+_Run = Annotated[str | None, typer.Option(help="Only the slices of this run.")]
+_Endpoint = Annotated[str | None, typer.Option(help="Another address of the API.", hidden=True)]
+
+
+@tpu.command("list")
+@_plain_errors
+def list_slices(
+    project: _Project, zone: _Zone = None, run: _Run = None, endpoint: _Endpoint = None
+) -> None:
+    """Show the slices that there are."""
+    from promptscale.tpu import commands
+    from promptscale.tpu.cloud import Cloud
+
+    print(commands.table(commands.ours(Cloud(project, endpoint), commands.zones(zone), run)))
+
+
+@tpu.command("reap")
+@_plain_errors
+def reap_slices(
+    project: _Project,
+    zone: _Zone = None,
+    run: _Run = None,
+    dry_run: Annotated[bool, typer.Option(help="Only show what would be deleted.")] = False,
+    endpoint: _Endpoint = None,
+) -> None:
+    """Delete slices that a crash left. A run that is going on loses them, too."""
+    from promptscale.tpu import commands
+    from promptscale.tpu.cloud import Cloud
+
+    cloud = Cloud(project, endpoint)
+    found = commands.ours(cloud, commands.zones(zone), run)
+    print(commands.table(found))
+    if dry_run:
+        print(f"{len(found)} slices would be deleted.")
+    else:
+        commands.reap(cloud, found)
+        print(f"{len(found)} slices are deleted.")
 
 
 if __name__ == "__main__":

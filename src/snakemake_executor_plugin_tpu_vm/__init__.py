@@ -18,6 +18,7 @@ from snakemake_interface_executor_plugins.settings import CommonSettings, Execut
 if TYPE_CHECKING:
     from snakemake_executor_plugin_tpu_vm.controller import Controller
 
+
 def _setting(default: Any, help: str, *, env_var: bool = False, metavar: str = "VALUE") -> Any:
     metadata = {"help": help, "env_var": env_var, "required": False, "metavar": metavar}
     return field(default=default, metadata=metadata)
@@ -41,9 +42,7 @@ class ExecutorSettings(ExecutorSettingsBase):
         None, "Name of this run in labels of slices; made from the folder if not given.",
         env_var=True,
     )  # fmt: skip
-    spot: bool = field(
-        default=False, metadata={"help": "Ask for spot slices.", "env_var": False}
-    )
+    spot: bool = field(default=False, metadata={"help": "Ask for spot slices.", "env_var": False})
     reservation: Optional[str] = _setting(None, "Take slices from this reservation.")
     lock: Optional[Path] = _setting(
         None, "Lock that hosts are set up from; envs/tpu.lock beside the Snakefile if not given."

@@ -1,7 +1,7 @@
 """The executor's work: jobs to slices, or to this machine's cores, and their outcomes to Snakemake.
 
-What a slice does is in `promptscale.tpu`; this is the part that knows Snakemake. Jobs are finished in
-this process, so what Snakemake remembers of them is what it remembers of local ones.
+What a slice does is in `promptscale.tpu`; this is the part that knows Snakemake. Jobs are finished
+in this process, so what Snakemake remembers of them is what it remembers of local ones.
 """
 
 import fcntl

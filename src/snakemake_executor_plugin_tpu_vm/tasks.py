@@ -42,7 +42,7 @@ def work_of(
     """
     if job.is_group() or not str(job.rule.script or "").endswith(".py"):
         raise TpuError(
-            f"Rule {job.name} asks for a TPU (`tpu_type`) but has no Python `script:` to send there."
+            f"Rule {job.name} asks for a TPU (`tpu_type`) but has no Python `script:` to send."
         )
     rule = job.rule
     script = Path(rule.basedir.join(rule.script).get_path_or_uri(secret_free=True)).resolve()

@@ -1,7 +1,7 @@
 """A Cloud TPU v2 service on this machine, for Google's own client, that loses slices on demand.
 
-A slice's hosts are processes that run the start-up script, with a metadata server of their own. What
-they would install is there already: their environment's Python is the one that runs the tests.
+A slice's hosts are processes that run the start-up script, with a metadata server of their own.
+What they would install is there already: their Python is the one that runs the tests.
 """
 
 import contextlib
@@ -27,9 +27,10 @@ from .fake_bucket import FakeBucket, Handler, Server, bucket_environment
 class Faults:
     """How often things go wrong: probabilities per attempt, per creation or per call.
 
-    `preempted`: a slice at a random moment within `within` seconds of being given a job; `host_dies`:
-    one of its hosts alone. `stuck`: a creation that waits for ever. `lost_answer`: one that succeeds
-    but is answered with an error. `error`: any call answered with 503. `quota`: chips at a time.
+    `preempted`: a slice at a random moment within `within` seconds of being given a job;
+    `host_dies`: one of its hosts alone. `stuck`: a creation that waits for ever. `lost_answer`: one
+    that succeeds but is answered with an error. `error`: any call answered with 503. `quota`: chips
+    at a time.
     """
 
     preempted: float = 0.0
@@ -140,9 +141,7 @@ class FakeCloud:
                 return 429, {"error": {"code": 429, "message": "Quota exceeded for chips"}}
             self.created.append(name)
             full = f"projects/p/locations/{zone}/queuedResources/{name}"
-            self._slices[name] = _Slice(
-                name, {**body, "name": full}, "ACCEPTED", [], kind.chips
-            )
+            self._slices[name] = _Slice(name, {**body, "name": full}, "ACCEPTED", [], kind.chips)
             if self._random.random() < self.faults.stuck:
                 self._slices[name].state = "WAITING_FOR_RESOURCES"
             else:

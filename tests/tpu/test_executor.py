@@ -27,7 +27,8 @@ def metadata(folder: Path) -> dict[str, dict]:
     for file in (folder / ".snakemake/metadata").iterdir():
         record = json.loads(file.read_text())
         records[file.name] = {
-            key: record[key] for key in ("rule", "code", "input", "params", "input_checksums", "log")
+            key: record[key]
+            for key in ("rule", "code", "input", "params", "input_checksums", "log")
         }
     return records
 
@@ -59,8 +60,15 @@ def test_jobs_on_slices_are_as_jobs_here(site: Make):
 def test_whatever_the_cloud_does_all_outputs_come(site: Make, seed: int):
     """Preempted, hosts dying alone, stuck in the queue, quota, errors, lost answers, slow logs."""
     broken = site(
-        seed, preempted=0.3, host_dies=0.2, within=1, stuck=0.1, lost_answer=0.2, error=0.1, quota=24
-    )  # fmt: skip
+        seed,
+        preempted=0.3,
+        host_dies=0.2,
+        within=1,
+        stuck=0.1,
+        lost_answer=0.2,
+        error=0.1,
+        quota=24,
+    )
     broken.bucket.delay = lambda name: 0.3 if "/log/" in name else 0.0
     config = ("--config", "jobs=9", "seconds=0.5", "types=['v2-8','v4-16','v3-32']")
     result = broken.run(*config, "--resources", "tpu_chips=28", "--", "all")
@@ -86,7 +94,9 @@ def test_a_scripts_own_error_is_an_error(site: Make):
     assert "host 1 of ps" in result.stdout and "host 1 has had enough" in result.stdout
     assert "cannot add 1" in result.stdout
     log = (failing.folder / "results/logs/add-3.log").read_text()
-    assert log.endswith("--- the end of host 1's log ---\njob 3 begins on host 1\nhost 1 has had enough\n")
+    assert log.endswith(
+        "--- the end of host 1's log ---\njob 3 begins on host 1\nhost 1 has had enough\n"
+    )
     # 1, 4 and 5 are done, 4 in its second attempt; 2 and 3 failed twice, each on two hosts.
     assert sorted(one.stem for one in (failing.folder / "results/sums").iterdir()) == list("145")
     assert sorted(failing.attempts().values()) == [1, 1, 2, 2, 2]
@@ -160,3 +170,26 @@ def test_what_a_user_can_mend_is_one_sentence(site: Make, arguments, settings, s
     assert result.returncode != 0 and sentence in result.stdout
     assert "Traceback" not in result.stdout
     assert not wrong.cloud.created
+
+
+def test_what_a_crash_left_is_listed_and_reaped(site: Make):
+    crashed = site()
+    process = crashed.start("--config", "jobs=2", "seconds=600", "--", "all")
+    wait_until(lambda: len(crashed.cloud.attempts) == 2, 60)
+    process.kill()
+    process.wait()
+
+    def promptscale(*arguments: str) -> str:
+        command = [sys.executable, "-m", "promptscale.cli", "tpu", *arguments]
+        command += ["--project", "p", "--endpoint", f"http://{crashed.cloud.address}"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    names = set(crashed.cloud.slices)
+    lines = promptscale("list").splitlines()
+    assert {line.split()[0] for line in lines[1:]} == names and len(names) == 2
+    assert all(line.split()[1:4] == ["us-central1-b", "v2-8", "ACTIVE"] for line in lines[1:])
+    assert "0 slices are deleted" in promptscale("reap", "--run", "another")
+    assert "2 slices would be deleted" in promptscale("reap", "--dry-run")
+    assert set(crashed.cloud.slices.values()) == {"ACTIVE"}
+    assert "2 slices are deleted" in promptscale("reap")
+    wait_until(lambda: not crashed.cloud.slices, 10)

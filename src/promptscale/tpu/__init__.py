@@ -5,7 +5,7 @@ A bucket is all that the controller and the hosts share, and what lies in it is 
     environments/<hash>/        the lock and the package that hosts install
     blobs/<sha256>              inputs and scripts, each once
     tasks/<id>/task.json        a job, named by its content
-    tasks/<id>/done.json        it is finished: the hash of every output, and the attempt they are of
+    tasks/<id>/done.json        it is finished: its attempt and the hash of every output
     tasks/<id>/<attempt>/       `log/<host>/<number>`, `failed.json`, `outputs/<path>`
     slices/<name>/mailbox.json  the attempt that a slice is to work on
     slices/<name>/hosts/<i>     what each of its hosts does, written anew at every beat

@@ -22,8 +22,8 @@ _TRANSIENT = (
     requests.ConnectionError,
     requests.Timeout,
 )
-# Reading and deleting may be repeated without thought; creating is repeated by the pool, which looks
-# first whether the lost answer was a success.
+# Reading and deleting may be repeated without thought; creating is repeated by the pool, which
+# looks first whether the lost answer was a success.
 _RETRY = Retry(
     predicate=lambda error: isinstance(error, _TRANSIENT), initial=0.2, maximum=5.0, timeout=20.0
 )
@@ -96,7 +96,7 @@ class Cloud:
         local = endpoint is not None and endpoint.startswith("http://")
         try:
             self._client = tpu_v2.TpuClient(
-                credentials=AnonymousCredentials() if local else None,  # type: ignore[no-untyped-call]
+                credentials=AnonymousCredentials() if local else None,
                 transport="rest",
                 client_options={"api_endpoint": endpoint} if endpoint else None,
             )
@@ -141,8 +141,9 @@ class Cloud:
         elif shape.tier != "on-demand":
             resource.guaranteed = tpu_v2.QueuedResource.Guaranteed()
             resource.reservation_name = f"{parent}/reservations/{shape.tier}"
-        with _errors(f"create the slice {name} in {zone}"), contextlib.suppress(
-            exceptions.AlreadyExists, exceptions.Conflict
+        with (
+            _errors(f"create the slice {name} in {zone}"),
+            contextlib.suppress(exceptions.AlreadyExists, exceptions.Conflict),
         ):
             self._client.create_queued_resource(
                 parent=parent,
@@ -157,8 +158,9 @@ class Cloud:
         request = tpu_v2.DeleteQueuedResourceRequest(
             name=f"{self._parent(zone)}/queuedResources/{name}", force=True
         )
-        with _errors(f"delete the slice {name} in {zone}"), contextlib.suppress(
-            exceptions.NotFound
+        with (
+            _errors(f"delete the slice {name} in {zone}"),
+            contextlib.suppress(exceptions.NotFound),
         ):
             self._client.delete_queued_resource(request=request, retry=_RETRY, timeout=30.0)
 

@@ -144,7 +144,7 @@ class Pool:
             fits = one.labels.get(ENVIRONMENT) == self._labels[ENVIRONMENT]
             if one.phase is Phase.GOING:
                 continue
-            if key in self._shapes and not fits or one.phase is Phase.LOST:
+            if (key in self._shapes and not fits) or one.phase is Phase.LOST:
                 self._try_delete(one.name, one.zone)
             elif key in self._shapes:
                 shape = self._shapes[key]

@@ -17,6 +17,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from promptscale.errors import TpuError
 from promptscale.tpu.bucket import Bucket
@@ -60,7 +61,7 @@ class Worker:
             ended = attempt
             self._publish(state="ended")
 
-    def _left_behind(self) -> dict[str, str]:
+    def _left_behind(self) -> dict[str, Any]:
         """Says `restarted` where an earlier worker of this host was interrupted."""
         content = self._slice.read(host_key(self._host.index))
         if content is None:
@@ -100,7 +101,7 @@ class Worker:
             environment = self._meet(attempt)
             if environment is None:
                 return
-            # The script may redirect itself to the rule's log; what it prints before goes there, too.
+            # The script may redirect itself to the rule's log; what it prints before goes there.
             output = folder / str(next(iter(task.log.values), "output.log"))
             output.parent.mkdir(parents=True, exist_ok=True)
             code = self._script(attempt, folder, output, environment)
