@@ -1,8 +1,8 @@
 """A Slurm cluster of one node, this machine, for as long as a test needs it.
 
 Debian's packages `slurm-wlm` and `munge`, without systemd, cgroups or accounting. The configuration
-must stand at /etc/slurm/slurm.conf, because the executor plugin takes every SLURM_ variable out of the
-environment of its jobs; so this needs root, and a machine whose Slurm is not configured.
+must stand at /etc/slurm/slurm.conf, because the executor plugin takes every SLURM_ variable out of
+the environment of its jobs; so this needs root, and a machine whose Slurm is not configured.
 """
 
 import contextlib

@@ -21,6 +21,11 @@ rule train_language_model:
     priority: 10
     conda:
         "../../envs/cpu.yaml"
+    resources:
+        tpu_type=tpu_type,
+        tpu_chips=tpu_chips,
+        model_axis=model_axis,
+        examples_at_a_time=examples_at_a_time,
     params:
         job=language_model_specification,
         state=f"{STATE}/models/{{size}}/{{base}}.safetensors",

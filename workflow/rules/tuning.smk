@@ -17,6 +17,11 @@ rule train_prompts:
         job=jobs_by("prompt_tuning"),
     conda:
         "../../envs/cpu.yaml"
+    resources:
+        tpu_type=tpu_type,
+        tpu_chips=tpu_chips,
+        model_axis=model_axis,
+        examples_at_a_time=examples_at_a_time,
     params:
         job=job_specification,
         state=f"{STATE}/runs/{{job}}.safetensors",
@@ -41,6 +46,11 @@ rule tune_model:
         job=jobs_by("model_tuning", "model_tuning_multitask"),
     conda:
         "../../envs/cpu.yaml"
+    resources:
+        tpu_type=tpu_type,
+        tpu_chips=tpu_chips,
+        model_axis=model_axis,
+        examples_at_a_time=examples_at_a_time,
     params:
         job=job_specification,
         state=f"{STATE}/runs/{{job}}.safetensors",
@@ -65,6 +75,11 @@ rule evaluate_text_prompts:
         job=jobs_by("prompt_design"),
     conda:
         "../../envs/cpu.yaml"
+    resources:
+        tpu_type=tpu_type,
+        tpu_chips=tpu_chips,
+        model_axis=model_axis,
+        examples_at_a_time=examples_at_a_time,
     params:
         job=job_specification,
     message:
@@ -87,6 +102,11 @@ rule search_hyperparameters:
         job=either(SEARCH_JOBS),
     conda:
         "../../envs/cpu.yaml"
+    resources:
+        tpu_type=tpu_type,
+        tpu_chips=tpu_chips,
+        model_axis=model_axis,
+        examples_at_a_time=examples_at_a_time,
     params:
         job=job_specification,
         state=f"{STATE}/search/{{job}}.safetensors",
