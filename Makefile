@@ -10,7 +10,7 @@ BIN = .venv/bin
 SNAKEMAKE = $(BIN)/snakemake --profile profiles/local --cores $(CORES)
 
 .DEFAULT_GOAL = help
-.PHONY: help setup reproduce real test lint format lock clean
+.PHONY: help setup reproduce real test chaos lint format lock clean
 
 help: ## what there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 14
@@ -39,6 +39,9 @@ real: setup ## the same workflow on the authors' test checkpoint and real SuperG
 
 test: setup ## all tests
 	$(BIN)/python -m pytest
+
+chaos: setup ## a grid on slices that are preempted, with twenty seeds of faults (an hour)
+	PROMPTSCALE_CHAOS_SEEDS=20 $(BIN)/python -m pytest tests/tpu/test_grid.py
 
 lint: setup ## style, types, import rules and the workflow's own linters
 	$(BIN)/ruff check .

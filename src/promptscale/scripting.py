@@ -41,10 +41,25 @@ def script(snakemake: Any) -> Iterator[None]:
     cache = Path(snakemake.config["paths"]["results"]) if "paths" in snakemake.config else "results"
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(cache, "state", "compiled")))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
+    _join_processes()
     try:
         yield
     except PromptscaleError as error:
         sys.exit(f"{snakemake.rule}: {error}")
+
+
+def _join_processes() -> None:
+    """Joins the processes of one job on several hosts, where the environment says that it has some.
+
+    JAX finds that out by itself on a TPU, but not which of a slice's hosts are meant on a CPU.
+    """
+    count = int(os.environ.get("JAX_NUM_PROCESSES", "1"))
+    if count > 1:
+        import jax
+
+        jax.distributed.initialize(
+            os.environ["JAX_COORDINATOR_ADDRESS"], count, int(os.environ["JAX_PROCESS_ID"])
+        )
 
 
 def job_of(kind: Any, snakemake: Any) -> Any:
@@ -58,6 +73,6 @@ def jobs_of(kind: Any, snakemake: Any) -> list[Any]:
 
 
 def splits(files: Iterable[str]) -> dict[str, Path]:
-    """Prefixes of prepared splits by task, from the paths of their token files."""
+    """Prefixes of prepared splits by task, from the paths of their files."""
     prefixes = [Path(file).with_suffix("") for file in files]
     return {prefix.parent.name: prefix for prefix in prefixes}

@@ -170,7 +170,7 @@ class Controller:
         spot = bool(resources.get("tpu_spot", settings.spot))
         return Shape(
             accelerator=kind,
-            runtime=resources.get("tpu_runtime") or found.runtime_version,
+            runtime=resources.get("tpu_runtime") or found.runtime_version or "tpu-ubuntu2204-base",
             hosts=found.hosts,
             chips=found.chips,
             tier="spot" if spot else settings.reservation or "on-demand",

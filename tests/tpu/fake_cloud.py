@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -56,7 +57,15 @@ class _Slice:
 class FakeCloud:
     """`created`: the names of all creations, in order; `calls`: how often which was called."""
 
-    def __init__(self, folder: Path, bucket: FakeBucket, faults: Faults, seed: int = 0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        bucket: FakeBucket,
+        faults: Faults,
+        seed: int = 0,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self._environment = environment or {}
         self.faults = faults
         self.created: list[str] = []
         self.deleted: list[str] = []
@@ -220,6 +229,7 @@ class FakeCloud:
             "PROMPTSCALE_HOME": str(home),
             "JAX_PLATFORMS": "cpu",
             **bucket_environment(self._bucket),
+            **self._environment,
         }
         with (home / "host.log").open("ab") as log:
             return subprocess.Popen(

@@ -162,6 +162,11 @@ def test_two_controllers_do_not_share_a_folder(site: Make):
         ((), {"project": ""}, "TPU slices need --tpu-vm-project, on the command line or as"),
         ((), {"lock": "no.lock"}, "There is no lock no.lock to set TPU VMs up from"),
         (("--config", "types=['v9-8']"), {}, "asks for tpu_type=v9-8, which config/accelerators"),
+        (
+            ("--config", "types=['v3-32']", "--resources", "tpu_chips=8"),
+            {},
+            "A v3-32 has 16 chips, more than may be had at a time: tpu_chips=8",
+        ),
     ],
 )
 def test_what_a_user_can_mend_is_one_sentence(site: Make, arguments, settings, sentence):

@@ -24,9 +24,7 @@ SERVED = [
 rule vote:
     input:
         predictions=ensemble_predictions,
-        rows=expand(
-            f"{RESULTS}/data/{{task}}/validation.safetensors", task=CONFIG.tasks
-        ),
+        rows=prepared(CONFIG.tasks, "validation"),
     output:
         f"{RESULTS}/ensembles/{{size}}/metrics.csv",
     log:
@@ -115,9 +113,7 @@ rule serve:
     input:
         checkpoint=frozen_model(LARGEST, CONFIG.default_checkpoint),
         prompts=[f"{RESULTS}/runs/{job.name}/prompts" for job in SERVED],
-        validation=expand(
-            f"{RESULTS}/data/{{task}}/validation.safetensors", task=CONFIG.tasks
-        ),
+        validation=prepared(CONFIG.tasks, "validation"),
     output:
         f"{RESULTS}/serving.csv",
     log:

@@ -119,17 +119,23 @@ def checkpoint_of(wildcards):
     return frozen_model(job.size, job.base)
 
 
+def prepared(tasks, split):
+    """The files of prepared splits: tokens, and the fields that the metrics need."""
+    return expand(
+        f"{RESULTS}/data/{{task}}/{split}.{{kind}}",
+        task=tasks,
+        kind=["safetensors", "jsonl"],
+    )
+
+
 def train_splits(wildcards):
     """The prepared training splits of a job's tasks."""
-    return [
-        f"{RESULTS}/data/{t}/train.safetensors" for t in job_of(wildcards).train_tasks
-    ]
+    return prepared(job_of(wildcards).train_tasks, "train")
 
 
 def validation_splits(wildcards):
     """The prepared validation splits that a job is evaluated on."""
-    tasks = job_of(wildcards).evaluated_tasks
-    return [f"{RESULTS}/data/{task}/validation.safetensors" for task in tasks]
+    return prepared(job_of(wildcards).evaluated_tasks, "validation")
 
 
 def hardware_of(size):

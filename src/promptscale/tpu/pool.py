@@ -205,6 +205,11 @@ class Pool:
         if self._pause.get(key, (0.0, 0.0))[0] > now:
             return
         shape = self._shapes[key]
+        if shape.chips > self._limits.chips:
+            raise TpuError(
+                f"A {shape.accelerator} has {shape.chips} chips, more than may be had at a time: "
+                f"tpu_chips={self._limits.chips:g} (--resources, or the profile)."
+            )
         free = [
             one
             for one in self.slices.values()

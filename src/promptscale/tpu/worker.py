@@ -140,9 +140,9 @@ class Worker:
         """The environment of the script, once all know where they meet; None: called off."""
         host = self._host
         environment = {
-            **os.environ,
             "JAX_COMPILATION_CACHE_DIR": str(host.home / "compiled"),
             "PYTHONUNBUFFERED": "1",
+            **os.environ,
         }
         if host.count == 1:
             return environment

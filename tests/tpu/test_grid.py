@@ -1,0 +1,106 @@
+"""A miniature grid on slices that are preempted, against the same grid on this machine.
+
+PROMPTSCALE_CHAOS_SEEDS: how many fault seeds are tried (`make chaos` tries 20).
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from promptscale.config.accelerators import accelerators
+
+from .conftest import REPOSITORY, Site
+from .fake_bucket import FakeBucket
+from .fake_cloud import FakeCloud, Faults
+
+GRID = Path(__file__).with_name("grid.yaml")
+SEEDS = range(int(os.environ.get("PROMPTSCALE_CHAOS_SEEDS", "2")))
+WORKFLOW = ["--snakefile", str(REPOSITORY / "Snakefile"), "--configfile", str(GRID)]
+# Slices of one, two and four hosts.
+TYPES = {
+    "train_language_model": "v2-8",
+    "train_prompts": "v2-8",
+    "tune_model": "v4-16",
+    "evaluate_text_prompts": "v3-32",
+}
+CLOCKS = ["wall_seconds", "accelerator_seconds"]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the grid's own run on this machine."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    command = [sys.executable, "-m", "snakemake", *WORKFLOW, "--cores", "2"]
+    result = subprocess.run(
+        [*command, "--logger", "promptscale", "--", "results/runs.csv"],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    return folder
+
+
+@pytest.fixture
+def disturbed(undisturbed: Path, tmp_path: Path, request) -> Iterator[Site]:
+    """A folder with the prepared data, and a cloud that takes a third of the slices away.
+
+    What was compiled is shared, so that the test is about other things.
+    """
+    folder = tmp_path / "site"
+    shutil.copytree(undisturbed, folder)
+    for name in ("models", "runs", "state", "logs"):
+        shutil.rmtree(folder / "results" / name)
+    (folder / "results/runs.csv").unlink()
+    bucket = FakeBucket()
+    compiled = {"JAX_COMPILATION_CACHE_DIR": str(undisturbed / "results/state/compiled")}
+    faults = Faults(preempted=0.3, within=6.0)
+    cloud = FakeCloud(tmp_path / "hosts", bucket, faults, request.param, compiled)
+    yield Site(folder, bucket, cloud)
+    cloud.stop()
+    bucket.stop()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("disturbed", SEEDS, indirect=True)
+def test_preempted_slices_change_nothing(undisturbed: Path, disturbed: Site):
+    resources = [f"{rule}:tpu_type='{kind}'" for rule, kind in TYPES.items()]
+    resources += [f"{rule}:tpu_chips={accelerators()[kind].chips}" for rule, kind in TYPES.items()]
+    lock = {"lock": str(REPOSITORY / "envs/tpu.lock"), "host-timeout": 15.0, "beat": 0.4}
+    result = disturbed.run(
+        *WORKFLOW, "--logger", "promptscale", "--resources", "tpu_chips=20",
+        "--set-resources", *resources, "--", "results/runs.csv", **lock,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stdout
+    assert_same_results(undisturbed / "results", disturbed.folder / "results")
+    cloud = disturbed.cloud
+    assert not cloud.wasted and cloud.preempted
+    attempts = disturbed.attempts()
+    interrupted = pd.read_csv(disturbed.folder / "results/logs/interruptions.csv")
+    assert len(attempts) == 26
+    assert sum(attempts.values()) == 26 + interrupted["interruptions"].sum()
+    disturbed.assert_nothing_is_left()
+
+
+def assert_same_results(expected: Path, found: Path) -> None:
+    """Every model, prompt and prediction to the bit; metrics but for what clocks say."""
+    files = [
+        file.relative_to(expected)
+        for name in ("models", "runs")
+        for file in (expected / name).rglob("*")
+        if file.is_file() and file.name != ".snakemake_timestamp"
+    ]
+    assert any(file.suffix == ".npy" for file in files)
+    for file in [*files, Path("runs.csv")]:
+        if file.suffix == ".csv":
+            tables = [pd.read_csv(folder / file) for folder in (expected, found)]
+            one, other = (table.drop(columns=CLOCKS, errors="ignore") for table in tables)
+            pd.testing.assert_frame_equal(one, other, check_exact=True)
+        else:
+            assert (found / file).read_bytes() == (expected / file).read_bytes(), file
