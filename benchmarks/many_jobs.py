@@ -15,10 +15,11 @@ import threading
 import time
 from pathlib import Path
 
-from promptscale.tpu.status import Status
-from promptscale.tpu.tasks import Done, sha256
 from tests.tpu.fake_bucket import FakeBucket, bucket_environment
 from tests.tpu.fake_cloud import FakeCloud, Faults
+
+from promptscale.tpu.status import Status
+from promptscale.tpu.tasks import Done, sha256
 
 HERE = Path(__file__).parent
 

@@ -34,7 +34,7 @@ class DevSet:
         *,
         inputs_length: int | None = None,
         limit: int = 0,
-        devices: Devices | None = None,
+        devices: Devices,
     ) -> None:
         """Pads the inputs to one length, in batches of at most `batch_size`.
 
@@ -45,14 +45,13 @@ class DevSet:
           batch_size: examples per batch; a smaller split is one batch.
           inputs_length: the length to pad to; the longest input's if not given.
           limit: generates at least so many tokens, where the targets are shorter.
-          devices: what the batches are spread over; one device if not given.
+          devices: what the batches are spread over.
         """
         self.task = task
         self.rows = examples.rows()
         self.limit = max(padded_length(examples.targets, multiple=1), limit)
         self._vocabulary = vocabulary
         length = inputs_length or padded_length(examples.inputs)
-        devices = devices or Devices()
         axis = devices.data_axis
         size = -(-min(batch_size, len(examples)) // axis) * axis
         own = devices.own_rows(size)

@@ -25,7 +25,7 @@ from promptscale.data.vocabulary import Vocabulary
 from promptscale.files import replacing
 from promptscale.model import T5, parameter_shapes
 from promptscale.training.loop import Outcome, Schedule, train
-from promptscale.training.mesh import Devices, Layout, gathered, is_first_process, placed
+from promptscale.training.mesh import PLAIN, Devices, Layout, gathered, is_first_process, placed
 from promptscale.training.methods import model_loss
 from promptscale.training.optimizer import accumulators, adafactor, restore_accumulators
 from promptscale.training.resume import State
@@ -50,7 +50,7 @@ class Files:
     state: str
 
 
-def run(job: LanguageModelingJob, files: Files, layout: Layout = Layout()) -> None:
+def run(job: LanguageModelingJob, files: Files, layout: Layout = PLAIN) -> None:
     """Trains all weights and writes a T5X checkpoint and the curve of the loss per target token.
 
     Of several processes all train, and the first writes.

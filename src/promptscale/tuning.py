@@ -14,15 +14,16 @@ import pandas as pd
 from flax import traverse_util
 
 from promptscale import prompts
-from promptscale.checkpoints.load import load, read_embedding
-from promptscale.checkpoints.t5x import Checkpoint, Stored
+from promptscale.checkpoints.load import read_embedding
+from promptscale.checkpoints.t5x import Checkpoint
 from promptscale.config.jobs import PromptTuningJob
 from promptscale.config.tasks import task as task_named
 from promptscale.data.prepared import write_rows
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.evaluation import DevSet, Generate, answer
 from promptscale.files import replacing_folder
-from promptscale.model import T5, parameter_shapes
+from promptscale.frozen import load_model
+from promptscale.model import T5
 from promptscale.results import write_runs
 from promptscale.supervision import (
     Job,
@@ -35,7 +36,7 @@ from promptscale.supervision import (
 )
 from promptscale.training import step as training_step
 from promptscale.training.loop import Evaluation, Outcome, Schedule, train
-from promptscale.training.mesh import Devices, Layout, is_first_process
+from promptscale.training.mesh import PLAIN, Devices, Layout, is_first_process
 from promptscale.training.methods import Params, generator, model_loss, prompt_loss
 from promptscale.training.optimizer import (
     adafactor,
@@ -74,7 +75,7 @@ class Method:
     split: Callable[[Any, Any], tuple[Params, Any]]  # trainable, frozen -> params, prompt or None
 
 
-def run(job: Job, files: Files, layout: Layout = Layout()) -> None:
+def run(job: Job, files: Files, layout: Layout = PLAIN) -> None:
     """Trains the job's runs together, keeps each at its best dev step, writes the results.
 
     Of several processes all train, and the first writes.
@@ -89,7 +90,14 @@ def run(job: Job, files: Files, layout: Layout = Layout()) -> None:
     dev = dev_sets(job, files.validation, vocabulary, devices)
     limit = max(one.limit for one in dev.values())
     generate = generator(model, job.evaluation.decoding, limit, devices.everywhere())
-    checkpoint = _checkpoint(job, files, devices)
+    frozen = isinstance(job, PromptTuningJob)
+    checkpoint = load_model(
+        files.checkpoint,
+        job.architecture,
+        devices,
+        activations=settings.activations if frozen else "float32",
+        with_optimizer=not frozen,
+    )
     method = job_method(job, model, checkpoint, files, devices)
     optimizer, bank = _start(job, method, checkpoint, devices)
     state = State(files.state, job.model_dump_json())
@@ -168,26 +176,6 @@ def _answers(
         ]
         for task in tasks
     }
-
-
-def _checkpoint(job: Job, files: Files, devices: Devices) -> Checkpoint:
-    """The model that the job starts from, read straight to where it goes.
-
-    A frozen model is kept in the dtype of the activations, to which its parameters would be cast at
-    use; the head stays float32, as it is computed. What is trained stays float32.
-    """
-    frozen = isinstance(job, PromptTuningJob)
-    dtype = jnp.dtype(job.settings.activations) if frozen else jnp.dtype(jnp.float32)
-
-    def place(name: str, array: Stored) -> jax.Array:
-        kept = jnp.float32 if name.startswith("decoder/logits_dense") else dtype
-        sharding = devices.parameter(name, array.shape)
-        return jax.make_array_from_callback(
-            array.shape, sharding, lambda index: array.read(index).astype(kept)
-        )
-
-    expected = parameter_shapes(job.architecture)
-    return load(files.checkpoint, expected, with_optimizer=not frozen, place=place)
 
 
 def _start(

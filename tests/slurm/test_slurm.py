@@ -44,7 +44,7 @@ def test_a_cancelled_job_is_submitted_again_and_resumes(slurm, tmp_path):
     config = tmp_path / "config.yaml"
     config.write_text(yaml.safe_dump(configuration()))
     metrics = tmp_path / f"results/runs/{JOB}/metrics.csv"
-    state = tmp_path / f"results/state/runs/{JOB}.safetensors"
+    state = tmp_path / f"results/state/runs/{JOB}.state.0"
     command = [sys.executable, "-m", "snakemake", "--profile", REPOSITORY / "slurm"]
     command += ["--snakefile", REPOSITORY / "Snakefile", "--directory", tmp_path]
     command += ["--configfile", config, "--slurm-no-account", "--slurm-status-command", "squeue"]

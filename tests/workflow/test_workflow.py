@@ -215,7 +215,7 @@ def test_a_job_that_cannot_start_says_why(finished, tmp_path):
     content["paths"] = {"results": "elsewhere", "figures": "elsewhere/figures"}
     wrong = tmp_path / "missing.yaml"
     wrong.write_text(yaml.safe_dump(content))
-    target = "elsewhere/models/mini-base/span_corruption/checkpoint"
+    target = "elsewhere/models/mini-base/span_corruption/model.json"
     options = ("--configfile", str(wrong), "--logger", "promptscale", "--", target)
     result = snakemake(finished, *options)
     assert result.returncode != 0

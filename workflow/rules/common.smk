@@ -29,8 +29,10 @@ RESULTS = CONFIG.paths.results
 FIGURES = CONFIG.paths.figures
 DATA_DIR = CONFIG.data.data_dir or f"{RESULTS}/raw/tensorflow_datasets"
 VOCABULARY = outputs.vocabulary(CONFIG)
-# What killed jobs resume from; never declared, so never deleted.
-STATE = f"{RESULTS}/state"
+# Trained models, and what killed jobs resume from: perhaps in a bucket, and never declared to
+# Snakemake, so never deleted by it.
+MODELS_FOLDER = CONFIG.paths.models or f"{RESULTS}/models"
+STATE = CONFIG.paths.state or f"{RESULTS}/state"
 EXPENSIVE = {
     "train_language_model",
     "train_prompts",
@@ -56,8 +58,8 @@ wildcard_constraints:
 
 
 def frozen_model(size, base):
-    """The folder of a frozen model."""
-    return f"{RESULTS}/models/{size}/{base}/checkpoint"
+    """The file that says where a frozen model is."""
+    return f"{RESULTS}/models/{size}/{base}/model.json"
 
 
 def metrics_of(jobs):

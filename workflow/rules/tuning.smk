@@ -24,7 +24,7 @@ rule train_prompts:
         examples_at_a_time=examples_at_a_time,
     params:
         job=job_specification,
-        state=f"{STATE}/runs/{{job}}.safetensors",
+        state=f"{STATE}/runs/{{job}}.state",
     message:
         "{wildcards.job}"
     script:
@@ -53,7 +53,7 @@ rule tune_model:
         examples_at_a_time=examples_at_a_time,
     params:
         job=job_specification,
-        state=f"{STATE}/runs/{{job}}.safetensors",
+        state=f"{STATE}/runs/{{job}}.state",
     message:
         "{wildcards.job}"
     script:
@@ -109,7 +109,7 @@ rule search_hyperparameters:
         examples_at_a_time=examples_at_a_time,
     params:
         job=job_specification,
-        state=f"{STATE}/search/{{job}}.safetensors",
+        state=f"{STATE}/search/{{job}}.state",
     message:
         "{wildcards.job}"
     script:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from promptscale.checkpoints.t5x import Stored
+from promptscale.checkpoints.t5x import Index, Stored
 from promptscale.errors import CheckpointError
 
 _SELF = "layer.0.SelfAttention"
@@ -92,7 +92,7 @@ def _translate(name: str, tensor: Stored) -> tuple[str, Stored]:
 
 
 def _transposed(tensor: Stored) -> Stored:
-    def read(index: tuple[slice, ...]) -> np.ndarray:
+    def read(index: Index) -> np.ndarray:
         return tensor.read(index[::-1]).T
 
     return Stored(tensor.shape[::-1], tensor.dtype, read)

@@ -55,7 +55,7 @@ def load(
 def check(
     location: str, expected: Mapping[str, Shape], *, with_optimizer: bool = True
 ) -> Checkpoint:
-    """Finds a checkpoint's arrays, as `Stored`, and compares names, shapes and types with a model's.
+    """Finds a checkpoint's arrays, as `Stored`, and compares them with those of a model.
 
     Arguments and errors are those of `load`.
     """

@@ -35,13 +35,16 @@ _CHUNK_BYTES = 64 * 2**20  # T5X aims at chunks of this size
 _STORED_IN_ZARR = ("kernel", "embedding")  # what T5X partitions; everything else is small
 
 
+Index = Any  # a tuple of slices; JAX's own annotation allows more
+
+
 @dataclasses.dataclass(frozen=True)
 class Stored:
     """An array that has not been read: `read` gives the part that a tuple of slices asks for."""
 
     shape: tuple[int, ...]
     dtype: np.dtype
-    read: Callable[[tuple[slice, ...]], np.ndarray]
+    read: Callable[[Index], np.ndarray]
 
     def whole(self) -> np.ndarray:
         """All of it."""
@@ -248,14 +251,15 @@ def _opened(location: str, found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _of_zarr(location: str, name: str, spec: dict[str, Any]) -> Stored:
-    def read(index: tuple[slice, ...]) -> np.ndarray:
+    def read(index: Index) -> np.ndarray:
         with _naming(location, name):
             store = ts.open(spec, open=True, context=storage.CONTEXT).result()
             part = store[index].read().result()
             _check_ends(store)
         return part
 
-    known = ts.Spec(spec)  # T5X writes shape and type into the msgpack file; else the array tells
+    # T5X writes shape and type into the msgpack file; else the array itself tells.
+    known: Any = ts.Spec(spec)
     if known.rank is None or known.dtype is None:
         known = ts.open(spec, open=True, context=storage.CONTEXT).result()
     return Stored(tuple(known.shape), known.dtype.numpy_dtype, read)

@@ -29,6 +29,8 @@ class Paths(Strict):
 
     results: str = "results"
     figures: str = "figures"
+    models: str = ""  # trained models; `<results>/models` if not given, or a folder in a bucket
+    state: str = ""  # what killed jobs resume from; `<results>/state` if not given, or in a bucket
 
 
 class Optimizer(Strict):

@@ -5,7 +5,6 @@ device. What does not divide is on every device too. The results do not depend o
 the order in which sums are rounded. One device is no special case.
 """
 
-import os
 import re
 from typing import Any, NamedTuple
 
@@ -33,19 +32,7 @@ class Layout(NamedTuple):
     examples_at_a_time: int = 0
 
 
-def start_distributed() -> None:
-    """Joins the processes of a job where the environment says that there are several.
-
-    JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID say who and where. Must come before
-    any computation.
-    """
-    address = os.environ.get("JAX_COORDINATOR_ADDRESS")
-    if address:
-        jax.distributed.initialize(
-            address,
-            num_processes=int(os.environ["JAX_NUM_PROCESSES"]),
-            process_id=int(os.environ["JAX_PROCESS_ID"]),
-        )
+PLAIN = Layout()
 
 
 def is_first_process() -> bool:
@@ -56,7 +43,7 @@ def is_first_process() -> bool:
 class Devices:
     """All devices of all processes as a mesh, and where arrays go on it."""
 
-    def __init__(self, layout: Layout = Layout()) -> None:
+    def __init__(self, layout: Layout = PLAIN) -> None:
         """Lays the mesh; a process's own devices lie side by side along `model`.
 
         Raises:
@@ -65,8 +52,8 @@ class Devices:
         devices = jax.devices()
         if len(devices) % layout.model_axis:
             raise ConfigError(
-                f"`hardware` asks for a model_axis of {layout.model_axis}, which does not divide the "
-                f"{len(devices)} devices that there are."
+                f"`hardware` asks for a model_axis of {layout.model_axis}, which does not divide "
+                f"the {len(devices)} devices that there are."
             )
         grid = np.array(devices).reshape(-1, layout.model_axis)
         self.mesh = Mesh(grid, (DATA, MODEL))
@@ -85,7 +72,7 @@ class Devices:
         """Where a parameter goes, by its T5X name; with a leading axis of `runs` or without."""
         for pattern, axis in _SPLIT:
             if pattern.fullmatch(name) and shape[axis] % self.mesh.shape[MODEL] == 0:
-                parts = [None] * len(shape)
+                parts: list[str | None] = [None] * len(shape)
                 parts[axis] = MODEL
                 return NamedSharding(self.mesh, PartitionSpec(*[None] * runs, *parts))
         return self.everywhere()
@@ -108,16 +95,17 @@ class Devices:
     def own_rows(self, size: int) -> slice:
         """Which of `size` examples this process's devices need."""
         sharding = self.batch_sharding(size, 0)
-        slices = [index[0] for index in sharding.addressable_devices_indices_map((size,)).values()]
+        parts = sharding.addressable_devices_indices_map((size,)).values()
+        slices = [index[0] for index in parts if index is not None]
         starts, stops, _ = zip(*(one.indices(size) for one in slices), strict=True)
         return slice(min(starts), max(stops))
 
     def spread(self, rows: np.ndarray, size: int, axis: int) -> jax.Array:
-        """The global array of `size` examples along `axis`, from this process's `own_rows` of it."""
+        """The global array of `size` examples along `axis`, from this process's `own_rows`."""
         shape = (*rows.shape[:axis], size, *rows.shape[axis + 1 :])
         first = self.own_rows(size).start
 
-        def read(index: tuple[slice, ...]) -> np.ndarray:
+        def read(index: Any) -> np.ndarray:
             start, stop, _ = index[axis].indices(size)
             return rows[(*index[:axis], slice(start - first, stop - first), *index[axis + 1 :])]
 

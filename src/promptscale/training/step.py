@@ -39,8 +39,8 @@ def start(optimizer: optax.GradientTransformation, trainable: Any, devices: Devi
     """A bank about to take its first step; `trainable` has a leading axis of N and is in place."""
     runs = jax.tree.leaves(trainable)[0].shape[0]
     init = jax.jit(jax.vmap(optimizer.init), out_shardings=devices.everywhere())
-    zeros = devices.replicate(np.zeros(runs, np.float32))
-    return Bank(trainable, init(trainable), loss=zeros, tokens=zeros)
+    loss, tokens = devices.replicate((np.zeros(runs, np.float32), np.zeros(runs, np.float32)))
+    return Bank(trainable, init(trainable), loss, tokens)
 
 
 def make_step(
@@ -68,17 +68,20 @@ def make_step(
             return jax.grad(normalized, has_aux=True)(trainable, frozen, batch, key)
         if size % parts:
             raise ConfigError(
-                f"`hardware` asks for {examples_at_a_time} examples at a time, but a batch of {size} "
-                f"cannot be cut into {parts} equal parts."
+                f"`hardware` asks for {examples_at_a_time} examples at a time, but a batch of "
+                f"{size} cannot be cut into {parts} equal parts."
             )
 
         def add(total: Any, part: tuple[Batch, PRNGKeyArray]) -> tuple[Any, None]:
             found = jax.grad(normalized, has_aux=True)(trainable, frozen, *part)
             return jax.tree.map(jnp.add, total, found), None
 
-        cut = jax.tree.map(lambda rows: rows.reshape(parts, size // parts, *rows.shape[1:]), batch)
+        def cut(rows: Array) -> Array:  # each part has examples of every device
+            return rows.reshape(size // parts, parts, *rows.shape[1:]).swapaxes(0, 1)
+
         nothing = jax.tree.map(jnp.zeros_like, trainable), (jnp.zeros(()), jnp.zeros(()))
-        return jax.lax.scan(add, nothing, (cut, jax.random.split(key, parts)))[0]
+        pieces = jax.tree.map(cut, batch), jax.random.split(key, parts)
+        return jax.lax.scan(add, nothing, pieces)[0]
 
     def one(bank: Bank, frozen: Any, batch: Batch, key: PRNGKeyArray, step: Array) -> Bank:
         gradient, (loss, tokens) = gradients(
