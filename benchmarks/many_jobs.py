@@ -15,10 +15,11 @@ import threading
 import time
 from pathlib import Path
 
-from promptscale.tpu.status import Status
-from promptscale.tpu.tasks import Done, sha256
 from tests.tpu.fake_bucket import FakeBucket, bucket_environment
 from tests.tpu.fake_cloud import FakeCloud, Faults
+
+from promptscale.tpu.status import Status
+from promptscale.tpu.tasks import Done, sha256
 
 HERE = Path(__file__).parent
 
@@ -92,8 +93,14 @@ def main() -> None:
     command = [sys.executable, "-m", "snakemake", "--snakefile", HERE / "many_jobs/Snakefile"]
     command += ["--executor", "tpu-vm", "--jobs", "2000", "--nolock", "--scheduler", "greedy"]
     command += ["--resources", f"tpu_chips={options.chips}", "--config", f"jobs={options.jobs}"]
-    command += ["--tpu-vm-project=p", "--tpu-vm-bucket=gs://b", f"--tpu-vm-beat={options.beat}"]
-    command += [f"--tpu-vm-endpoint=http://{cloud.address}", "--tpu-vm-lock=tpu.lock", "--quiet"]
+    settings = {
+        "project": "p",
+        "bucket": "gs://bucket",
+        "beat": options.beat,
+        "endpoint": f"http://{cloud.address}",
+        "lock": "tpu.lock",
+    }
+    command += [f"--tpu-vm-{name}={value}" for name, value in settings.items()]
     began = time.monotonic()
     environment = os.environ | bucket_environment(bucket)
     subprocess.run([*map(str, command), "--", "all"], cwd=folder, env=environment, check=True)

@@ -160,6 +160,7 @@ def test_two_controllers_do_not_share_a_folder(site: Make):
     ("arguments", "settings", "sentence"),
     [
         ((), {"project": ""}, "TPU slices need --tpu-vm-project, on the command line or as"),
+        ((), {"bucket": "bucket"}, "--tpu-vm-bucket is gs://…, not bucket."),
         ((), {"lock": "no.lock"}, "There is no lock no.lock to set TPU VMs up from"),
         (("--config", "types=['v9-8']"), {}, "asks for tpu_type=v9-8, which config/accelerators"),
         (
