@@ -104,6 +104,12 @@ class Executor(RemoteExecutor):
         """Until the hosts have something new to tell."""
         await asyncio.sleep(self.workflow.executor_settings.beat)
 
+    def print_job_error(
+        self, job_info: SubmittedJobInfo, msg: str | None = None, **kwargs: Any
+    ) -> None:
+        """Says what is known; there is no other log to point to, as the base class does."""
+        job_info.job.log_error(msg, **kwargs)
+
     def handle_job_success(self, job: JobExecutorInterface) -> None:
         """Called once Snakemake has made sure of a job's outputs and written down what they are."""
         assert self._controller is not None
