@@ -92,6 +92,7 @@ def main() -> None:
     cloud = PaperCloud(folder / "hosts", bucket, options.seconds, options.beat)
     command = [sys.executable, "-m", "snakemake", "--snakefile", HERE / "many_jobs/Snakefile"]
     command += ["--executor", "tpu-vm", "--jobs", "2000", "--nolock", "--scheduler", "greedy"]
+    command += ["--max-jobs-per-timespan", "500/10s", "--quiet"]
     command += ["--resources", f"tpu_chips={options.chips}", "--config", f"jobs={options.jobs}"]
     settings = {
         "project": "p",

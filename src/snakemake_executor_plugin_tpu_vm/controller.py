@@ -101,6 +101,11 @@ class Controller:
             settings.max_preemptions,
         )
 
+    @property
+    def begun(self) -> bool:
+        """Whether there are slices to follow."""
+        return bool(self._dispatcher.pool.slices)
+
     def run(self, job: JobExecutorInterface) -> None:
         """Takes a job on."""
         if not job.resources.get("tpu_type"):
