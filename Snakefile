@@ -33,6 +33,10 @@ include: "workflow/rules/results.smk"
 include: "workflow/rules/targets.smk"
 
 
+onstart:
+    refuse_beyond_budget(workflow.dag.needrun_jobs())
+
+
 localrules:
     all,
 

@@ -1,6 +1,7 @@
 """The `promptscale` command."""
 
 import csv
+import dataclasses
 import functools
 import json
 import sys
@@ -10,10 +11,12 @@ from typing import Annotated, Any
 
 import typer
 
+from promptscale.config.accelerators import accelerators
+from promptscale.config.costs import Estimate, estimate
 from promptscale.config.load import load_config
 from promptscale.config.plan import jobs, run_table, trainings
 from promptscale.config.sizes import parameter_counts
-from promptscale.errors import PromptscaleError
+from promptscale.errors import ConfigError, PromptscaleError
 from promptscale.files import replacing
 
 app = typer.Typer(
@@ -74,20 +77,48 @@ def plan(
         "config/miniature.yaml"
     ),
     runs: Annotated[Path | None, typer.Option(help="Write the run table to this CSV file.")] = None,
+    accelerator: Annotated[
+        str, typer.Option(help="Price all jobs on this type of config/accelerators.yaml.")
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Count what a configuration asks for, before anything starts: trainings and jobs."""
+    """Count and price what a configuration asks for, before anything starts."""
     loaded = load_config(config)
+    if accelerator and accelerator not in accelerators():
+        raise ConfigError(
+            f"There is no accelerator {accelerator!r}; known are {', '.join(accelerators())}."
+        )
     counted = {"trainings": trainings(loaded), "jobs": jobs(loaded)}
+    cost = estimate(loaded, accelerator)
     if runs is not None:
         _write_csv(run_table(loaded), runs)
     if as_json:
-        print(json.dumps(counted))
+        print(json.dumps(counted | {"cost": dataclasses.asdict(cost)}))
         return
     for what, counts in counted.items():
         print(f"{what} ({config})")
         for kind, count in (counts | {"in all": sum(counts.values())}).items():
             print(f"  {kind:<32}{count:>7,}")
+    _print_cost(cost, loaded.budget.accelerator_hours)
+
+
+def _print_cost(cost: Estimate, budget: float) -> None:
+    """The estimate as a table, with what it rests on."""
+    if not cost.accelerators:
+        print("cost: `hardware` names no accelerators; --accelerator TYPE prices one")
+        return
+    print(f"cost, estimated from above, on {', '.join(cost.accelerators)}")
+    print(f"  {'':<24}{'EFLOP':>12}{'chip-hours':>12}{'USD':>12}{'GB kept':>10}")
+    for kind, one in (dict(cost.by_kind) | {"in all": cost.total}).items():
+        hours, usd = (
+            f"{value:,.0f}" if value else "-" for value in (one.accelerator_hours, one.usd)
+        )
+        kept = one.stored_bytes / 1e9
+        print(f"  {kind:<24}{one.flops / 1e18:>12,.3g}{hours:>12}{usd:>12}{kept:>10,.1f}")
+    print(f"  the longest path takes {cost.longest_path_hours:,.1f} hours")
+    print(f"  `budget.accelerator_hours` is {budget:,.0f}")
+    if cost.unpriced:
+        print(f"  without a price in config/accelerators.yaml: {', '.join(cost.unpriced)}")
 
 
 def _write_csv(rows: list[dict[str, Any]], path: Path) -> None:

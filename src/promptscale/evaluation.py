@@ -13,13 +13,14 @@ from promptscale.config.tasks import task as task_named
 from promptscale.data.batches import in_order, padded_length
 from promptscale.data.prepared import Examples
 from promptscale.data.vocabulary import Vocabulary
+from promptscale.training.mesh import Devices
 from promptscale.training.methods import Params
 
 Generate = Callable[..., Array]
 
 
 class DevSet:
-    """A validation split held ready: padded inputs on the host, rows for the metrics.
+    """A validation split held ready: padded inputs on the devices, rows for the metrics.
 
     Inputs are not cut, however long, and up to the longest target is generated, as released.
     """
@@ -33,6 +34,7 @@ class DevSet:
         *,
         inputs_length: int | None = None,
         limit: int = 0,
+        devices: Devices,
     ) -> None:
         """Pads the inputs to one length, in batches of at most `batch_size`.
 
@@ -43,13 +45,19 @@ class DevSet:
           batch_size: examples per batch; a smaller split is one batch.
           inputs_length: the length to pad to; the longest input's if not given.
           limit: generates at least so many tokens, where the targets are shorter.
+          devices: what the batches are spread over.
         """
         self.task = task
         self.rows = examples.rows()
         self.limit = max(padded_length(examples.targets, multiple=1), limit)
         self._vocabulary = vocabulary
         length = inputs_length or padded_length(examples.inputs)
-        self.inputs = list(in_order(examples, min(batch_size, len(examples)), length))
+        axis = devices.data_axis
+        size = -(-min(batch_size, len(examples)) // axis) * axis
+        own = devices.own_rows(size)
+        self.inputs = [
+            devices.spread(rows[own], size, axis=0) for rows in in_order(examples, size, length)
+        ]
 
     def predict(
         self, generate: Generate, params: Params, prompt: Float[Array, "P D"] | None

@@ -24,9 +24,11 @@ from promptscale.data.prepared import Ragged, read_text
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.files import replacing
 from promptscale.model import T5, parameter_shapes
-from promptscale.training.loop import Schedule, train
+from promptscale.training.loop import Outcome, Schedule, train
+from promptscale.training.mesh import PLAIN, Devices, Layout, gathered, is_first_process, placed
 from promptscale.training.methods import model_loss
 from promptscale.training.optimizer import accumulators, adafactor, restore_accumulators
+from promptscale.training.resume import State
 from promptscale.training.step import make_step, start
 
 REPORTS = 20  # how many times the loss is reported
@@ -36,63 +38,82 @@ REPORTS = 20  # how many times the loss is reported
 class Files:
     """Where a job reads and writes.
 
-    `checkpoint` is what adaptation starts from; `text` the prepared shards of the corpus.
+    `checkpoint` is what adaptation starts from; `text` the prepared shards of the corpus. `model`
+    and `state` may be in a bucket.
     """
 
     checkpoint: str | None
     vocabulary: Path
     text: Sequence[Path]
-    model: Path
+    model: str
     losses: Path
-    state: Path
+    state: str
 
 
-def run(job: LanguageModelingJob, files: Files) -> None:
+def run(job: LanguageModelingJob, files: Files, layout: Layout = PLAIN) -> None:
     """Trains all weights and writes a T5X checkpoint and the curve of the loss per target token.
+
+    Of several processes all train, and the first writes.
 
     Raises:
       CheckpointError, DataError: an input is missing, damaged or does not fit.
     """
     settings = job.settings
     model = T5(job.architecture, settings.dropout_rate, jnp.dtype(settings.activations))
+    devices = Devices(layout)
     beginning = _beginning(job, files, model)
-    params = {name: jnp.asarray(array)[None] for name, array in beginning.params.items()}
+    params = {
+        name: placed(array[None], devices.parameter(name, array.shape, runs=True))
+        for name, array in beginning.params.items()
+    }
     optimizer = adafactor(settings.optimizer, beginning.step)
-    bank = start(optimizer, traverse_util.unflatten_dict(params, sep="/"))
+    bank = start(optimizer, traverse_util.unflatten_dict(params, sep="/"), devices)
     if beginning.optimizer:
         restored = restore_accumulators(bank.optimizer, beginning.optimizer, 1)
-        bank = bank._replace(optimizer=restored)
+        bank = bank._replace(optimizer=devices.replicate(restored))
 
     stream = _stream(job, [read_text(path) for path in files.text], Vocabulary(files.vocabulary))
 
-    def batch(step: int) -> Batch:
-        return Batch(*(array[None] for array in stream.batch(step)))
+    size, rows = settings.batch_size, devices.own_rows(settings.batch_size)
 
+    def batch(step: int) -> Batch:
+        # The draws of a batch are one stream, so every process makes it whole and keeps its part.
+        made = (array[None, rows] for array in stream.batch(step))
+        return Batch(*(devices.spread(array, size, axis=1) for array in made))
+
+    loss = model_loss(model, settings.z_loss)
+    factor, at_a_time = settings.loss_normalizing_factor, devices.examples_at_a_time
+    saved = State(files.state, job.model_dump_json())
     outcome = train(
-        make_step(model_loss(model, settings.z_loss), optimizer, settings.loss_normalizing_factor),
+        make_step(loss, optimizer, factor, at_a_time),
         bank,
         {},
         batch,
-        jax.random.key(job.seed)[None],
+        devices.keys([job.seed]),
         Schedule(
             settings.steps,
             max(1, settings.steps // REPORTS),
             settings.save_every,
             first=job.first_step,
         ),
-        files.state,
-        job.model_dump_json(),
+        saved,
     )
-    trained, state = jax.tree.map(lambda leaf: leaf[0], (outcome.trainable, outcome.optimizer))
-    flat = traverse_util.flatten_dict(trained, sep="/")
-    step = beginning.step + settings.steps
-    arrays = {name: np.asarray(leaf) for name, leaf in flat.items()}
-    write(files.model, Checkpoint(step, arrays, accumulators(state)))
+    trained, state = jax.tree.map(
+        lambda leaf: gathered(leaf)[0], (outcome.trainable, outcome.optimizer)
+    )
+    if is_first_process():
+        step = beginning.step + settings.steps
+        arrays = traverse_util.flatten_dict(trained, sep="/")
+        write(files.model, Checkpoint(step, arrays, accumulators(state)))
+        _write_losses(job, outcome, files.losses)
+    saved.delete()
+
+
+def _write_losses(job: LanguageModelingJob, outcome: Outcome, path: Path) -> None:
     rows = pd.DataFrame(outcome.rows)[["step", "value", "wall_seconds", "accelerator_seconds"]]
     rows = rows.assign(step=rows["step"] + job.first_step).rename(columns={"value": "loss"})
-    with replacing(files.losses) as partial:
+    with replacing(path) as partial:
         rows.to_csv(partial, index=False)
-    files.state.unlink(missing_ok=True)
 
 
 def _stream(

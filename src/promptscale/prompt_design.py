@@ -11,11 +11,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
 import pandas as pd
 from flax import traverse_util
 
-from promptscale.checkpoints.load import load
 from promptscale.config.jobs import PromptDesignJob
 from promptscale.config.tasks import task as task_named
 from promptscale.data.batches import epoch_order, padded_length
@@ -23,9 +21,11 @@ from promptscale.data.prepared import Examples, read, write_rows
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.evaluation import DevSet, Generate
 from promptscale.files import replacing_folder
-from promptscale.model import T5, parameter_shapes
+from promptscale.frozen import load_model
+from promptscale.model import T5
 from promptscale.results import write_runs
 from promptscale.supervision import Prefixes
+from promptscale.training.mesh import PLAIN, Devices, Layout, is_first_process
 from promptscale.training.methods import generator
 
 
@@ -54,43 +54,61 @@ def text_prompt(
     ]
 
 
-def run(job: PromptDesignJob, files: Files) -> None:
+def run(job: PromptDesignJob, files: Files, layout: Layout = PLAIN) -> None:
     """Scores every task with the examples that each seed draws; writes metrics and predictions.
+
+    Of several processes all answer, and the first writes.
 
     Raises:
       CheckpointError, DataError: an input is missing, damaged or does not fit.
     """
-    vocabulary = Vocabulary(files.vocabulary)
-    checkpoint = load(files.checkpoint, parameter_shapes(job.architecture), with_optimizer=False)
-    arrays = {name: jnp.asarray(array) for name, array in checkpoint.params.items()}
-    params = traverse_util.unflatten_dict(arrays, sep="/")
+    vocabulary, devices = Vocabulary(files.vocabulary), Devices(layout)
+    checkpoint = load_model(files.checkpoint, job.architecture, devices)
+    params = traverse_util.unflatten_dict(checkpoint.params, sep="/")
     rows: list[dict[str, Any]] = []
-    with replacing_folder(files.predictions) as folder:
-        for task in job.tasks:
-            splits = read(files.train[task]), read(files.validation[task])
-            for seed, dev, generate in _questions(job, task, *splits, vocabulary):
-                texts = dev.predict(generate, params, None)
-                texts = [cut(text, job.settings.separator) for text in texts]
-                path = folder / task / f"seed_{seed}" / f"{task}.jsonl"
-                write_rows(path, dev.prediction_rows(texts))
-                rows += _rows(job, task, seed, dev.score(texts))
-    write_runs([pd.DataFrame(rows)], files.metrics)
+    predictions: dict[Path, list[dict[str, Any]]] = {}
+    for task in job.tasks:
+        splits = read(files.train[task]), read(files.validation[task])
+        for seed, dev, generate in _questions(job, task, *splits, vocabulary, devices):
+            texts = dev.predict(generate, params, None)
+            texts = [cut(text, job.settings.separator) for text in texts]
+            path = Path(task, f"seed_{seed}", f"{task}.jsonl")
+            predictions[path] = list(dev.prediction_rows(texts))
+            rows += _rows(job, task, seed, dev.score(texts))
+    if is_first_process():
+        with replacing_folder(files.predictions) as folder:
+            for path, answered in predictions.items():
+                write_rows(folder / path, answered)
+        write_runs([pd.DataFrame(rows)], files.metrics)
 
 
 def _questions(
-    job: PromptDesignJob, task: str, train: Examples, validation: Examples, vocabulary: Vocabulary
+    job: PromptDesignJob,
+    task: str,
+    train: Examples,
+    validation: Examples,
+    vocabulary: Vocabulary,
+    devices: Devices,
 ) -> Iterator[tuple[int, DevSet, Generate]]:
     """For each seed the validation questions behind its examples, and what answers them."""
     shots, separator = job.settings.shots, job.settings.separator
     limit = padded_length(validation.targets, multiple=1) + len(vocabulary.encode(separator))
-    generate = generator(T5(job.architecture), job.evaluation.decoding, limit)
+    model, place = T5(job.architecture), devices.everywhere()
+    generate = generator(model, job.evaluation.decoding, limit, place)
     heads = [text_prompt(train, seed, shots, vocabulary, separator) for seed in job.seeds]
     # One length for the draws of all seeds, so that they share a compiled program.
     length = padded_length(validation.inputs.after(max(heads, key=len)))
     for seed, head in zip(job.seeds, heads, strict=True):
         asked = dataclasses.replace(validation, inputs=validation.inputs.after(head))
-        size = job.evaluation.batch_size
-        dev = DevSet(task_named(task), asked, vocabulary, size, inputs_length=length, limit=limit)
+        dev = DevSet(
+            task_named(task),
+            asked,
+            vocabulary,
+            job.evaluation.batch_size,
+            inputs_length=length,
+            limit=limit,
+            devices=devices,
+        )
         yield seed, dev, generate
 
 

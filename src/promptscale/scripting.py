@@ -72,6 +72,14 @@ def jobs_of(kind: Any, snakemake: Any) -> list[Any]:
     return [TypeAdapter(kind).validate_json(job) for job in snakemake.params.jobs]
 
 
+def layout_of(snakemake: Any) -> Any:
+    """How the job lies on its devices, from the rule's resources."""
+    from promptscale.training.mesh import Layout
+
+    resources = snakemake.resources
+    return Layout(resources.model_axis, resources.examples_at_a_time)
+
+
 def splits(files: Iterable[str]) -> dict[str, Path]:
     """Prefixes of prepared splits by task, from the paths of their files."""
     prefixes = [Path(file).with_suffix("") for file in files]

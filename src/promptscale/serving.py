@@ -17,14 +17,15 @@ from flax import traverse_util
 from jaxtyping import Array, Float, Int
 
 from promptscale import prompts
-from promptscale.checkpoints.load import load
 from promptscale.config.jobs import PromptTuningJob
 from promptscale.data.batches import pad, padded_length
 from promptscale.data.prepared import read
 from promptscale.evaluation import Generate
 from promptscale.files import replacing
-from promptscale.model import T5, parameter_shapes
+from promptscale.frozen import load_model
+from promptscale.model import T5
 from promptscale.supervision import Prefixes
+from promptscale.training.mesh import PLAIN, Devices, Layout, is_first_process
 from promptscale.training.methods import Params, generator
 
 PER_TASK = 64  # requests of each task
@@ -46,7 +47,7 @@ class Server:
     """A frozen model with one prompt per task."""
 
     params: Params
-    prompts: Float[Array, "K P D"]
+    prompts: Float[np.ndarray, "K P D"]
     generate: Generate
     length: int
 
@@ -55,14 +56,14 @@ class Server:
         return self.generate(self.params, self.prompts[tasks], inputs, self.length)
 
 
-def run(job: PromptTuningJob, tasks: Sequence[str], files: Files) -> None:
+def run(job: PromptTuningJob, tasks: Sequence[str], files: Files, layout: Layout = PLAIN) -> None:
     """Serves the same requests mixed and task by task; writes outputs' agreement and throughput.
 
     Raises:
       CheckpointError, DataError: an input is missing, damaged or does not fit.
     """
-    checkpoint = load(files.checkpoint, parameter_shapes(job.architecture), with_optimizer=False)
-    arrays = {name: jnp.asarray(array) for name, array in checkpoint.params.items()}
+    devices = Devices(layout)
+    checkpoint = load_model(files.checkpoint, job.architecture, devices)
     splits = [read(files.validation[task]) for task in tasks]
     length = max(padded_length(split.targets, multiple=1) for split in splits)
     inputs_length = max(padded_length(split.inputs) for split in splits)
@@ -71,9 +72,9 @@ def run(job: PromptTuningJob, tasks: Sequence[str], files: Files) -> None:
         for split in splits
     ])  # fmt: skip
     server = Server(
-        traverse_util.unflatten_dict(arrays, sep="/"),
-        jnp.stack([prompts.load(files.prompts[task]) for task in tasks]),
-        generator(T5(job.architecture), job.evaluation.decoding, length),
+        traverse_util.unflatten_dict(checkpoint.params, sep="/"),
+        np.stack([prompts.load(files.prompts[task]) for task in tasks]),
+        generator(T5(job.architecture), job.evaluation.decoding, length, devices.everywhere()),
         length,
     )
     rows = []
@@ -90,8 +91,9 @@ def run(job: PromptTuningJob, tasks: Sequence[str], files: Files) -> None:
             "separate_per_second": requests.shape[0] * PER_TASK / separate_seconds,
             "world": job.world,
         })  # fmt: skip
-    with replacing(files.table) as partial:
-        pd.DataFrame(rows).to_csv(partial, index=False)
+    if is_first_process():
+        with replacing(files.table) as partial:
+            pd.DataFrame(rows).to_csv(partial, index=False)
 
 
 def _timed(

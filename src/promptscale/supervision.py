@@ -13,6 +13,7 @@ from promptscale.data.batches import Batch, indices, padded_length, take
 from promptscale.data.prepared import Ragged, read
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.evaluation import DevSet
+from promptscale.training.mesh import Devices
 
 Job = PromptTuningJob | ModelTuningJob | MultitaskTuningJob
 Prefixes = Mapping[str, Path]  # of prepared splits, by task
@@ -46,8 +47,13 @@ def _name(job: Job, task: str, vocabulary: Vocabulary) -> list[int]:
     return vocabulary.encode(task_named(task).prefix) if many else []
 
 
-def batches(job: Job, train: Prefixes, vocabulary: Vocabulary) -> Callable[[int], Batch]:
-    """A function from step to the batches of all runs [N, B, ...], each in its own order."""
+def batches(
+    job: Job, train: Prefixes, vocabulary: Vocabulary, devices: Devices
+) -> Callable[[int], Batch]:
+    """A function from step to the batches of all runs [N, B, ...], each in its own order.
+
+    A process reads those examples of a batch that its devices need.
+    """
     settings = job.settings
     sentinel = [vocabulary.sentinel(0)] if has_sentinel(job) else []
     splits = {}
@@ -66,13 +72,16 @@ def batches(job: Job, train: Prefixes, vocabulary: Vocabulary) -> Callable[[int]
         max(padded_length(one.targets, settings.max_target_length, multiple=1) for one in own),
     )
 
+    size = settings.batch_size
+    rows = devices.own_rows(size)
+
     def batch(step: int) -> Batch:
-        size = settings.batch_size
         taken = [
-            take(*split, indices(one.seed, step, size, len(split.inputs)), *lengths)
+            take(*split, indices(one.seed, step, size, len(split.inputs))[rows], *lengths)
             for one, split in zip(job.runs, own, strict=True)
         ]
-        return Batch(*map(np.stack, zip(*taken, strict=True)))
+        stacked = map(np.stack, zip(*taken, strict=True))
+        return Batch(*(devices.spread(array, size, axis=1) for array in stacked))
 
     return batch
 
@@ -89,7 +98,9 @@ def _mixture(splits: Sequence[Supervision]) -> Supervision:
     )
 
 
-def dev_sets(job: Job, validation: Prefixes, vocabulary: Vocabulary) -> dict[str, DevSet]:
+def dev_sets(
+    job: Job, validation: Prefixes, vocabulary: Vocabulary, devices: Devices
+) -> dict[str, DevSet]:
     """The validation sets by task; those of the job's own tasks share one length of inputs."""
     examples = {task: read(validation[task]) for task in job.evaluated_tasks}
     for task, split in examples.items():
@@ -110,6 +121,7 @@ def dev_sets(job: Job, validation: Prefixes, vocabulary: Vocabulary) -> dict[str
             job.evaluation.batch_size,
             inputs_length=common if task in job.tasks else None,
             limit=limits[task],
+            devices=devices,
         )
         for task, split in examples.items()
     }

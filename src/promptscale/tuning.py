@@ -1,6 +1,7 @@
 """A tuning job from files to files: prompts on a frozen model, or the model itself, per run."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pandas as pd
 from flax import traverse_util
 
 from promptscale import prompts
-from promptscale.checkpoints.load import load
+from promptscale.checkpoints.load import read_embedding
 from promptscale.checkpoints.t5x import Checkpoint
 from promptscale.config.jobs import PromptTuningJob
 from promptscale.config.tasks import task as task_named
@@ -21,7 +22,8 @@ from promptscale.data.prepared import write_rows
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.evaluation import DevSet, Generate, answer
 from promptscale.files import replacing_folder
-from promptscale.model import T5, parameter_shapes
+from promptscale.frozen import load_model
+from promptscale.model import T5
 from promptscale.results import write_runs
 from promptscale.supervision import (
     Job,
@@ -34,6 +36,7 @@ from promptscale.supervision import (
 )
 from promptscale.training import step as training_step
 from promptscale.training.loop import Evaluation, Outcome, Schedule, train
+from promptscale.training.mesh import PLAIN, Devices, Layout, is_first_process
 from promptscale.training.methods import Params, generator, model_loss, prompt_loss
 from promptscale.training.optimizer import (
     adafactor,
@@ -41,6 +44,7 @@ from promptscale.training.optimizer import (
     set_trials,
     trial_adafactor,
 )
+from promptscale.training.resume import State
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +62,7 @@ class Files:
     metrics: Path
     predictions: Path | None
     prompts: Path | None
-    state: Path
+    state: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,20 +75,32 @@ class Method:
     split: Callable[[Any, Any], tuple[Params, Any]]  # trainable, frozen -> params, prompt or None
 
 
-def run(job: Job, files: Files) -> None:
+def run(job: Job, files: Files, layout: Layout = PLAIN) -> None:
     """Trains the job's runs together, keeps each at its best dev step, writes the results.
+
+    Of several processes all train, and the first writes.
 
     Raises:
       CheckpointError, DataError: an input is missing, damaged or does not fit.
     """
     settings = job.settings
     vocabulary = Vocabulary(files.vocabulary)
-    checkpoint = load(files.checkpoint, parameter_shapes(job.architecture))
+    devices = Devices(layout)
     model = T5(job.architecture, settings.dropout_rate, jnp.dtype(settings.activations))
-    dev = dev_sets(job, files.validation, vocabulary)
-    generate = generator(model, job.evaluation.decoding, max(one.limit for one in dev.values()))
-    method = job_method(job, model, checkpoint, vocabulary)
-    optimizer, bank = _start(job, method, checkpoint)
+    dev = dev_sets(job, files.validation, vocabulary, devices)
+    limit = max(one.limit for one in dev.values())
+    generate = generator(model, job.evaluation.decoding, limit, devices.everywhere())
+    frozen = isinstance(job, PromptTuningJob)
+    checkpoint = load_model(
+        files.checkpoint,
+        job.architecture,
+        devices,
+        activations=settings.activations if frozen else "float32",
+        with_optimizer=not frozen,
+    )
+    method = job_method(job, model, checkpoint, files, devices)
+    optimizer, bank = _start(job, method, checkpoint, devices)
+    state = State(files.state, job.model_dump_json())
 
     def answers(trainable: Any, index: int, tasks: Sequence[str]) -> dict[str, list[str]]:
         return _answers(job, method, generate, dev, trainable, index, tasks)
@@ -99,20 +115,34 @@ def run(job: Job, files: Files) -> None:
         ]
 
     outcome = train(
-        training_step.make_step(method.loss, optimizer, settings.loss_normalizing_factor),
+        training_step.make_step(
+            method.loss, optimizer, settings.loss_normalizing_factor, devices.examples_at_a_time
+        ),
         bank,
         method.frozen,
-        batches(job, files.train, vocabulary),
-        jnp.stack([jax.random.key(one.seed) for one in job.runs]),
+        batches(job, files.train, vocabulary, devices),
+        devices.keys([one.seed for one in job.runs]),
         Schedule(settings.steps, settings.evaluate_every, settings.save_every),
-        files.state,
-        job.model_dump_json(),
+        state,
         evaluate,
     )
     predicted = []
     for index, (one, kept) in enumerate(zip(job.runs, outcome.kept, strict=True)):
         left = [task for task in reported_on(job, one) if task not in (kept or ())]
         predicted.append((kept or {}) | answers(outcome.trainable, index, left))
+    if is_first_process():
+        _write(job, files, outcome, dev, predicted)
+    state.delete()
+
+
+def _write(
+    job: Job,
+    files: Files,
+    outcome: Outcome,
+    dev: Mapping[str, DevSet],
+    predicted: Sequence[Mapping[str, Sequence[str]]],
+) -> None:
+    """The job's results: predictions and prompts where they are kept, and last its metrics."""
     if files.predictions is not None:
         with replacing_folder(files.predictions) as folder:
             for one, by_task in zip(job.runs, predicted, strict=True):
@@ -124,7 +154,6 @@ def run(job: Job, files: Files) -> None:
             for one, prompt in zip(job.runs, np.asarray(outcome.trainable), strict=True):
                 prompts.save(folder / one.task / f"seed_{one.seed}.npy", prompt)
     write_runs([_rows(job, outcome, dev, predicted)], files.metrics)
-    files.state.unlink(missing_ok=True)
 
 
 def _answers(
@@ -150,43 +179,56 @@ def _answers(
 
 
 def _start(
-    job: Job, method: Method, checkpoint: Checkpoint
+    job: Job, method: Method, checkpoint: Checkpoint, devices: Devices
 ) -> tuple[optax.GradientTransformation, training_step.Bank]:
     """The optimiser, and the bank before its first step."""
     settings = job.settings.optimizer
     offset = checkpoint.step if settings.step_offset == "checkpoint" else settings.step_offset
     trials = isinstance(job, PromptTuningJob) and job.trials
     optimizer = (trial_adafactor if trials else adafactor)(settings, offset)
-    bank = training_step.start(optimizer, method.trainable)
+    bank = training_step.start(optimizer, method.trainable, devices)
     state = bank.optimizer
     if trials:
-        state = set_trials(state, [trials[one.trial] for one in job.runs])
+        state = devices.replicate(set_trials(state, [trials[one.trial] for one in job.runs]))
     elif not isinstance(job, PromptTuningJob) and job.settings.restore_accumulators:
-        state = restore_accumulators(state, checkpoint.optimizer, len(job.runs))
+        state = devices.replicate(restore_accumulators(state, checkpoint.optimizer, len(job.runs)))
     return optimizer, bank._replace(optimizer=state)
 
 
-def job_method(job: Job, model: T5, checkpoint: Checkpoint, vocabulary: Vocabulary) -> Method:
+def job_method(
+    job: Job, model: T5, checkpoint: Checkpoint, files: Files, devices: Devices
+) -> Method:
     """The trainables of all runs as they start, and the loss that trains them."""
     settings = job.settings
-    params = traverse_util.unflatten_dict(jax.tree.map(jnp.asarray, checkpoint.params), sep="/")
     if not isinstance(job, PromptTuningJob):
-        stacked = jax.tree.map(lambda leaf: jnp.stack([leaf] * len(job.runs)), params)
-        return Method(stacked, {}, model_loss(model, settings.z_loss), lambda own, _: (own, None))
+        runs = len(job.runs)
+        stacked = {
+            name: jax.jit(
+                functools.partial(jnp.broadcast_to, shape=(runs, *leaf.shape)),
+                out_shardings=devices.parameter(name, leaf.shape, runs=True),
+            )(leaf)
+            for name, leaf in checkpoint.params.items()
+        }
+        trainable = traverse_util.unflatten_dict(stacked, sep="/")
+        return Method(trainable, {}, model_loss(model, settings.z_loss), lambda own, _: (own, None))
+    embedding = read_embedding(files.checkpoint)
+    encode = Vocabulary(files.vocabulary).encode
     starts = [
         prompts.initialize(
             job.settings.initialization,
             # Apart from the keys of the steps' dropout.
             jax.random.fold_in(jax.random.key(one.seed), settings.steps),
             job.settings.prompt_length,
-            params["token_embedder"]["embedding"],
+            embedding,
             task_named(one.task).class_label_words,
-            vocabulary.encode,
+            encode,
         )
         for one in job.runs
     ]
+    trainable = devices.replicate(np.stack(starts))
+    params = traverse_util.unflatten_dict(checkpoint.params, sep="/")
     loss = prompt_loss(model, settings.z_loss)
-    return Method(jnp.stack(starts), params, loss, lambda prompt, frozen: (frozen, prompt))
+    return Method(trainable, params, loss, lambda prompt, frozen: (frozen, prompt))
 
 
 def _rows(

@@ -88,6 +88,9 @@ def test_table5_is_the_first_time_within_one_percent(make_runs, setting):
     table = table5.build(runs, setting)
     assert table.rows == ((20, "mini-small", "2:00:02 ± 0:00:01", "2 of 3"),)
     assert "Miniature" in table.title
+    runs["accelerator_seconds"] /= 1000
+    brief = table5.build(runs, setting)
+    assert brief.columns[2] == "Time (s)" and brief.rows[0][2] == "7.20 ± 0.00"
 
 
 def test_table5_shows_the_papers_times_where_it_has_them(make_runs, setting):

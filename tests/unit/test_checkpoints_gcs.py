@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from promptscale.checkpoints import storage, t5x
-from promptscale.checkpoints.load import load
+from promptscale.checkpoints.load import load, read_embedding
 from promptscale.errors import CheckpointError
 
 from . import synthetic_checkpoints as synthetic
@@ -99,7 +99,7 @@ def test_the_embedding_alone(bucket: Path):
         if folder.name != "target.token_embedder.embedding":
             shutil.rmtree(folder)
     expected = synthetic.checkpoint().params["token_embedder/embedding"]
-    np.testing.assert_array_equal(t5x.read_embedding(LOCATION), expected)
+    np.testing.assert_array_equal(read_embedding(LOCATION), expected)
 
 
 def test_a_single_file_is_fetched_whole_or_not_at_all(bucket: Path, tmp_path: Path):

@@ -18,7 +18,7 @@ from promptscale.config.sizes import ModelConfig, parameter_counts
 from promptscale.errors import ConfigError
 
 CONFIGS = Path(__file__).parents[2] / "config"
-FILES = sorted(CONFIGS.glob("*.yaml"))
+FILES = sorted(set(CONFIGS.glob("*.yaml")) - {CONFIGS / "accelerators.yaml"})
 MINIATURE = yaml.safe_load((CONFIGS / "miniature.yaml").read_text())
 
 

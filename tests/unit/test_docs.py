@@ -41,7 +41,7 @@ def test_the_deviations_name_keys_that_exist():
 
 
 def test_the_readme_shows_the_verdicts_on_the_published_results():
-    """Its table of claims is what the tests say of the committed results, no better and no worse."""
+    """Its table of claims is what the tests say of the committed results, neither more nor less."""
     folder = REPOSITORY / "results/published/miniature"
     config = Config.model_validate(bundle.verify(folder).configuration)
     found = claims.evaluate(

@@ -5,11 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from promptscale.config.flops import forward
 from promptscale.config.schema import Optimizer
 from promptscale.config.sizes import ModelConfig
 from promptscale.data.batches import Batch
 from promptscale.model import T5
 from promptscale.training.loop import Evaluation, Schedule, train
+from promptscale.training.mesh import Devices
 from promptscale.training.methods import model_loss, prompt_loss
 from promptscale.training.optimizer import (
     accumulators,
@@ -18,6 +20,7 @@ from promptscale.training.optimizer import (
     set_trials,
     trial_adafactor,
 )
+from promptscale.training.resume import State
 from promptscale.training.step import make_step, start
 
 CONFIG = ModelConfig(
@@ -27,6 +30,7 @@ CONFIG = ModelConfig(
 MODEL = T5(CONFIG, dropout_rate=0.1)
 OPTIMIZER = adafactor(Optimizer(learning_rate=0.3, weight_decay=1e-5), 1_100_000)
 SEEDS = (3, 4, 5)
+DEVICES = Devices()
 
 
 def batch(step: int, seeds=SEEDS) -> Batch:
@@ -53,12 +57,12 @@ def params():
 
 @pytest.fixture(scope="module")
 def step():
-    return make_step(prompt_loss(MODEL, 1e-4), OPTIMIZER)
+    return jax.jit(make_step(prompt_loss(MODEL, 1e-4), OPTIMIZER))
 
 
 def test_only_the_prompts_change(params, step):
     before = jax.tree.map(np.array, params)
-    bank = start(OPTIMIZER, prompts())
+    bank = start(OPTIMIZER, prompts(), DEVICES)
     for index in range(3):
         bank = step(bank, params, batch(index), keys(), jnp.int32(index))
     jax.tree.map(np.testing.assert_array_equal, params, before)
@@ -68,15 +72,15 @@ def test_only_the_prompts_change(params, step):
 
 def test_the_first_step_moves_a_prompt_by_the_learning_rate(params, step):
     """With the restored step the clip is active: the change has RMS 0.3 (13.3 of the facts)."""
-    bank = step(start(OPTIMIZER, prompts()), params, batch(0), keys(), jnp.int32(0))
+    bank = step(start(OPTIMIZER, prompts(), DEVICES), params, batch(0), keys(), jnp.int32(0))
     change = np.sqrt(np.mean(np.square(bank.trainable - prompts()), axis=(1, 2)))
     np.testing.assert_allclose(change, 0.3, rtol=1e-4)
 
 
 def test_a_bank_of_three_trains_each_as_alone(params, step):
     """Dropout included: each run draws from its own key."""
-    bank = start(OPTIMIZER, prompts())
-    alone = [start(OPTIMIZER, prompts((seed,))) for seed in SEEDS]
+    bank = start(OPTIMIZER, prompts(), DEVICES)
+    alone = [start(OPTIMIZER, prompts((seed,)), DEVICES) for seed in SEEDS]
     for index in range(3):
         bank = step(bank, params, batch(index), keys(), jnp.int32(index))
         alone = [
@@ -90,7 +94,7 @@ def test_a_bank_of_three_trains_each_as_alone(params, step):
 def test_a_long_prompt_is_factored_alone_and_in_a_bank():
     """P = 150 of d_model 512 has factored moments, P = 100 has not, stacked or not (facts 2.1)."""
     for length, factored in ((100, False), (150, True)):
-        bank = start(OPTIMIZER, jnp.zeros((3, length, 512)))
+        bank = start(OPTIMIZER, jnp.zeros((3, length, 512)), DEVICES)
         assert bank.optimizer[0].v_row.shape == ((3, length) if factored else (3, 1))
         assert bank.optimizer[0].v_col.shape == ((3, 512) if factored else (3, 1))
 
@@ -109,8 +113,10 @@ def test_a_killed_job_ends_with_the_same_bits(params, step, tmp_path, killed_at)
 
     def run(state, batches):
         schedule = Schedule(steps=10, evaluate_every=2, save_every=3)
-        bank = start(OPTIMIZER, prompts())
-        return train(step, bank, params, batches, keys(), schedule, state, "job", evaluate)
+        bank = start(OPTIMIZER, prompts(), DEVICES)
+        return train(
+            step, bank, params, batches, keys(), schedule, State(str(state), "job"), evaluate
+        )
 
     def dying(index):
         if index == killed_at:
@@ -140,8 +146,8 @@ def test_the_first_of_the_best_dev_steps_is_kept(params, step, tmp_path):
         return [Evaluation(pair, f"evaluation {len(seen)}") for pair in pairs]
 
     outcome = train(
-        step, start(OPTIMIZER, prompts()), params, batch, keys(), Schedule(6, 2, 6),
-        tmp_path / "state", "job", evaluate,
+        step, start(OPTIMIZER, prompts(), DEVICES), params, batch, keys(), Schedule(6, 2, 6),
+        State(str(tmp_path / "state"), "job"), evaluate,
     )  # fmt: skip
     kept = {row["run"]: row["step"] for row in outcome.rows if row["selected"]}
     assert kept == {0: 4, 1: 2, 2: 2}
@@ -153,15 +159,15 @@ def test_the_first_of_the_best_dev_steps_is_kept(params, step, tmp_path):
 def test_a_training_continued_by_another_job_is_one_training(params, step, tmp_path):
     """Batches and dropout go on from the first job's last step."""
     optimizer = adafactor(Optimizer(learning_rate=0.3), 0)
-    step = make_step(prompt_loss(MODEL, 1e-4), optimizer)
+    step = jax.jit(make_step(prompt_loss(MODEL, 1e-4), optimizer))
 
     def run(bank, schedule):
         state = tmp_path / f"{schedule.first}-{schedule.steps}"
-        return train(step, bank, params, batch, keys(), schedule, state, "job")
+        return train(step, bank, params, batch, keys(), schedule, State(str(state), "job"))
 
-    whole = run(start(optimizer, prompts()), Schedule(5, 5, 5))
-    first = run(start(optimizer, prompts()), Schedule(2, 2, 2))
-    bank = start(optimizer, first.trainable)._replace(optimizer=first.optimizer)
+    whole = run(start(optimizer, prompts(), DEVICES), Schedule(5, 5, 5))
+    first = run(start(optimizer, prompts(), DEVICES), Schedule(2, 2, 2))
+    bank = start(optimizer, first.trainable, DEVICES)._replace(optimizer=first.optimizer)
     second = run(bank, Schedule(3, 3, 3, first=2))
     np.testing.assert_array_equal(whole.trainable, second.trainable)
 
@@ -174,15 +180,15 @@ def test_trials_train_together_as_each_alone(params):
         Optimizer(learning_rate=0.5, weight_decay=1e-5, decay_factor=0.1, steps_per_decay=2),
     ]
     together = trial_adafactor(trials[0], 1_100_000)
-    bank = start(together, prompts())
+    bank = start(together, prompts(), DEVICES)
     bank = bank._replace(optimizer=set_trials(bank.optimizer, trials))
-    step = make_step(prompt_loss(MODEL, 1e-4), together)
+    step = jax.jit(make_step(prompt_loss(MODEL, 1e-4), together))
     for index in range(5):
         bank = step(bank, params, batch(index), keys(), jnp.int32(index))
     for run, (seed, settings) in enumerate(zip(SEEDS, trials, strict=True)):
         alone = adafactor(settings, 1_100_000)
-        own = start(alone, prompts((seed,)))
-        step = make_step(prompt_loss(MODEL, 1e-4), alone)
+        own = start(alone, prompts((seed,)), DEVICES)
+        step = jax.jit(make_step(prompt_loss(MODEL, 1e-4), alone))
         for index in range(5):
             own = step(own, params, batch(index, (seed,)), keys((seed,)), jnp.int32(index))
         np.testing.assert_allclose(bank.trainable[run], own.trainable[0], rtol=2e-4, atol=2e-5)
@@ -192,7 +198,13 @@ def test_a_changed_job_does_not_resume(params, step, tmp_path):
     schedule = Schedule(2, 2, 1)
     for job in ("one", "another"):
         outcome = train(
-            step, start(OPTIMIZER, prompts()), params, batch, keys(), schedule, tmp_path / "s", job
+            step,
+            start(OPTIMIZER, prompts(), DEVICES),
+            params,
+            batch,
+            keys(),
+            schedule,
+            State(str(tmp_path / "s"), job),
         )
         assert {row["step"] for row in outcome.rows} == {2}
 
@@ -201,10 +213,10 @@ def test_accumulators_survive_a_checkpoint(params):
     settings = Optimizer(learning_rate=1e-3, parameter_scaling=True)
     optimizer = adafactor(settings, 7)
     stacked = jax.tree.map(lambda leaf: leaf[None], params)
-    step = make_step(model_loss(MODEL, 1e-4), optimizer)
-    bank = step(start(optimizer, stacked), {}, batch(0, (0,)), keys((0,)), jnp.int32(0))
+    step = jax.jit(make_step(model_loss(MODEL, 1e-4), optimizer))
+    bank = step(start(optimizer, stacked, DEVICES), {}, batch(0, (0,)), keys((0,)), jnp.int32(0))
     saved = accumulators(jax.tree.map(lambda leaf: leaf[0], bank.optimizer))
-    fresh = start(optimizer, bank.trainable).optimizer
+    fresh = start(optimizer, bank.trainable, DEVICES).optimizer
     restored = restore_accumulators(fresh, saved, 1)
     jax.tree.map(np.testing.assert_array_equal, restored[0].v, bank.optimizer[0].v)
 
@@ -229,16 +241,6 @@ def dot_flops(function, *arguments) -> float:
     return count(jax.make_jaxpr(function)(*arguments).jaxpr)
 
 
-def forward_flops(config: ModelConfig, b: int, s: int, t: int) -> tuple[float, float]:
-    """FLOPs of the linear maps and of attention in one forward pass, layer for layer."""
-    d, f, a = config.d_model, config.d_ff, config.num_heads * config.head_dim
-    layers = config.num_encoder_layers
-    linear = 2 * b * s * layers * (4 * d * a + 3 * d * f)
-    linear += 2 * b * t * layers * (6 * d * a + 3 * d * f)
-    linear += 2 * b * s * layers * 2 * d * a + 2 * b * t * d * config.vocab_size
-    return linear, 4 * b * a * layers * (s * s + t * t + t * s)
-
-
 def test_the_step_has_no_weight_gradient_product():
     """Dot FLOPs equal the formula for input gradients only (2 linear + 3 attention), to 2 %."""
     config = ModelConfig(
@@ -249,15 +251,17 @@ def test_the_step_has_no_weight_gradient_product():
     model = T5(config, dropout_rate=0.1)
     tokens = jax.ShapeDtypeStruct((1, 2), jnp.int32)
     params = jax.eval_shape(model.init, jax.random.key(0), tokens, tokens)["params"]
-    bank = jax.eval_shape(lambda: start(OPTIMIZER, jnp.zeros((runs, length, config.d_model))))
+    bank = jax.eval_shape(
+        lambda: start(OPTIMIZER, jnp.zeros((runs, length, config.d_model)), DEVICES)
+    )
     batches = Batch(
         jax.ShapeDtypeStruct((runs, rows, text), jnp.int32),
         jax.ShapeDtypeStruct((runs, rows, t), jnp.int32),
     )
-    step = make_step(prompt_loss(model, 1e-4), OPTIMIZER)
+    step = jax.jit(make_step(prompt_loss(model, 1e-4), OPTIMIZER))
     counted = dot_flops(step, bank, params, batches, keys(), jnp.int32(0))
 
-    linear, attention = forward_flops(config, runs * rows, text + length, t)
+    linear, attention = (runs * rows * n for n in forward(config, text + length, t))
     # The decoder's self-attention sees no prompt before its first cross-attention, so the first
     # layer's self-attention and everything below need no gradient.
     joint = config.num_heads * config.head_dim
@@ -266,14 +270,15 @@ def test_the_step_has_no_weight_gradient_product():
     assert counted == pytest.approx(expected, rel=0.02)
     # The count itself can tell: tuning all weights shows their gradients' products.
     full = dot_flops(
-        make_step(model_loss(model, 1e-4), OPTIMIZER),
+        jax.jit(make_step(model_loss(model, 1e-4), OPTIMIZER)),
         jax.eval_shape(
-            lambda p: start(OPTIMIZER, jax.tree.map(lambda x: jnp.stack([x] * runs), p)), params
+            lambda p: start(OPTIMIZER, jax.tree.map(lambda x: jnp.stack([x] * runs), p), DEVICES),
+            params,
         ),
         {},
         batches,
         keys(),
         jnp.int32(0),
     )
-    linear, attention = forward_flops(config, runs * rows, text, t)
+    linear, attention = (runs * rows * n for n in forward(config, text, t))
     assert full == pytest.approx(3 * linear + 3 * attention, rel=0.02)

@@ -138,6 +138,25 @@ def test_a_changed_setting_redoes_the_jobs_that_use_it_and_a_comment_none(finish
     assert again == {"tune_model": 2, "collect_runs": 1}
 
 
+def test_hardware_reruns_nothing_and_a_budget_stops_what_it_does_not_cover(finished, tmp_path):
+    where = {size: {"accelerator": "v2-8", "model_axis": 2} for size in ("mini-small", "mini-base")}
+    content = yaml.safe_load(SMALLEST.read_text()) | {"hardware": where}
+    other = tmp_path / "hardware.yaml"
+    other.write_text(yaml.safe_dump(content, sort_keys=False))
+    result = snakemake(finished, "--configfile", str(other), "--dry-run", "--", "all")
+    assert "Nothing to be done" in result.stdout + result.stderr
+    other.write_text(
+        yaml.safe_dump(content | {"budget": {"accelerator_hours": 0}}, sort_keys=False)
+    )
+    result = snakemake(tmp_path, "--configfile", str(other), "--", "all")
+    assert result.returncode != 0
+    assert "`budget.accelerator_hours` is 0" in result.stdout + result.stderr
+    assert not (tmp_path / "results/vocabulary").exists()
+    # What is finished costs nothing.
+    result = snakemake(finished, "--configfile", str(other), "--", "all")
+    assert result.returncode == 0, result.stderr
+
+
 @pytest.fixture
 def clone(finished, tmp_path) -> Path:
     """A fresh clone of published results: no runs, no metadata, times at random."""
@@ -196,7 +215,7 @@ def test_a_job_that_cannot_start_says_why(finished, tmp_path):
     content["paths"] = {"results": "elsewhere", "figures": "elsewhere/figures"}
     wrong = tmp_path / "missing.yaml"
     wrong.write_text(yaml.safe_dump(content))
-    target = "elsewhere/models/mini-base/span_corruption/checkpoint"
+    target = "elsewhere/models/mini-base/span_corruption/model.json"
     options = ("--configfile", str(wrong), "--logger", "promptscale", "--", target)
     result = snakemake(finished, *options)
     assert result.returncode != 0

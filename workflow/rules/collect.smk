@@ -120,7 +120,12 @@ rule serve:
         f"{RESULTS}/logs/serve.log",
     conda:
         "../../envs/cpu.yaml"
-    threads: workflow.cores
+    threads: 8
+    resources:
+        tpu_type=hardware_of(LARGEST)["tpu_type"],
+        tpu_chips=hardware_of(LARGEST)["tpu_chips"],
+        model_axis=hardware_of(LARGEST)["model_axis"],
+        examples_at_a_time=0,
     params:
         jobs=[job.model_dump_json() for job in SERVED],
     message:

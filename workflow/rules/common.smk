@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from promptscale.config import grid, outputs
+from promptscale.config import costs, grid, outputs
+from promptscale.config.accelerators import accelerators
 from promptscale.config.jobs import PromptTuningJob, adaptation_steps
 from promptscale.config.load import validate
 from promptscale.config.schema import Config
@@ -28,8 +29,17 @@ RESULTS = CONFIG.paths.results
 FIGURES = CONFIG.paths.figures
 DATA_DIR = CONFIG.data.data_dir or f"{RESULTS}/raw/tensorflow_datasets"
 VOCABULARY = outputs.vocabulary(CONFIG)
-# What killed jobs resume from; never declared, so never deleted.
-STATE = f"{RESULTS}/state"
+# Trained models, and what killed jobs resume from: perhaps in a bucket, and never declared to
+# Snakemake, so never deleted by it.
+MODELS_FOLDER = CONFIG.paths.models or f"{RESULTS}/models"
+STATE = CONFIG.paths.state or f"{RESULTS}/state"
+EXPENSIVE = {
+    "train_language_model",
+    "train_prompts",
+    "tune_model",
+    "evaluate_text_prompts",
+    "search_hyperparameters",
+}
 JOBS = grid.all_jobs(CONFIG)
 SEARCH_JOBS = {job.name: job for job in grid.search_jobs(CONFIG)}
 
@@ -48,8 +58,8 @@ wildcard_constraints:
 
 
 def frozen_model(size, base):
-    """The folder of a frozen model."""
-    return f"{RESULTS}/models/{size}/{base}/checkpoint"
+    """The file that says where a frozen model is."""
+    return f"{RESULTS}/models/{size}/{base}/model.json"
 
 
 def metrics_of(jobs):
@@ -128,6 +138,61 @@ def train_splits(wildcards):
 def validation_splits(wildcards):
     """The prepared validation splits that a job is evaluated on."""
     return prepared(job_of(wildcards).evaluated_tasks, "validation")
+
+
+def hardware_of(size):
+    """What jobs of a size run on, as resources: they change no result, so they rerun nothing."""
+    hardware = CONFIG.hardware.get(size)
+    accelerator = accelerators()[hardware.accelerator] if hardware else None
+    is_tpu = accelerator is not None and accelerator.kind == "tpu"
+    return {
+        "tpu_type": hardware.accelerator if is_tpu else "",
+        "tpu_chips": accelerator.chips if is_tpu else 0,
+        "model_axis": hardware.model_axis if hardware else 1,
+        "examples_at_a_time": (hardware.examples_at_a_time or 0) if hardware else 0,
+    }
+
+
+def size_of(wildcards):
+    """The size of the model that a job is about."""
+    return job_of(wildcards).size if "job" in wildcards.keys() else wildcards.size
+
+
+def tpu_type(wildcards):
+    """The TPU that a job asks for; empty if it runs elsewhere."""
+    return hardware_of(size_of(wildcards))["tpu_type"]
+
+
+def tpu_chips(wildcards):
+    """How many chips that is; a profile may limit those in use at a time."""
+    return hardware_of(size_of(wildcards))["tpu_chips"]
+
+
+def model_axis(wildcards):
+    """How many devices share the model's parameters."""
+    return hardware_of(size_of(wildcards))["model_axis"]
+
+
+def examples_at_a_time(wildcards):
+    """How many examples of a batch pass at a time; 0: all."""
+    return hardware_of(size_of(wildcards))["examples_at_a_time"]
+
+
+def refuse_beyond_budget(jobs):
+    """Ends the workflow before its first job if the trainings to be run cost too much."""
+    wanted = [
+        (
+            job_of(job.wildcards)
+            if "job" in job.wildcards.keys()
+            else grid.language_modeling_job(
+                CONFIG, job.wildcards.size, job.wildcards.base
+            )
+        )
+        for job in jobs
+        if job.rule.name in EXPENSIVE
+    ]
+    if sentence := costs.beyond_budget(CONFIG, wanted):
+        raise WorkflowError(sentence)
 
 
 def job_specification(wildcards):

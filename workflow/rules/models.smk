@@ -12,7 +12,7 @@ rule train_language_model:
         ),
         vocabulary=VOCABULARY,
     output:
-        model=directory(frozen_model("{size}", "{base}")),
+        pointer=frozen_model("{size}", "{base}"),
         losses=f"{RESULTS}/models/{{size}}/{{base}}/losses.csv",
     log:
         f"{RESULTS}/logs/models/{{size}}-{{base}}.log",
@@ -21,9 +21,15 @@ rule train_language_model:
     priority: 10
     conda:
         "../../envs/cpu.yaml"
+    resources:
+        tpu_type=tpu_type,
+        tpu_chips=tpu_chips,
+        model_axis=model_axis,
+        examples_at_a_time=examples_at_a_time,
     params:
         job=language_model_specification,
-        state=f"{STATE}/models/{{size}}/{{base}}.safetensors",
+        model=f"{MODELS_FOLDER}/{{size}}/{{base}}/checkpoint",
+        state=f"{STATE}/models/{{size}}/{{base}}.state",
     message:
         "training {wildcards.size} by {wildcards.base}"
     script:
@@ -32,7 +38,7 @@ rule train_language_model:
 
 rule import_checkpoint:
     output:
-        model=directory(frozen_model("{size}", "{base}")),
+        pointer=frozen_model("{size}", "{base}"),
     log:
         f"{RESULTS}/logs/models/{{size}}-{{base}}.log",
     wildcard_constraints:

@@ -17,9 +17,14 @@ rule train_prompts:
         job=jobs_by("prompt_tuning"),
     conda:
         "../../envs/cpu.yaml"
+    resources:
+        tpu_type=tpu_type,
+        tpu_chips=tpu_chips,
+        model_axis=model_axis,
+        examples_at_a_time=examples_at_a_time,
     params:
         job=job_specification,
-        state=f"{STATE}/runs/{{job}}.safetensors",
+        state=f"{STATE}/runs/{{job}}.state",
     message:
         "{wildcards.job}"
     script:
@@ -41,9 +46,14 @@ rule tune_model:
         job=jobs_by("model_tuning", "model_tuning_multitask"),
     conda:
         "../../envs/cpu.yaml"
+    resources:
+        tpu_type=tpu_type,
+        tpu_chips=tpu_chips,
+        model_axis=model_axis,
+        examples_at_a_time=examples_at_a_time,
     params:
         job=job_specification,
-        state=f"{STATE}/runs/{{job}}.safetensors",
+        state=f"{STATE}/runs/{{job}}.state",
     message:
         "{wildcards.job}"
     script:
@@ -65,6 +75,11 @@ rule evaluate_text_prompts:
         job=jobs_by("prompt_design"),
     conda:
         "../../envs/cpu.yaml"
+    resources:
+        tpu_type=tpu_type,
+        tpu_chips=tpu_chips,
+        model_axis=model_axis,
+        examples_at_a_time=examples_at_a_time,
     params:
         job=job_specification,
     message:
@@ -87,9 +102,14 @@ rule search_hyperparameters:
         job=either(SEARCH_JOBS),
     conda:
         "../../envs/cpu.yaml"
+    resources:
+        tpu_type=tpu_type,
+        tpu_chips=tpu_chips,
+        model_axis=model_axis,
+        examples_at_a_time=examples_at_a_time,
     params:
         job=job_specification,
-        state=f"{STATE}/search/{{job}}.safetensors",
+        state=f"{STATE}/search/{{job}}.state",
     message:
         "{wildcards.job}"
     script:

@@ -1,4 +1,4 @@
-"""Bring a published checkpoint in, every array accounted for."""
+"""Look at a published checkpoint, every array accounted for, and say where it is."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,10 +9,10 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with script(snakemake):
-    from promptscale.checkpoints.load import load
-    from promptscale.checkpoints.t5x import write
+    from promptscale.checkpoints.load import check, point_to
     from promptscale.config.sizes import ModelConfig
     from promptscale.model import parameter_shapes
 
     expected = parameter_shapes(ModelConfig(**snakemake.params.architecture))
-    write(Path(snakemake.output.model), load(snakemake.params.location, expected))
+    check(snakemake.params.location, expected)
+    point_to(snakemake.params.location, Path(snakemake.output.pointer))

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with script(snakemake):
-    from promptscale.checkpoints.t5x import read_embedding
+    from promptscale.checkpoints.load import pointed_to, read_embedding
     from promptscale.config.jobs import PromptTuningJob
     from promptscale.data.vocabulary import Vocabulary
     from promptscale.interpretability import run
@@ -18,7 +18,7 @@ with script(snakemake):
     jobs = jobs_of(PromptTuningJob, snakemake)
     run(
         list(zip(jobs, map(Path, snakemake.input.prompts), strict=True)),
-        read_embedding(snakemake.input.checkpoint),
+        read_embedding(pointed_to(snakemake.input.checkpoint)),
         Vocabulary(Path(snakemake.input.vocabulary)),
         load,
         summary=Path(snakemake.output.summary),

@@ -3,12 +3,13 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promptscale.scripting import jobs_of, script, splits
+from promptscale.scripting import jobs_of, layout_of, script, splits
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with script(snakemake):
+    from promptscale.checkpoints.load import pointed_to
     from promptscale.config.jobs import PromptTuningJob
     from promptscale.serving import Files, run
 
@@ -19,9 +20,9 @@ with script(snakemake):
         for task in job.tasks
     }
     files = Files(
-        checkpoint=snakemake.input.checkpoint,
+        checkpoint=pointed_to(snakemake.input.checkpoint),
         prompts=prompts,
         validation=splits(snakemake.input.validation),
         table=Path(snakemake.output[0]),
     )
-    run(jobs[0], list(prompts), files)
+    run(jobs[0], list(prompts), files, layout_of(snakemake))

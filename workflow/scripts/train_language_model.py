@@ -3,21 +3,24 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promptscale.scripting import job_of, script
+from promptscale.scripting import job_of, layout_of, script
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with script(snakemake):
+    from promptscale.checkpoints.load import point_to, pointed_to
     from promptscale.config.jobs import LanguageModelingJob
     from promptscale.language_modeling import Files, run
 
+    start = snakemake.input.get("checkpoint")
     files = Files(
-        checkpoint=snakemake.input.get("checkpoint") or None,
+        checkpoint=pointed_to(start) if start else None,
         vocabulary=Path(snakemake.input.vocabulary),
         text=tuple(map(Path, snakemake.input.text)),
-        model=Path(snakemake.output.model),
+        model=snakemake.params.model,
         losses=Path(snakemake.output.losses),
-        state=Path(snakemake.params.state),
+        state=snakemake.params.state,
     )
-    run(job_of(LanguageModelingJob, snakemake), files)
+    run(job_of(LanguageModelingJob, snakemake), files, layout_of(snakemake))
+    point_to(files.model, Path(snakemake.output.pointer))

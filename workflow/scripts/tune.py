@@ -3,24 +3,25 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promptscale.scripting import job_of, script, splits
+from promptscale.scripting import job_of, layout_of, script, splits
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with script(snakemake):
+    from promptscale.checkpoints.load import pointed_to
     from promptscale.config.jobs import TuningJob
     from promptscale.tuning import Files, run
 
     kept = {name: Path(path) for name, path in snakemake.output.items()}
     files = Files(
-        checkpoint=snakemake.input.checkpoint,
+        checkpoint=pointed_to(snakemake.input.checkpoint),
         vocabulary=Path(snakemake.input.vocabulary),
         train=splits(snakemake.input.train),
         validation=splits(snakemake.input.validation),
         metrics=kept["metrics"],
         predictions=kept.get("predictions"),
         prompts=kept.get("prompts"),
-        state=Path(snakemake.params.state),
+        state=snakemake.params.state,
     )
-    run(job_of(TuningJob, snakemake), files)
+    run(job_of(TuningJob, snakemake), files, layout_of(snakemake))

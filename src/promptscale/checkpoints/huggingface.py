@@ -3,10 +3,12 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from promptscale.checkpoints.t5x import Index, Stored
 from promptscale.errors import CheckpointError
 
 _SELF = "layer.0.SelfAttention"
@@ -58,8 +60,8 @@ def is_checkpoint(folder: Path) -> bool:
     return any((folder / f"model.safetensors{suffix}").is_file() for suffix in ("", ".index.json"))
 
 
-def read(folder: Path) -> dict[str, np.ndarray]:
-    """Reads the parameters of a Hugging Face T5 1.1 model.
+def open_arrays(folder: Path) -> dict[str, Stored]:
+    """Finds the parameters of a Hugging Face T5 1.1 model.
 
     Returns:
       The arrays under T5X's flat names and in T5X's orientation. An array that T5 1.1 does not
@@ -67,13 +69,14 @@ def read(folder: Path) -> dict[str, np.ndarray]:
     Raises:
       CheckpointError: a file is missing or damaged, or the towers' embeddings are not shared.
     """
-    tensors = _read_tensors(folder)
+    tensors = _open_tensors(folder)
     tensors.pop(_UNUSED, None)
     for name in _COPIES:
         if name not in tensors:
             continue
         copy = tensors.pop(name)
-        if not np.array_equal(copy, tensors.setdefault("shared.weight", copy)):
+        own = tensors.setdefault("shared.weight", copy)
+        if own is not copy and not np.array_equal(copy.whole(), own.whole()):
             raise CheckpointError(
                 f"{name} in {folder} is not equal to shared.weight; "
                 "T5 has one token embedding for both towers."
@@ -81,34 +84,49 @@ def read(folder: Path) -> dict[str, np.ndarray]:
     return dict(_translate(name, tensor) for name, tensor in tensors.items())
 
 
-def _translate(name: str, tensor: np.ndarray) -> tuple[str, np.ndarray]:
+def _translate(name: str, tensor: Stored) -> tuple[str, Stored]:
     for pattern, ours, transposed in _PATTERNS:
         if match := pattern.fullmatch(name):
-            return ours.format(**match.groupdict()), tensor.T if transposed else tensor
+            return ours.format(**match.groupdict()), _transposed(tensor) if transposed else tensor
     return name, tensor
 
 
-def _read_tensors(folder: Path) -> dict[str, np.ndarray]:
+def _transposed(tensor: Stored) -> Stored:
+    def read(index: Index) -> np.ndarray:
+        return tensor.read(index[::-1]).T
+
+    return Stored(tensor.shape[::-1], tensor.dtype, read)
+
+
+def _open_tensors(folder: Path) -> dict[str, Stored]:
     index = folder / "model.safetensors.index.json"
     if not index.is_file():
-        return _read_file(folder / "model.safetensors")
+        return _open_file(folder / "model.safetensors")
     try:
         shard_of: dict[str, str] = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
         shards = sorted(set(shard_of.values()))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{index} is damaged: it should have a `weight_map`.") from error
-    tensors: dict[str, np.ndarray] = {}
+    tensors: dict[str, Stored] = {}
     for shard in shards:
-        tensors |= _read_file(folder / shard)
+        tensors |= _open_file(folder / shard)
     if lost := sorted(set(shard_of) - set(tensors)):
         raise CheckpointError(f"The shards beside {index} do not hold {', '.join(lost)}.")
     return tensors
 
 
-def _read_file(path: Path) -> dict[str, np.ndarray]:
+def _open_file(path: Path) -> dict[str, Stored]:
     try:
-        with safe_open(path, framework="numpy") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        file = safe_open(path, framework="numpy")
+        return {name: _tensor(file, name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         what = "is damaged" if path.exists() else "is missing"
         raise CheckpointError(f"The checkpoint file {path} {what} ({error}).") from error
+
+
+def _tensor(file: Any, name: str) -> Stored:
+    part = file.get_slice(name)
+    shape = tuple(part.get_shape())
+    # What NumPy has no name for, as bfloat16, is known when something of it is read.
+    dtype = part[tuple(slice(0, 0) for _ in shape)].dtype
+    return Stored(shape, dtype, lambda index: np.asarray(part[index]))

@@ -1,4 +1,4 @@
-"""Files on the local disk or in Google Cloud Storage, read through TensorStore."""
+"""Files on the local disk or in Google Cloud Storage, read and written through TensorStore."""
 
 import contextlib
 from collections.abc import Iterator
@@ -33,6 +33,32 @@ def read_bytes(folder: str, file: str) -> bytes | None:
         store = ts.KvStore.open(kvstore(folder), context=CONTEXT).result()
         content = store.read(file).result()
     return content.value if content.state == "value" else None
+
+
+def write_bytes(location: str, content: bytes) -> None:
+    """Writes one file whole: nobody sees a part of it under this name.
+
+    Raises:
+      CheckpointError: it cannot be written, as on a full disk.
+    """
+    folder, _, file = location.rpartition("/")
+    with clear_errors(f"The file {location} cannot be written"):
+        if not location.startswith("gs://"):
+            with replacing(Path(location)) as partial:
+                partial.write_bytes(content)
+            return
+        store = ts.KvStore.open(kvstore(folder), context=CONTEXT).result()
+        store.write(file, content).result()
+
+
+def delete(location: str) -> None:
+    """Removes one file; one that is not there is as good."""
+    if not location.startswith("gs://"):
+        Path(location).unlink(missing_ok=True)
+        return
+    folder, _, file = location.rpartition("/")
+    with clear_errors(f"The file {location} cannot be deleted"):
+        ts.KvStore.open(kvstore(folder), context=CONTEXT).result().write(file, None).result()
 
 
 def fetch(location: str, path: Path) -> None:

@@ -6,11 +6,12 @@ a large array is only a TensorStore spec, whose relative path names a zarr array
 folder. The older one-file form is the same tree with every array in it. Nothing is ever unpickled.
 """
 
+import concurrent.futures
 import contextlib
 import dataclasses
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ import numpy as np
 import tensorstore as ts
 from flax import serialization
 from flax.traverse_util import flatten_dict, unflatten_dict
-from jaxtyping import Float
 
 from promptscale.checkpoints import storage
 from promptscale.errors import CheckpointError
@@ -30,8 +30,25 @@ SLOTS = ("m", "v", "v_row", "v_col")  # Adafactor's accumulators; unused ones ha
 _TARGET = "optimizer/target/"
 _STATES = "optimizer/state/param_states/"
 _STEP = "optimizer/state/step"
+_AT_ONCE = 16  # arrays that are read at a time
 _CHUNK_BYTES = 64 * 2**20  # T5X aims at chunks of this size
 _STORED_IN_ZARR = ("kernel", "embedding")  # what T5X partitions; everything else is small
+
+
+Index = Any  # a tuple of slices; JAX's own annotation allows more
+
+
+@dataclasses.dataclass(frozen=True)
+class Stored:
+    """An array that has not been read: `read` gives the part that a tuple of slices asks for."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    read: Callable[[Index], np.ndarray]
+
+    def whole(self) -> np.ndarray:
+        """All of it."""
+        return np.asarray(self.read((slice(None),) * len(self.shape)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,12 +62,37 @@ class Checkpoint:
     """
 
     step: int
-    params: dict[str, np.ndarray]
-    optimizer: dict[str, dict[str, np.ndarray]]
+    params: dict[str, Any]
+    optimizer: dict[str, dict[str, Any]]
+
+    def map(self, function: Callable[[str, Any], Any]) -> "Checkpoint":
+        """The checkpoint with `function` of name and array in place of each array, run in threads.
+
+        Accumulators are named `<parameter>/<slot>`.
+        """
+        named = dict(self.params)
+        for name, slots in self.optimizer.items():
+            named |= {f"{name}/{slot}": array for slot, array in slots.items()}
+        with concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as pool:
+            made = dict(zip(named, pool.map(function, named, named.values()), strict=True))
+        return Checkpoint(
+            self.step,
+            {name: made[name] for name in self.params},
+            {
+                name: {slot: made[f"{name}/{slot}"] for slot in slots}
+                for name, slots in self.optimizer.items()
+            },
+        )
 
 
 def read(location: str, *, with_optimizer: bool = True) -> Checkpoint:
-    """Reads a checkpoint: its folder, its file `checkpoint`, or a one-file msgpack.
+    """Reads a checkpoint whole; locations and errors as for `open_checkpoint`."""
+    stored = open_checkpoint(location, with_optimizer=with_optimizer)
+    return stored.map(lambda _, array: array.whole())
+
+
+def open_checkpoint(location: str, *, with_optimizer: bool = True) -> Checkpoint:
+    """Finds a checkpoint's arrays, as `Stored`: its folder, its file `checkpoint`, or one msgpack.
 
     A one-file msgpack may also be a bare tree of parameters (under `params` or not).
 
@@ -58,28 +100,15 @@ def read(location: str, *, with_optimizer: bool = True) -> Checkpoint:
       location: a local path or `gs://bucket/path`. Google Cloud Storage is read with the
         machine's default credentials where it has some and anonymously otherwise;
         TENSORSTORE_GCS_HTTP_URL directs the requests elsewhere.
-      with_optimizer: whether to read the accumulators too.
+      with_optimizer: whether to open the accumulators too.
     Raises:
-      CheckpointError: missing, damaged, incomplete, or not a T5X checkpoint.
+      CheckpointError: missing, damaged, incomplete, or not a T5X checkpoint; also when an array is
+        read.
     """
     found = leaves(location)
     if not with_optimizer:
         found = {name: leaf for name, leaf in found.items() if not name.startswith(_STATES)}
-    return _sort_out(location, _read_arrays(location, found))
-
-
-def read_embedding(location: str) -> Float[np.ndarray, "V D"]:
-    """The embedding alone, of a checkpoint whose other arrays need not be read.
-
-    Raises:
-      CheckpointError: missing, damaged, or it has no embedding.
-    """
-    name = f"{_TARGET}token_embedder/embedding"
-    found = leaves(location)
-    if name not in found:
-        raise CheckpointError(f"The checkpoint {location} has no token_embedder/embedding.")
-    array = _read_arrays(location, {name: found[name]})[name]
-    return np.asarray(array).astype(np.float32)
+    return _sort_out(location, _opened(location, found))
 
 
 def leaves(location: str) -> dict[str, Any]:
@@ -116,29 +145,44 @@ def leaves(location: str) -> dict[str, Any]:
     }
 
 
-def write(path: Path, checkpoint: Checkpoint) -> None:
-    """Writes the folder form as T5X does; an existing folder is replaced when the new is whole.
+def write(location: str | Path, checkpoint: Checkpoint) -> None:
+    """Writes the folder form as T5X does; an existing one is replaced when the new is whole.
 
-    Kernels and the embedding go to zarr, everything else into the msgpack file. Equal
-    checkpoints give equal bytes.
+    Kernels and the embedding go to zarr, everything else into the msgpack file, which is written
+    last: without it nobody takes the folder for a checkpoint. Equal checkpoints give equal bytes.
+
+    Args:
+      location: a local folder or `gs://bucket/path`.
+      checkpoint: with NumPy arrays.
     """
+    location = str(location)
+    if location.startswith("gs://"):
+        storage.delete(f"{location}/checkpoint")
+        _write(location, checkpoint)
+    else:
+        with replacing_folder(Path(location)) as partial:
+            _write(str(partial), checkpoint)
+
+
+def _write(folder: str, checkpoint: Checkpoint) -> None:
     flat: dict[str, Any] = {f"target/{name}": array for name, array in checkpoint.params.items()}
     for name, slots in checkpoint.optimizer.items():
         flat |= {f"state/param_states/{name}/{slot}": array for slot, array in slots.items()}
-    with replacing_folder(path) as partial:
-        writes = []
+    writes = []
+    with storage.clear_errors(f"The checkpoint {folder} cannot be written"):
         for name, array in flat.items():
             if name.split("/")[-1] in _STORED_IN_ZARR or array.nbytes > _CHUNK_BYTES:
                 flat[name] = _spec(name, array)
-                store = ts.open(_rebased(str(partial), flat[name]), create=True).result()
-                writes.append(store.write(array))
+                spec = _rebased(folder, flat[name])
+                store = ts.open(spec, create=True, delete_existing=True, context=storage.CONTEXT)
+                writes.append(store.result().write(array))
         for future in writes:
             future.result()
-        tree = unflatten_dict(flat, sep="/")
-        tree.setdefault("state", {}).setdefault("param_states", {})
-        tree["state"]["step"] = np.asarray(checkpoint.step, np.int32)
-        content = serialization.msgpack_serialize({"version": VERSION, "optimizer": tree})
-        (partial / "checkpoint").write_bytes(content)
+    tree = unflatten_dict(flat, sep="/")
+    tree.setdefault("state", {}).setdefault("param_states", {})
+    tree["state"]["step"] = np.asarray(checkpoint.step, np.int32)
+    content = serialization.msgpack_serialize({"version": VERSION, "optimizer": tree})
+    storage.write_bytes(f"{folder}/checkpoint", content)
 
 
 def _find(location: str) -> tuple[str, str, bytes]:
@@ -193,26 +237,37 @@ def _chunks(shape: Iterable[int], itemsize: int) -> list[int]:
     return chunks
 
 
-def _read_arrays(location: str, found: Mapping[str, Any]) -> dict[str, Any]:
-    """Opens all zarr arrays at once, then reads all of them at once."""
+def _opened(location: str, found: Mapping[str, Any]) -> dict[str, Any]:
+    """The leaves, those that are arrays as `Stored`; zarr arrays are opened when they are read."""
+    opened = dict(found)
+    for name, leaf in found.items():
+        if isinstance(leaf, dict):
+            with _naming(location, name):
+                opened[name] = _of_zarr(location, name, leaf)
+        elif isinstance(leaf, np.ndarray | np.generic):
+            array = np.asarray(leaf)
+            opened[name] = Stored(array.shape, array.dtype, array.__getitem__)
+    return opened
 
-    def naming(array: str) -> contextlib.AbstractContextManager[None]:
-        name = array.removeprefix(_TARGET)
-        return storage.clear_errors(f"The array {name} of the checkpoint {location} cannot be read")
 
-    specs = {name: leaf for name, leaf in found.items() if isinstance(leaf, dict)}
-    opening, reading, arrays = {}, {}, dict(found)
-    for name, spec in specs.items():
-        with naming(name):
-            opening[name] = ts.open(spec, open=True, context=storage.CONTEXT)
-    for name, future in opening.items():
-        with naming(name):
-            reading[name] = future.result().read()
-    for name, array in reading.items():
-        with naming(name):
-            arrays[name] = array.result()
-            _check_ends(opening[name].result())
-    return arrays
+def _of_zarr(location: str, name: str, spec: dict[str, Any]) -> Stored:
+    def read(index: Index) -> np.ndarray:
+        with _naming(location, name):
+            store = ts.open(spec, open=True, context=storage.CONTEXT).result()
+            part = store[index].read().result()
+            _check_ends(store)
+        return part
+
+    # T5X writes shape and type into the msgpack file; else the array itself tells.
+    known: Any = ts.Spec(spec)
+    if known.rank is None or known.dtype is None:
+        known = ts.open(spec, open=True, context=storage.CONTEXT).result()
+    return Stored(tuple(known.shape), known.dtype.numpy_dtype, read)
+
+
+def _naming(location: str, array: str) -> contextlib.AbstractContextManager[None]:
+    name = array.removeprefix(_TARGET)
+    return storage.clear_errors(f"The array {name} of the checkpoint {location} cannot be read")
 
 
 def _check_ends(store: ts.TensorStore) -> None:
@@ -231,19 +286,19 @@ def _check_ends(store: ts.TensorStore) -> None:
 
 def _sort_out(location: str, arrays: Mapping[str, Any]) -> Checkpoint:
     """Gives every leaf its place; what has none is an error."""
-    params: dict[str, np.ndarray] = {}
-    optimizer: dict[str, dict[str, np.ndarray]] = {}
+    params: dict[str, Stored] = {}
+    optimizer: dict[str, dict[str, Stored]] = {}
     unknown = []
     for name, leaf in arrays.items():
         parameter, _, slot = name.removeprefix(_STATES).rpartition("/")
         if name == _STEP:
             continue
-        if not isinstance(leaf, np.ndarray | np.generic):
+        if not isinstance(leaf, Stored):
             unknown.append(name)
         elif name.startswith(_TARGET):
-            params[name.removeprefix(_TARGET)] = np.asarray(leaf)
+            params[name.removeprefix(_TARGET)] = leaf
         elif name.startswith(_STATES) and slot in SLOTS:
-            optimizer.setdefault(parameter, {})[slot] = np.asarray(leaf)
+            optimizer.setdefault(parameter, {})[slot] = leaf
         else:
             unknown.append(name)
     if unknown:
@@ -251,8 +306,8 @@ def _sort_out(location: str, arrays: Mapping[str, Any]) -> Checkpoint:
             f"The checkpoint {location} has entries that T5X's have not:\n  " + "\n  ".join(unknown)
         )
     step = arrays.get(_STEP)
-    if isinstance(step, np.ndarray) and step.size == 1:
-        step = step.item()
+    if isinstance(step, Stored) and math.prod(step.shape) == 1:
+        step = step.whole().item()
     if not isinstance(step, int | np.integer):
         raise CheckpointError(f"The checkpoint {location} has no step number at {_STEP}.")
     return Checkpoint(int(step), params, optimizer)

@@ -1,34 +1,50 @@
-"""The accelerator types that jobs may ask for, from config/accelerators.yaml."""
+"""The accelerator types that jobs may run on, from config/accelerators.yaml."""
 
 import functools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
+import pydantic
 import yaml
+from pydantic import BaseModel, ConfigDict, Field
 
-from promptscale.config.schema import Strict
+from promptscale.errors import ConfigError
 
 TABLE = Path(__file__).parents[3] / "config" / "accelerators.yaml"
 
+_Count = Annotated[int, Field(ge=1)]
+_Amount = Annotated[float, Field(gt=0)]
 
-class Accelerator(Strict):
-    """One type; the table's head says what the fields mean."""
+
+class Accelerator(BaseModel):
+    """One type: a TPU slice or a GPU; the table's head says what the fields mean."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["tpu", "gpu"]
-    chips: int
-    hosts: int
-    devices: int
-    memory_gib: float
-    peak_tflops: float
-    usd_per_hour: float | None = None
-    usd_per_hour_spot: float | None = None
+    chips: _Count
+    hosts: _Count
+    devices: _Count
+    memory_gib: _Amount
+    peak_tflops: _Amount
+    utilization: Annotated[float, Field(gt=0, le=1)] = 0.35
+    usd_per_hour: _Amount | None = None
+    usd_per_hour_spot: _Amount | None = None
     runtime_version: str | None = None
     zones: tuple[str, ...] = ()
 
 
 @functools.cache
 def accelerators() -> Mapping[str, Accelerator]:
-    """The table, by type."""
-    content = yaml.safe_load(TABLE.read_text())
-    return {name: Accelerator.model_validate(fields) for name, fields in content.items()}
+    """The table, by type.
+
+    Raises:
+      ConfigError: it is missing or not well-formed.
+    """
+    try:
+        content = yaml.safe_load(TABLE.read_text(encoding="utf-8"))
+        return {name: Accelerator.model_validate(fields) for name, fields in content.items()}
+    except (OSError, yaml.YAMLError, AttributeError, pydantic.ValidationError) as error:
+        gist = " ".join(str(error).split())
+        raise ConfigError(f"The table {TABLE} cannot be used: {gist}.") from error

@@ -35,6 +35,15 @@ def frozen_models(config: Config) -> list[tuple[str, str]]:
     return sorted(needed)
 
 
+def trained_models(config: Config) -> list[tuple[str, str]]:
+    """Those of them that are trained here."""
+    return [
+        (size, base)
+        for size, base in frozen_models(config)
+        if source(config, size, base) == "train"
+    ]
+
+
 def vocabulary(config: Config) -> str:
     """The local path of the vocabulary: a given file, or where one is made or fetched to."""
     given = config.data.vocabulary or ""

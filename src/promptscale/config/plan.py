@@ -50,14 +50,14 @@ def _kinds(config: Config) -> Iterator[tuple[str, AnyJob]]:
 def trainings(config: Config) -> dict[str, int]:
     """Trainings by kind, language models included; a bank of prompts counts each of its runs."""
     kinds = collections.Counter(row["kind"] for row in run_table(config))
-    kinds["language_modeling"] = len(_trained_models(config))
+    kinds["language_modeling"] = len(outputs.trained_models(config))
     return {kind: count for kind, count in kinds.items() if count and kind != "prompt_design"}
 
 
 def jobs(config: Config) -> dict[str, int]:
     """Snakemake's jobs by rule for the target `all`, on a machine that has no results yet."""
     tuning = collections.Counter(job.method for job in grid.all_jobs(config).values())
-    models, trained = outputs.frozen_models(config), _trained_models(config)
+    models, trained = outputs.frozen_models(config), outputs.trained_models(config)
     counts = {
         "generate_world": int(config.data.generated),
         "fetch_vocabulary": int((config.data.vocabulary or "").startswith("gs://")),
@@ -80,11 +80,3 @@ def jobs(config: Config) -> dict[str, int]:
         "all": 1,
     }
     return {rule: count for rule, count in counts.items() if count}
-
-
-def _trained_models(config: Config) -> list[tuple[str, str]]:
-    return [
-        (size, base)
-        for size, base in outputs.frozen_models(config)
-        if grid.source(config, size, base) == "train"
-    ]

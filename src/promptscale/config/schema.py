@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from promptscale.config.accelerators import accelerators
 from promptscale.config.sizes import SIZES, ModelConfig
 from promptscale.config.tasks import TASKS
 
@@ -28,6 +29,8 @@ class Paths(Strict):
 
     results: str = "results"
     figures: str = "figures"
+    models: str = ""  # trained models; `<results>/models` if not given, or a folder in a bucket
+    state: str = ""  # what killed jobs resume from; `<results>/state` if not given, or in a bucket
 
 
 class Optimizer(Strict):
@@ -195,6 +198,28 @@ class RunsPerJob(Strict):
     model_tuning: Positive = 1
 
 
+class Hardware(Strict):
+    """What a size's jobs run on and how they lie on it; changes no result and reruns nothing."""
+
+    accelerator: str  # a type of config/accelerators.yaml
+    model_axis: Positive = 1  # devices that share the model's parameters; the others share batches
+    examples_at_a_time: Positive | None = None  # of a batch; all if not given
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Hardware":
+        _known("accelerator", (self.accelerator,), accelerators())
+        devices = accelerators()[self.accelerator].devices
+        if devices % self.model_axis:
+            raise ValueError(f"model_axis must divide the {devices} devices of {self.accelerator}")
+        return self
+
+
+class Budget(Strict):
+    """What may be started without asking."""
+
+    accelerator_hours: Annotated[float, Field(ge=0)] = 100.0
+
+
 class Data(Strict):
     """Where raw rows come from."""
 
@@ -242,6 +267,8 @@ class Config(Strict):
     hyperparameter_search: HyperparameterSearch | None = None
     evaluation: Evaluation = Evaluation()
     runs_per_job: RunsPerJob = RunsPerJob()
+    hardware: dict[str, Hardware] = {}
+    budget: Budget = Budget()
 
     @property
     def all_sizes(self) -> dict[str, ModelConfig]:
@@ -257,6 +284,7 @@ class Config(Strict):
     def _consistent(self) -> "Config":
         _known("sizes", self.sizes, self.all_sizes)
         _known("tasks", self.tasks, TRAINABLE)
+        _known("hardware", self.hardware, self.all_sizes)
         _known("default_checkpoint", (self.default_checkpoint,), self.bases)
         for name in ("model_tuning", "multitask_tuning"):
             if tuning := getattr(self, name):

@@ -1,6 +1,6 @@
 """Table 5: accelerator time until convergence, by prompt length and model size."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pandas as pd
 
@@ -66,14 +66,16 @@ def build(
         (row["prompt_length"], row["size"]): f"{row['mean']} ± {row['sd']}"
         for row in paper.numbers("table5").to_dict("records")
     }
+    brief = times["mean"].max() < 60  # a miniature's times would all read 0:00:00
+    unit, form = ("s", "{:.2f}".format) if brief else ("h:mm:ss", clock)
     rows: list[tuple[Cell, ...]] = []
     for row in times.to_dict("records"):
         beside = printed.get((row["prompt_length"], row["size"])) if task == "boolq" else None
         rows.append((
-            row["prompt_length"], row["size"], _time(row["mean"], row["sd"]),
+            row["prompt_length"], row["size"], _time(row["mean"], row["sd"], form),
             f"{row['n']} of {row['seeds']}", beside,
         ))  # fmt: skip
-    columns: tuple[str, ...] = ("Prompt Length", "Size", "Time (h:mm:ss)", "Seeds", "Paper")
+    columns: tuple[str, ...] = ("Prompt Length", "Size", f"Time ({unit})", "Seeds", "Paper")
     if not any(row[-1] for row in rows):
         rows, columns = [row[:-1] for row in rows], columns[:-1]
     note = results.world_note(world, times["size"].nunique())
@@ -87,10 +89,10 @@ def build(
     )
 
 
-def _time(mean: float, sd: float) -> str | None:
+def _time(mean: float, sd: float, form: Callable[[float], str]) -> str | None:
     if pd.isna(mean):
         return None
-    return clock(mean) if pd.isna(sd) else f"{clock(mean)} ± {clock(sd)}"
+    return form(mean) if pd.isna(sd) else f"{form(mean)} ± {form(sd)}"
 
 
 def clock(seconds: float) -> str:

@@ -8,7 +8,6 @@ import dataclasses
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -17,8 +16,9 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from promptscale.data.batches import Batch
-from promptscale.training import resume
-from promptscale.training.step import Bank, CompilableStep
+from promptscale.training.mesh import gathered
+from promptscale.training.resume import State
+from promptscale.training.step import Bank, Step
 
 log = logging.getLogger(__name__)
 
@@ -77,14 +77,13 @@ class _Progress:
 
 
 def train(
-    step: CompilableStep,
+    step: Step,
     bank: Bank,
     frozen: Any,
     batch: Callable[[int], Batch],
     keys: Key[Array, " N"],
     schedule: Schedule,
-    state: Path,
-    job: str,
+    state: State,
     evaluate: Evaluate | None = None,
 ) -> Outcome:
     """Trains a bank of N runs, continuing from `state` if a killed job of the same kind left one.
@@ -93,11 +92,10 @@ def train(
       step: from `make_step`.
       bank: from `start`; N runs.
       frozen: what the loss takes and does not differentiate.
-      batch: the batches [N, B, ...] of a step; must not depend on anything else.
+      batch: the batches [N, B, ...] of a step, in place; must not depend on anything else.
       keys: one per run [N].
       schedule: see `Schedule`.
-      state: file for the resume state.
-      job: the job's specification; a state left by another is ignored.
+      state: where the resume state is kept; the caller deletes it when all results are written.
       evaluate: dev scores per run and task; the step with the highest mean `score` is kept (early
         stopping, section 3). Without it only losses are reported and the last step is kept.
     """
@@ -105,21 +103,23 @@ def train(
     progress = _Progress(0, [-np.inf] * runs, [0] * runs, [], 0.0)
     best = jax.tree.map(jnp.copy, bank.trainable) if evaluate else None
     kept: list[Any] = [None] * runs
-    if resumed := resume.restore(state, (bank, best), job):
+    if resumed := state.restore((bank, best)):
         (bank, best), saved = resumed
         progress = _Progress(**saved)
         log.info("resuming at step %d of %d", progress.step, schedule.steps)
-    compiled = step.lower(bank, frozen, batch(schedule.first), keys, jnp.int32(0)).compile()
+    places = jax.tree.map(lambda leaf: leaf.sharding, bank)
+    compilable = jax.jit(step, donate_argnums=0, out_shardings=places)
+    compiled = compilable.lower(bank, frozen, batch(schedule.first), keys, np.int32(0)).compile()
     started = time.perf_counter() - progress.seconds
     while progress.step < schedule.steps:
         number = schedule.first + progress.step
-        bank = compiled(bank, frozen, batch(number), keys, jnp.int32(number))
+        bank = compiled(bank, frozen, batch(number), keys, np.int32(number))
         progress.step += 1
         last = progress.step == schedule.steps
         if last or progress.step % schedule.evaluate_every == 0:
             found = evaluate(bank.trainable) if evaluate else [Evaluation({})] * runs
-            losses = np.asarray(bank.loss) / np.asarray(bank.tokens)
-            bank = bank._replace(loss=jnp.zeros(runs), tokens=jnp.zeros(runs))
+            losses = gathered(bank.loss) / gathered(bank.tokens)
+            bank = bank._replace(loss=jnp.zeros_like(bank.loss), tokens=jnp.zeros_like(bank.tokens))
             progress.seconds = time.perf_counter() - started
             _report(progress, found, runs, losses)
             if evaluate:
@@ -127,7 +127,7 @@ def train(
         if last or progress.step % schedule.save_every == 0:
             jax.block_until_ready(bank)
             progress.seconds = time.perf_counter() - started
-            resume.save(state, (bank, best), dataclasses.asdict(progress), job)
+            state.save((bank, best), dataclasses.asdict(progress))
     for row in progress.rows:
         row["selected"] = row["step"] == (progress.best_step[row["run"]] or schedule.steps)
     trainable = bank.trainable if best is None else best

@@ -5,6 +5,7 @@ training step serves prompt tuning, model tuning, pre-training and LM adaptation
 Letters: B batch, P prompt length, S input positions, T target positions, D d_model.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -62,14 +63,17 @@ def encode_inputs(
     return encoded, mask
 
 
-def generator(model: T5, decoding: str, length: int) -> Callable[..., Int[Array, "B T"]]:
+def generator(
+    model: T5, decoding: str, length: int, place: jax.sharding.Sharding | None = None
+) -> Callable[..., Int[Array, "B T"]]:
     """A compiled function (params, prompt or None, inputs [B, S], limit) -> ids [B, length].
 
     At most `limit` tokens are generated; the rest is 0. The prompt is as in `encode_inputs`.
+    `place`: where the ids go, where several devices share the work.
     """
     search = {"beam": beam_search, "greedy": greedy_search}[decoding]
 
-    @jax.jit
+    @functools.partial(jax.jit, out_shardings=place)
     def generate(
         params: Params,
         prompt: Float[Array, "*B P D"] | None,

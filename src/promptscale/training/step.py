@@ -6,14 +6,18 @@ batch. N = 1 is no special case. On a CPU the runs pass in blocks, because what 
 stays in the cache: six runs at a time take two thirds of the time of 24 at once.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from promptscale.data.batches import Batch
+from promptscale.errors import ConfigError
+from promptscale.training.mesh import Devices
 from promptscale.training.methods import LossFunction
 
 
@@ -28,34 +32,59 @@ class Bank(NamedTuple):
 
 _BLOCK = 6
 
-CompilableStep = jax.stages.Wrapped  # (bank, frozen, batches, keys, step number) -> bank
+Step = Callable[..., Bank]  # (bank, frozen, batches, keys, step number) -> bank
 
 
-def start(optimizer: optax.GradientTransformation, trainable: Any) -> Bank:
-    """A bank about to take its first step; `trainable` has a leading axis of N."""
+def start(optimizer: optax.GradientTransformation, trainable: Any, devices: Devices) -> Bank:
+    """A bank about to take its first step; `trainable` has a leading axis of N and is in place."""
     runs = jax.tree.leaves(trainable)[0].shape[0]
-    optimizer_state = jax.vmap(optimizer.init)(trainable)
-    return Bank(trainable, optimizer_state, loss=jnp.zeros(runs), tokens=jnp.zeros(runs))
+    init = jax.jit(jax.vmap(optimizer.init), out_shardings=devices.everywhere())
+    loss, tokens = devices.replicate((np.zeros(runs, np.float32), np.zeros(runs, np.float32)))
+    return Bank(trainable, init(trainable), loss, tokens)
 
 
 def make_step(
     loss_function: LossFunction,
     optimizer: optax.GradientTransformation,
     loss_normalizing_factor: float = 1.0,
-) -> CompilableStep:
-    """The compiled step (bank, frozen, batches, keys, step number) -> bank.
+    examples_at_a_time: int = 0,
+) -> Step:
+    """The step (bank, frozen, batches, keys, step number) -> bank, for `train` to compile.
 
     `batches` hold [N, B, ...]; `keys` [N] are the runs' own, folded with the step number here.
     The optimiser is vmapped with the rest: Adafactor's factoring and clipping see one run's
-    arrays, never the stack.
+    arrays, never the stack. Where not all examples of a batch pass at once, their gradients are
+    summed: the same update but for rounding (and dropout, whose masks each part draws for itself).
     """
 
     def normalized(trainable: Any, frozen: Any, batch: Batch, key: PRNGKeyArray) -> Any:
         loss, tokens = loss_function(trainable, frozen, batch, key)
         return loss / loss_normalizing_factor, (loss, tokens)
 
+    def gradients(trainable: Any, frozen: Any, batch: Batch, key: PRNGKeyArray) -> Any:
+        size = len(batch.inputs)
+        parts = -(-size // examples_at_a_time) if examples_at_a_time else 1
+        if parts == 1:
+            return jax.grad(normalized, has_aux=True)(trainable, frozen, batch, key)
+        if size % parts:
+            raise ConfigError(
+                f"`hardware` asks for {examples_at_a_time} examples at a time, but a batch of "
+                f"{size} cannot be cut into {parts} equal parts."
+            )
+
+        def add(total: Any, part: tuple[Batch, PRNGKeyArray]) -> tuple[Any, None]:
+            found = jax.grad(normalized, has_aux=True)(trainable, frozen, *part)
+            return jax.tree.map(jnp.add, total, found), None
+
+        def cut(rows: Array) -> Array:  # each part has examples of every device
+            return rows.reshape(size // parts, parts, *rows.shape[1:]).swapaxes(0, 1)
+
+        nothing = jax.tree.map(jnp.zeros_like, trainable), (jnp.zeros(()), jnp.zeros(()))
+        pieces = jax.tree.map(cut, batch), jax.random.split(key, parts)
+        return jax.lax.scan(add, nothing, pieces)[0]
+
     def one(bank: Bank, frozen: Any, batch: Batch, key: PRNGKeyArray, step: Array) -> Bank:
-        gradient, (loss, tokens) = jax.grad(normalized, has_aux=True)(
+        gradient, (loss, tokens) = gradients(
             bank.trainable, frozen, batch, jax.random.fold_in(key, step)
         )
         updates, optimizer_state = optimizer.update(gradient, bank.optimizer, bank.trainable)
@@ -73,7 +102,7 @@ def make_step(
 
         return jax.lax.map(of_block, (bank, batch, keys), batch_size=block)
 
-    return jax.jit(step, donate_argnums=0)
+    return step
 
 
 def _block(runs: int) -> int:

@@ -1,0 +1,47 @@
+"""Floating-point operations of a T5 1.1, counted from its architecture: 2 for each multiply-add.
+
+Matrix products only; norms, softmax, biases and the lookup of embeddings are left out (about 1 %).
+The backward pass of a product costs one more product for each factor that needs a gradient. A
+frozen weight needs none, but both factors of attention's products depend on the prompt.
+Letters: S encoder positions (prompt and input), T decoder positions, L layers, D d_model,
+HK joint width of the heads, F d_ff, V vocabulary rows.
+"""
+
+from typing import NamedTuple
+
+from promptscale.config.sizes import ModelConfig
+
+
+class Forward(NamedTuple):
+    """One example's forward pass: products with weights, and those within attention."""
+
+    weights: float
+    attention: float
+
+    @property
+    def total(self) -> float:
+        """All of it."""
+        return self.weights + self.attention
+
+    @property
+    def prompt_step(self) -> float:
+        """Forward and backward where only the prompt is trained."""
+        return 2 * self.weights + 3 * self.attention
+
+    @property
+    def model_step(self) -> float:
+        """Forward and backward where all weights are trained."""
+        return 3 * self.total
+
+
+def forward(config: ModelConfig, encoder_length: int, decoder_length: int) -> Forward:
+    """One example of these lengths, teacher-forced; attention's causality saves nothing."""
+    s, t = encoder_length, decoder_length
+    d, joint, ff = config.d_model, config.num_heads * config.head_dim, config.d_ff
+    encoder, decoder = config.num_encoder_layers, config.num_decoder_layers
+    weights = 2 * s * encoder * (4 * d * joint + 3 * d * ff)
+    weights += 2 * t * decoder * (6 * d * joint + 3 * d * ff)
+    weights += 2 * s * decoder * 2 * d * joint  # keys and values of what the encoder gives
+    weights += 2 * t * d * config.vocab_size
+    attention = 4 * joint * (s * s * encoder + t * t * decoder + t * s * decoder)
+    return Forward(float(weights), float(attention))

@@ -1,0 +1,125 @@
+"""How a training lies on its devices: one mesh, `data` x `model`, over all processes.
+
+Parameters are split along `model`, batches along `data`; prompts and optimiser states are on every
+device. What does not divide is on every device too. The results do not depend on the layout but for
+the order in which sums are rounded. One device is no special case.
+"""
+
+import re
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+from jax.sharding import Mesh, NamedSharding, PartitionSpec, Sharding
+from jaxtyping import Array, Key
+
+from promptscale.errors import ConfigError
+
+DATA, MODEL = "data", "model"
+
+# Which axis of a parameter is split: heads of attention, d_ff of the MLP, the vocabulary.
+_SPLIT = (
+    (re.compile(r".*/(query|key|value|wi_0|wi_1|logits_dense)/kernel"), 1),
+    (re.compile(r".*/(out|wo)/kernel|token_embedder/embedding"), 0),
+)
+
+
+class Layout(NamedTuple):
+    """`model_axis` devices share the parameters; `examples_at_a_time` of a batch pass (0: all)."""
+
+    model_axis: int = 1
+    examples_at_a_time: int = 0
+
+
+PLAIN = Layout()
+
+
+def is_first_process() -> bool:
+    """Whether this process is the one that writes."""
+    return jax.process_index() == 0
+
+
+class Devices:
+    """All devices of all processes as a mesh, and where arrays go on it."""
+
+    def __init__(self, layout: Layout = PLAIN) -> None:
+        """Lays the mesh; a process's own devices lie side by side along `model`.
+
+        Raises:
+          ConfigError: the devices cannot be divided so.
+        """
+        devices = jax.devices()
+        if len(devices) % layout.model_axis:
+            raise ConfigError(
+                f"`hardware` asks for a model_axis of {layout.model_axis}, which does not divide "
+                f"the {len(devices)} devices that there are."
+            )
+        grid = np.array(devices).reshape(-1, layout.model_axis)
+        self.mesh = Mesh(grid, (DATA, MODEL))
+        self.examples_at_a_time = layout.examples_at_a_time
+
+    @property
+    def data_axis(self) -> int:
+        """How many parts batches are split into."""
+        return self.mesh.shape[DATA]
+
+    def everywhere(self) -> NamedSharding:
+        """On every device."""
+        return NamedSharding(self.mesh, PartitionSpec())
+
+    def parameter(self, name: str, shape: tuple[int, ...], runs: bool = False) -> NamedSharding:
+        """Where a parameter goes, by its T5X name; with a leading axis of `runs` or without."""
+        for pattern, axis in _SPLIT:
+            if pattern.fullmatch(name) and shape[axis] % self.mesh.shape[MODEL] == 0:
+                parts: list[str | None] = [None] * len(shape)
+                parts[axis] = MODEL
+                return NamedSharding(self.mesh, PartitionSpec(*[None] * runs, *parts))
+        return self.everywhere()
+
+    def replicate(self, tree: Any) -> Any:
+        """Puts arrays that every process holds whole on every device."""
+        return jax.tree.map(lambda leaf: placed(gathered(leaf), self.everywhere()), tree)
+
+    def keys(self, seeds: list[int]) -> Key[Array, " N"]:
+        """A PRNG key for each seed, on every device."""
+        make = jax.jit(jax.vmap(jax.random.key), out_shardings=self.everywhere())
+        return make(self.replicate(np.asarray(seeds, np.int32)))
+
+    def batch_sharding(self, size: int, axis: int) -> NamedSharding:
+        """Where an array goes whose `axis` holds `size` examples."""
+        if size % self.data_axis:
+            return self.everywhere()
+        return NamedSharding(self.mesh, PartitionSpec(*[None] * axis, DATA))
+
+    def own_rows(self, size: int) -> slice:
+        """Which of `size` examples this process's devices need."""
+        sharding = self.batch_sharding(size, 0)
+        parts = sharding.addressable_devices_indices_map((size,)).values()
+        slices = [index[0] for index in parts if index is not None]
+        starts, stops, _ = zip(*(one.indices(size) for one in slices), strict=True)
+        return slice(min(starts), max(stops))
+
+    def spread(self, rows: np.ndarray, size: int, axis: int) -> jax.Array:
+        """The global array of `size` examples along `axis`, from this process's `own_rows`."""
+        shape = (*rows.shape[:axis], size, *rows.shape[axis + 1 :])
+        first = self.own_rows(size).start
+
+        def read(index: Any) -> np.ndarray:
+            start, stop, _ = index[axis].indices(size)
+            return rows[(*index[:axis], slice(start - first, stop - first), *index[axis + 1 :])]
+
+        return jax.make_array_from_callback(shape, self.batch_sharding(size, axis), read)
+
+
+def placed(array: np.ndarray, sharding: Sharding) -> jax.Array:
+    """An array that every process holds whole, in its place."""
+    return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])
+
+
+def gathered(array: Any) -> np.ndarray:
+    """The whole of an array, wherever its parts are; every process must ask for it."""
+    whole = not isinstance(array, jax.Array) or array.is_fully_addressable
+    if whole or array.is_fully_replicated:
+        return np.asarray(array)
+    return np.asarray(multihost_utils.process_allgather(array, tiled=True))

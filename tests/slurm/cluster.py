@@ -1,0 +1,95 @@
+"""A Slurm cluster of one node, this machine, for as long as a test needs it.
+
+Debian's packages `slurm-wlm` and `munge`, without systemd, cgroups or accounting. The configuration
+must stand at /etc/slurm/slurm.conf, because the executor plugin takes every SLURM_ variable out of
+the environment of its jobs; so this needs root, and a machine whose Slurm is not configured.
+"""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+CONFIGURATION = Path("/etc/slurm/slurm.conf")
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
+
+
+def why_not() -> str | None:
+    """Why no cluster can be started here; None where one can."""
+    if missing := [one for one in PROGRAMS if shutil.which(one) is None]:
+        return f"Slurm is not installed ({', '.join(missing)}): apt-get install slurm-wlm munge"
+    if os.geteuid() != 0:
+        return "starting Slurm needs root"
+    if CONFIGURATION.exists():
+        return f"{CONFIGURATION} exists: this machine has a Slurm of its own"
+    return None
+
+
+@contextlib.contextmanager
+def cluster(folder: Path) -> Iterator[None]:
+    """Starts the daemons, waits until the node is idle, and ends them."""
+    folder.mkdir(parents=True)
+    (folder / "munge.key").write_bytes(os.urandom(1024))
+    (folder / "munge.key").chmod(0o400)
+    munge = ["munged", "--foreground", "--force", f"--socket={folder}/munge.socket"]
+    munge += [f"--{name}={folder}/munge.{name}" for name in ("key-file", "pid-file", "seed-file")]
+    munge = [part.replace("munge.key-file", "munge.key") for part in munge]
+    CONFIGURATION.parent.mkdir(exist_ok=True)
+    CONFIGURATION.write_text(_configuration(folder))
+    daemons = []
+    try:
+        for command in (munge, ["slurmctld", "-D"], ["slurmd", "-D"]):
+            log = (folder / f"{command[0]}.out").open("wb")
+            daemons.append(subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT))
+            time.sleep(1)
+        _wait_for_node(folder)
+        yield
+    finally:
+        for daemon in reversed(daemons):
+            daemon.terminate()
+        for daemon in daemons:
+            daemon.wait(30)
+        CONFIGURATION.unlink()
+
+
+def _configuration(folder: Path) -> str:
+    name = socket.gethostname().partition(".")[0]
+    hardware = subprocess.run(["slurmd", "-C"], capture_output=True, text=True, check=True)
+    node = hardware.stdout.splitlines()[0].replace(f"NodeName={name}", "")
+    return f"""ClusterName=test
+SlurmctldHost={name}(127.0.0.1)
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge.socket
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/none
+AccountingStorageType=accounting_storage/none
+MpiDefault=none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core_Memory
+ReturnToService=2
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd.log
+NodeName={name} NodeAddr=127.0.0.1{node}
+PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+"""
+
+
+def _wait_for_node(folder: Path) -> None:
+    for _ in range(60):
+        states = subprocess.run(["sinfo", "-h", "-o", "%T"], capture_output=True, text=True)
+        if states.stdout.strip() == "idle":
+            return
+        time.sleep(0.5)
+    logs = "\n".join(path.read_text()[-2000:] for path in folder.glob("*.log"))
+    raise RuntimeError(f"Slurm's node did not become idle:\n{states.stdout}{states.stderr}\n{logs}")

@@ -1,0 +1,76 @@
+"""`--profile slurm` on a real Slurm: jobs run there, and a cancelled one resumes."""
+
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+import yaml
+
+from tests.slurm.cluster import cluster, why_not
+from tests.workflow.test_workflow import REPOSITORY, SMALLEST
+
+JOB = "prompt_tuning/mini-small/span_corruption/length_3-class_label/copa/seeds_0"
+STEPS = 600
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory) -> None:
+    if reason := why_not():
+        pytest.skip(reason)
+    with cluster(tmp_path_factory.mktemp("slurm") / "daemons"):
+        yield
+
+
+def configuration() -> dict:
+    """One prompt on one model, long enough to be cancelled on the way."""
+    content = yaml.safe_load(SMALLEST.read_text())
+    kept = ("world", "data", "pretraining", "prompt_tuning")
+    found = {key: content[key] for key in kept}
+    found |= {"sizes": ["mini-small"], "tasks": ["copa"], "seeds": [0]}
+    found |= {"checkpoints": {"span_corruption": "train"}, "default_checkpoint": "span_corruption"}
+    found["prompt_tuning"] |= {"steps": STEPS, "evaluate_every": STEPS, "save_every": 10}
+    return found
+
+
+def jobs_named(rule: str) -> list[str]:
+    """Ids of Slurm's jobs of a rule; the plugin writes the rule into the job's comment."""
+    listed = subprocess.run(["squeue", "-h", "-o", "%i %k"], capture_output=True, text=True)
+    return [line.split()[0] for line in listed.stdout.splitlines() if rule in line]
+
+
+def test_a_cancelled_job_is_submitted_again_and_resumes(slurm, tmp_path):
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump(configuration()))
+    metrics = tmp_path / f"results/runs/{JOB}/metrics.csv"
+    state = tmp_path / f"results/state/runs/{JOB}.state.0"
+    command = [sys.executable, "-m", "snakemake", "--profile", REPOSITORY / "slurm"]
+    command += ["--snakefile", REPOSITORY / "Snakefile", "--directory", tmp_path]
+    command += ["--configfile", config, "--slurm-no-account", "--slurm-status-command", "squeue"]
+    # This machine has no GPU to ask for, and is small.
+    command += ["--set-resources", "train_prompts:runtime=10"]
+    command += ["--default-resources", "runtime=10", "mem_mb=2000"]
+    command += ["--slurm-init-seconds-before-status-checks", "1"]
+    command += ["--seconds-between-status-checks", "1", "--latency-wait", "10"]
+    command += ["--", metrics.relative_to(tmp_path)]
+    output = (tmp_path / "snakemake.out").open("wb")
+    workflow = subprocess.Popen(command, cwd=tmp_path, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        cancelled = []
+        while workflow.poll() is None:
+            if not cancelled and state.exists():
+                cancelled = jobs_named("train_prompts")
+                for job in cancelled:
+                    subprocess.run(["scancel", job], check=True)
+            time.sleep(0.05)
+    finally:
+        workflow.kill()
+    said = (tmp_path / "snakemake.out").read_text()
+    assert workflow.returncode == 0, said
+    assert len(cancelled) == 1
+    log = (tmp_path / f"results/logs/runs/{JOB}.log").read_text()
+    assert "resuming at step" in log, log
+    rows = pd.read_csv(metrics)
+    assert set(rows["step"]) == {STEPS} and rows["selected"].all()
+    assert not state.exists()
