@@ -92,9 +92,16 @@ def main() -> None:
     cloud = PaperCloud(folder / "hosts", bucket, options.seconds, options.beat)
     command = [sys.executable, "-m", "snakemake", "--snakefile", HERE / "many_jobs/Snakefile"]
     command += ["--executor", "tpu-vm", "--jobs", "2000", "--nolock", "--scheduler", "greedy"]
+    command += ["--max-jobs-per-timespan", "500/10s", "--quiet"]
     command += ["--resources", f"tpu_chips={options.chips}", "--config", f"jobs={options.jobs}"]
-    command += ["--tpu-vm-project=p", "--tpu-vm-bucket=gs://b", f"--tpu-vm-beat={options.beat}"]
-    command += [f"--tpu-vm-endpoint=http://{cloud.address}", "--tpu-vm-lock=tpu.lock", "--quiet"]
+    settings = {
+        "project": "p",
+        "bucket": "gs://bucket",
+        "beat": options.beat,
+        "endpoint": f"http://{cloud.address}",
+        "lock": "tpu.lock",
+    }
+    command += [f"--tpu-vm-{name}={value}" for name, value in settings.items()]
     began = time.monotonic()
     environment = os.environ | bucket_environment(bucket)
     subprocess.run([*map(str, command), "--", "all"], cwd=folder, env=environment, check=True)

@@ -101,8 +101,16 @@ class Executor(RemoteExecutor):
                     yield info
 
     async def sleep(self) -> None:
-        """Until the hosts have something new to tell."""
-        await asyncio.sleep(self.workflow.executor_settings.beat)
+        """Until the hosts have something new to tell; before there are any, for a moment."""
+        beat = self.workflow.executor_settings.beat
+        begun = self._controller is not None and self._controller.begun
+        await asyncio.sleep(beat if begun else min(1.0, beat))
+
+    def print_job_error(
+        self, job_info: SubmittedJobInfo, msg: str | None = None, **kwargs: Any
+    ) -> None:
+        """Says what is known; there is no other log to point to, as the base class does."""
+        job_info.job.log_error(msg, **kwargs)
 
     def handle_job_success(self, job: JobExecutorInterface) -> None:
         """Called once Snakemake has made sure of a job's outputs and written down what they are."""

@@ -71,6 +71,8 @@ class Controller:
                 f"TPU slices need {options}, on the command line or as {variables}; "
                 "docs/tpu.md says what they are."
             )
+        if not str(settings.bucket).startswith("gs://"):
+            raise WorkflowError(f"--tpu-vm-bucket is gs://…, not {settings.bucket}.")
         if settings.spot and settings.reservation:
             raise WorkflowError("Slices are either spot or of a reservation; both were asked for.")
 
@@ -87,7 +89,7 @@ class Controller:
             silence=settings.host_timeout,
             queue=settings.queue_timeout,
             pause=settings.beat / 2,
-            **({} if chips is None else {"chips": chips}),
+            **({} if chips is None else {"chips": float(chips)}),
         )
         return Dispatcher(
             Cloud(str(settings.project), settings.endpoint),
@@ -98,6 +100,11 @@ class Controller:
             settings.beat,
             settings.max_preemptions,
         )
+
+    @property
+    def begun(self) -> bool:
+        """Whether there are slices to follow."""
+        return bool(self._dispatcher.pool.slices)
 
     def run(self, job: JobExecutorInterface) -> None:
         """Takes a job on."""

@@ -62,15 +62,19 @@ class LogHandler(LogHandlerBase):
                 seconds = self._progress.finish(job)
                 self._print(f"{self._progress}  done   {self._jobs[job][1]} ({seconds:.0f} s)")
             case LogEvent.JOB_ERROR:
-                self._failed(fields["jobid"])
+                self._failed(fields["jobid"], fields.get("rule_msg"))
             case None if record.levelno >= logging.WARNING:
                 self._print(record.getMessage())
             case LogEvent.ERROR:
                 self._print(record.getMessage())
 
-    def _failed(self, job: int) -> None:
+    def _failed(self, job: int, message: str | None) -> None:
+        """Says what an executor knows of a failure, or else how the job's log ends."""
         rule, title, logs = self._jobs.get(job, ("?", "?", []))
         self._print(f"{self._progress}  FAILED {title} (rule {rule})")
+        if message:
+            self._print("\n".join(f"  {line}" for line in message.splitlines()))
+            return
         for log in logs:
             self._print(f"  the end of {log}:")
             if Path(log).exists():

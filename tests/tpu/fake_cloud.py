@@ -23,6 +23,8 @@ from promptscale.config.accelerators import accelerators
 
 from .fake_bucket import FakeBucket, Handler, Server, bucket_environment
 
+REPOSITORY = Path(__file__).parents[2]
+
 
 @dataclasses.dataclass(frozen=True)
 class Faults:
@@ -31,7 +33,7 @@ class Faults:
     `preempted`: a slice at a random moment within `within` seconds of being given a job;
     `host_dies`: one of its hosts alone. `stuck`: a creation that waits for ever. `lost_answer`: one
     that succeeds but is answered with an error. `error`: any call answered with 503. `quota`: chips
-    at a time.
+    at a time. `bare`: hosts have no environment yet, and none can be made.
     """
 
     preempted: float = 0.0
@@ -41,6 +43,7 @@ class Faults:
     lost_answer: float = 0.0
     error: float = 0.0
     quota: float = float("inf")
+    bare: bool = False
     provision_seconds: float = 0.1
 
 
@@ -73,7 +76,7 @@ class FakeCloud:
         self.attempts: list[str] = []  # what slices were told to do
         self.wasted: list[str] = []  # those whose task had a result already
         self.calls: Counter[str] = Counter()
-        self._folder = folder
+        self.folder = folder
         self._bucket = bucket
         self._random = random.Random(seed)
         self._slices: dict[str, _Slice] = {}
@@ -215,18 +218,26 @@ class FakeCloud:
             one.hosts = [self._boot(name, host, node["metadata"]) for host in range(hosts)]
 
     def _boot(self, name: str, host: int, metadata: dict[str, str]) -> subprocess.Popen:
-        home = self._folder / name / f"host-{host}"
+        home = self.folder / name / f"host-{host}"
         folder = home / metadata["promptscale-environment"]
         (folder / "bin").mkdir(parents=True, exist_ok=True)
         python = folder / "bin" / "python"
         python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
         python.chmod(0o755)
-        (folder / "complete").touch()
+        gcloud = home / "tools" / "gcloud"
+        gcloud.parent.mkdir(exist_ok=True)
+        gcloud.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m tests.tpu.fake_gcloud "$@"\n')
+        gcloud.chmod(0o755)
+        if not self.faults.bare:
+            (folder / "complete").touch()
         script = home / "startup.sh"
         script.write_text(metadata["startup-script"])
         environment = os.environ | {
             "GCE_METADATA_HOST": f"{self.address}/{name}/{host}",
             "PROMPTSCALE_HOME": str(home),
+            "PATH": f"{gcloud.parent}:{os.environ['PATH']}",
+            "PYTHONPATH": f"{REPOSITORY}:{os.environ.get('PYTHONPATH', '')}",
+            "PIP_NO_INDEX": "1",  # so that `bare` hosts fail at once, whatever there is to install
             "JAX_PLATFORMS": "cpu",
             **bucket_environment(self._bucket),
             **self._environment,

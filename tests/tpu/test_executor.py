@@ -106,13 +106,22 @@ def test_a_scripts_own_error_is_an_error(site: Make):
 
 def test_a_job_that_is_always_interrupted_fails_at_last(site: Make):
     doomed = site(preempted=1.0, within=0.1)
-    result = doomed.run(
-        "--config", "jobs=1", "seconds=5", "--", "results/sums/1.txt", **{"max-preemptions": 2}
-    )
+    arguments = ("--logger", "promptscale", "--config", "jobs=1", "seconds=5")
+    result = doomed.run(*arguments, "--", "results/sums/1.txt", **{"max-preemptions": 2})
     assert result.returncode != 0
-    assert "add 1 was interrupted 3 times:" in result.stdout
+    assert "FAILED add (rule add)\n  add 1 was interrupted 3 times:\n" in result.stdout
     assert len(doomed.cloud.attempts) == 3
     doomed.assert_nothing_is_left()
+
+
+def test_a_host_that_cannot_be_set_up_says_why(site: Make):
+    bare = site(bare=True)
+    result = bare.run("--config", "jobs=1", "--", "results/sums/1.txt", **{"max-preemptions": 0})
+    assert result.returncode != 0
+    assert "its set-up failed: ERROR: No matching distribution found for uv" in result.stdout
+    # It got as far as to unpack this package from the bucket.
+    assert next(bare.cloud.folder.rglob("package/promptscale/tpu/startup.sh")).is_file()
+    bare.assert_nothing_is_left()
 
 
 def test_the_log_is_there_while_the_job_runs(site: Make):
@@ -160,6 +169,7 @@ def test_two_controllers_do_not_share_a_folder(site: Make):
     ("arguments", "settings", "sentence"),
     [
         ((), {"project": ""}, "TPU slices need --tpu-vm-project, on the command line or as"),
+        ((), {"bucket": "bucket"}, "--tpu-vm-bucket is gs://…, not bucket."),
         ((), {"lock": "no.lock"}, "There is no lock no.lock to set TPU VMs up from"),
         (("--config", "types=['v9-8']"), {}, "asks for tpu_type=v9-8, which config/accelerators"),
         (

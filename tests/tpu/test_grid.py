@@ -75,7 +75,8 @@ def test_preempted_slices_change_nothing(undisturbed: Path, disturbed: Site):
     lock = {"lock": str(REPOSITORY / "envs/tpu.lock"), "host-timeout": 15.0, "beat": 0.4}
     result = disturbed.run(
         *WORKFLOW, "--logger", "promptscale", "--resources", "tpu_chips=20",
-        "--set-resources", *resources, "--", "results/runs.csv", **lock,
+        "--set-resources", *resources,
+        "--config", "paths={state: gs://bucket/state}", "--", "results/runs.csv", **lock,
     )  # fmt: skip
     assert result.returncode == 0, result.stdout
     assert_same_results(undisturbed / "results", disturbed.folder / "results")

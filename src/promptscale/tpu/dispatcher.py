@@ -20,12 +20,20 @@ from promptscale.tpu.bucket import Bucket
 from promptscale.tpu.cloud import Cloud, Phase, Shape
 from promptscale.tpu.environment import STARTUP, Environment
 from promptscale.tpu.pool import Limits, Pool, Slice
-from promptscale.tpu.status import Failure, Mail, Status, host_key, log_key, parent
+from promptscale.tpu.status import (
+    Failure,
+    Mail,
+    Status,
+    host_key,
+    log_key,
+    parent,
+    startup_key,
+)
 from promptscale.tpu.tasks import Done, Task, sha256, within
 
 log = logging.getLogger(__name__)
 
-_PIECES = 4  # of a log that are asked for at once
+_PIECES = 2  # of a log that are asked for at once
 
 
 @dataclasses.dataclass(eq=False)
@@ -187,6 +195,9 @@ class Dispatcher:
         for mine in self.pool.slices.values():
             if mine.phase is Phase.ACTIVE:
                 keys += [f"slices/{mine.name}/{host_key(host)}" for host in range(mine.hosts)]
+                if not mine.ready:
+                    hosts = range(mine.hosts)
+                    keys += [f"slices/{mine.name}/{startup_key(host)}" for host in hosts]
             if mine.attempt:
                 keys.append(f"tasks/{parent(mine.attempt)}/done.json")
                 keys.append(f"tasks/{mine.attempt}/failed.json")
@@ -199,6 +210,9 @@ class Dispatcher:
         for host in range(mine.hosts):
             if content := seen.get(f"slices/{mine.name}/{host_key(host)}"):
                 self.pool.hear(mine, host, Status.model_validate_json(content))
+            if content := seen.get(f"slices/{mine.name}/{startup_key(host)}"):
+                why = content.decode(errors="replace").strip().rpartition("\n")[2]
+                mine.phase, mine.state, mine.message = Phase.LOST, "its set-up failed", why
 
     def _follow(self, mine: Slice, work: Work, seen: dict[str, bytes | None]) -> None:
         """Sees whether work has ended, or lost its slice."""

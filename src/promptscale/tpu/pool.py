@@ -133,7 +133,7 @@ class Pool:
             else:
                 mine.misses += 1
                 if mine.misses >= _MISSES:
-                    mine.phase, mine.state = Phase.LOST, "gone"
+                    mine.phase, mine.state, mine.message = Phase.LOST, "gone", ""
         strange = [ours[name] for name in ours.keys() - self.slices.keys() - going]
         return list(self._adopt(strange, now))
 

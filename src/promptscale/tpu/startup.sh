@@ -2,18 +2,19 @@
 # Cloud TPU runs this on every host of a slice, at every boot. It installs the environment that the
 # slice's metadata names, unless it is there, and starts the worker. Run with a plain image: Python
 # and the packages come from the lock.
-set -euo pipefail
+set -eEuo pipefail
 
 attribute() {
   curl --silent --show-error --fail --retry 10 --retry-connrefused --header 'Metadata-Flavor: Google' \
     "http://${GCE_METADATA_HOST:-metadata.google.internal}/computeMetadata/v1/instance/attributes/$1"
 }
 
-environment=$(attribute promptscale-environment)
 export PROMPTSCALE_HOME="${PROMPTSCALE_HOME:-/var/lib/promptscale}"
+mkdir -p "$PROMPTSCALE_HOME"
+environment=$(attribute promptscale-environment)
 folder="$PROMPTSCALE_HOME/$environment"
 
-if [ ! -e "$folder/complete" ]; then
+install() {
   root=$(attribute promptscale-root)
   rm -rf "$folder"
   mkdir -p "$folder"
@@ -32,6 +33,17 @@ if [ ! -e "$folder/complete" ]; then
   printf '#!/bin/sh\nexec "%s/venv/bin/python" "$@"\n' "$folder" > bin/python
   chmod +x bin/python
   touch complete
+}
+
+tell() { # the controller why this host does not start
+  gcloud storage cp "$PROMPTSCALE_HOME/install.log" \
+    "$(attribute promptscale-slice)/startup/$(attribute agent-worker-number)"
+}
+
+if [ ! -e "$folder/complete" ]; then
+  trap tell ERR
+  install > "$PROMPTSCALE_HOME/install.log" 2>&1
+  trap - ERR
 fi
 
 cd "$PROMPTSCALE_HOME"

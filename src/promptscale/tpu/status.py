@@ -39,6 +39,11 @@ def host_key(index: int) -> str:
     return f"hosts/{index}"
 
 
+def startup_key(index: int) -> str:
+    """Where a host that could not be set up says why."""
+    return f"startup/{index}"
+
+
 def log_key(attempt: str, host: int, number: int) -> str:
     """Where a piece of a host's log is, below the run's folder."""
     return f"tasks/{attempt}/log/{host}/{number:06d}"
