@@ -195,6 +195,16 @@ def refuse_beyond_budget(jobs):
         raise WorkflowError(sentence)
 
 
+def refuse_local_folders():
+    """Ends the workflow where hosts of slices would keep what matters on their own disks."""
+    for name, folder in (("models", MODELS_FOLDER), ("state", STATE)):
+        if not folder.startswith("gs://"):
+            raise WorkflowError(
+                f"Jobs on TPU slices need `paths.{name}` to be a folder in a bucket (gs://...); "
+                f"it is {folder}, which would be lost with a slice."
+            )
+
+
 def job_specification(wildcards):
     """Everything that a job depends on besides its files; a change of it reruns the job."""
     return job_of(wildcards).model_dump_json()

@@ -26,7 +26,10 @@ _SPLIT = (
 
 
 class Layout(NamedTuple):
-    """`model_axis` devices share the parameters; `examples_at_a_time` of a batch pass (0: all)."""
+    """`model_axis` devices share the parameters, or all there are if these are fewer.
+
+    `examples_at_a_time` of a batch pass through the model (0: all).
+    """
 
     model_axis: int = 1
     examples_at_a_time: int = 0
@@ -50,12 +53,13 @@ class Devices:
           ConfigError: the devices cannot be divided so.
         """
         devices = jax.devices()
-        if len(devices) % layout.model_axis:
+        model_axis = min(layout.model_axis, len(devices))
+        if len(devices) % model_axis:
             raise ConfigError(
                 f"`hardware` asks for a model_axis of {layout.model_axis}, which does not divide "
                 f"the {len(devices)} devices that there are."
             )
-        grid = np.array(devices).reshape(-1, layout.model_axis)
+        grid = np.array(devices).reshape(-1, model_axis)
         self.mesh = Mesh(grid, (DATA, MODEL))
         self.examples_at_a_time = layout.examples_at_a_time
 
