@@ -108,15 +108,17 @@ def _print_cost(cost: Estimate, budget: float) -> None:
         print("cost: `hardware` names no accelerators; --accelerator TYPE prices one")
         return
     print(f"cost, estimated from above, on {', '.join(cost.accelerators)}")
-    print(f"  {'':<24}{'EFLOP':>12}{'chip-hours':>12}{'USD':>12}{'GB kept':>10}")
+    print(f"  {'':<24}{'EFLOP':>12}{'chip-hours':>12}{'USD':>12}{'GB kept':>10}{'GB state':>10}")
     for kind, one in (dict(cost.by_kind) | {"in all": cost.total}).items():
         hours, usd = (
             f"{value:,.0f}" if value else "-" for value in (one.accelerator_hours, one.usd)
         )
-        kept = one.stored_bytes / 1e9
-        print(f"  {kind:<24}{one.flops / 1e18:>12,.3g}{hours:>12}{usd:>12}{kept:>10,.1f}")
+        kept, state = one.stored_bytes / 1e9, one.state_bytes / 1e9
+        amounts = f"{hours:>12}{usd:>12}{kept:>10,.1f}{state:>10,.1f}"
+        print(f"  {kind:<24}{one.flops / 1e18:>12,.3g}{amounts}")
     print(f"  the longest path takes {cost.longest_path_hours:,.1f} hours")
     print(f"  `budget.accelerator_hours` is {budget:,.0f}")
+    print("  GB state: what jobs resume from, deleted as each ends; the sum if all run at once")
     if cost.unpriced:
         print(f"  without a price in config/accelerators.yaml: {', '.join(cost.unpriced)}")
 

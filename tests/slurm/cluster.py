@@ -51,9 +51,9 @@ def cluster(folder: Path) -> Iterator[None]:
     finally:
         for daemon in reversed(daemons):
             daemon.terminate()
+        CONFIGURATION.unlink()
         for daemon in daemons:
             daemon.wait(30)
-        CONFIGURATION.unlink()
 
 
 def _configuration(folder: Path) -> str:

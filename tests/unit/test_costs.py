@@ -106,6 +106,23 @@ def test_a_budget_refuses_in_a_sentence():
     assert costs.beyond_budget(config, []) is None
 
 
+def test_a_size_without_hardware_is_not_free():
+    config = load_config(PAPER).model_copy(update={"hardware": {}})
+    assert "accelerator-hours" in costs.beyond_budget(config, grid.prompt_jobs(config))
+    miniature = load_config(REPOSITORY / "config/miniature.yaml")
+    assert costs.beyond_budget(miniature, grid.all_jobs(miniature).values()) is None
+
+
+def test_states_are_two_files_of_what_is_trained_and_the_best_of_it():
+    config = load_config(PAPER)
+    prompts = next(job for job in grid.prompt_jobs(config) if job.size == "xxl")
+    assert costs.job_cost(config, prompts).state_bytes == 2 * 2 * 4 * 3 * 100 * 4096
+    models = next(job for job in grid.model_jobs(config) if job.size == "xxl")
+    assert costs.job_cost(config, models).state_bytes == 2 * 2 * 4 * 11_135_332_352
+    adapted = grid.language_modeling_job(config, "xxl", "lm_10000")
+    assert costs.job_cost(config, adapted).state_bytes == 2 * 4 * 11_135_332_352
+
+
 def test_plan_prices_as_json_and_on_another_accelerator():
     arguments = ["plan", "--config", str(PAPER), "--json"]
     ours, other = (

@@ -44,7 +44,9 @@ def finished(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("workflow")
     result = snakemake(folder, "--profile", "ci", "--", *EVERYTHING)
     assert result.returncode == 0, result.stderr
-    said = result.stderr.removeprefix("Using profile ci for setting default command line arguments.")
+    said = result.stderr.removeprefix(
+        "Using profile ci for setting default command line arguments."
+    )
     (folder / "progress.txt").write_text(said.lstrip())
     return folder
 

@@ -24,13 +24,15 @@ from promptscale.config.tasks import task as task_named
 
 _FLOAT = 4  # bytes; what is trained is kept in float32
 _ROW = 500  # bytes of a prediction with its input, roughly
+_ASSUMED = "h100"  # what a budget counts with where `hardware` names no machine
 
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
     """Of a job, or of several. `usd` leaves out what has no price in the table.
 
-    `hours` are of whole slices, `accelerator_hours` of their chips.
+    `hours` are of whole slices, `accelerator_hours` of their chips. `stored_bytes` stay; those of
+    `state_bytes`, which jobs resume from, go as each ends (the sum: if all run at once).
     """
 
     jobs: int = 0
@@ -39,6 +41,7 @@ class Cost:
     accelerator_hours: float = 0.0
     usd: float = 0.0
     stored_bytes: float = 0.0
+    state_bytes: float = 0.0
 
     def __add__(self, other: "Cost") -> "Cost":
         """Both together."""
@@ -93,15 +96,15 @@ def job_cost(config: Config, job: AnyJob | LanguageModelingJob, accelerator: str
 
     Without either, operations and storage alone are known.
     """
-    flops, stored = job_flops(job), _stored(job)
+    flops, stored, state = job_flops(job), _stored(job), _state(job)
     hardware = config.hardware.get(job.size)
     name = accelerator or (hardware.accelerator if hardware else "")
     if not name:
-        return Cost(1, flops, stored_bytes=stored)
+        return Cost(1, flops, stored_bytes=stored, state_bytes=state)
     kind = accelerators()[name]
     hours = flops / (_speed(kind) * 3600)
     usd = hours * (kind.usd_per_hour or 0.0)
-    return Cost(1, flops, hours, hours * kind.chips, usd, stored)
+    return Cost(1, flops, hours, hours * kind.chips, usd, stored, state)
 
 
 def estimate(config: Config, accelerator: str = "") -> Estimate:
@@ -129,9 +132,15 @@ def estimate(config: Config, accelerator: str = "") -> Estimate:
 
 
 def beyond_budget(config: Config, jobs: Iterable[AnyJob | LanguageModelingJob]) -> str | None:
-    """Why these jobs may not start, in a sentence; None where the budget allows them."""
+    """Why these jobs may not start, in a sentence; None where the budget allows them.
+
+    A size that has no `hardware` counts as if it ran on one H100, so that no job is free.
+    """
     allowed = config.budget.accelerator_hours
-    wanted = sum(job_cost(config, job).accelerator_hours for job in jobs)
+    wanted = sum(
+        job_cost(config, job, "" if job.size in config.hardware else _ASSUMED).accelerator_hours
+        for job in jobs
+    )
     if wanted <= allowed:
         return None
     return (
@@ -161,3 +170,19 @@ def _stored(job: AnyJob | LanguageModelingJob) -> float:
         if isinstance(job, PromptTuningJob):
             stored += _FLOAT * job.settings.prompt_length * job.architecture.d_model
     return stored
+
+
+def _state(job: AnyJob | LanguageModelingJob) -> float:
+    """Bytes of the two files that a job's state is written to in turn.
+
+    What is trained, and the best of it where steps are selected; Adafactor's moments are factored
+    and too small to count.
+    """
+    weights = job.architecture.num_parameters
+    if isinstance(job, LanguageModelingJob):
+        return 2.0 * _FLOAT * weights
+    if isinstance(job, PromptDesignJob):
+        return 0.0
+    if isinstance(job, PromptTuningJob):
+        weights = job.settings.prompt_length * job.architecture.d_model
+    return 2.0 * 2.0 * _FLOAT * weights * len(job.runs)
