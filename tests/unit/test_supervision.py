@@ -12,10 +12,12 @@ from promptscale.config.jobs import JobRun
 from promptscale.config.load import validate
 from promptscale.config.schema import Config
 from promptscale.data import prepared
+from promptscale.data.batches import Batch
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.evaluation import answer
 from promptscale.prompt_design import cut, text_prompt
 from promptscale.supervision import batches, dev_sets, reported_on, selected_by
+from promptscale.training.mesh import Devices
 
 from .test_config import MINIATURE
 
@@ -73,9 +75,9 @@ def train_of(prefixes):
 def test_every_run_of_a_bank_sees_its_own_task_in_its_own_order(data):
     vocabulary, prefixes = data
     (job,) = grid.prompt_jobs(configured(ablations={}), "prompt_length")[:1]
-    batch = batches(job, train_of(prefixes), vocabulary)(0)
+    batch = batches(job, train_of(prefixes), vocabulary, Devices())(0)
     assert job.runs[0] == JobRun("boolq", 0) and batch.inputs.shape[:2] == (6, 8)
-    for run, inputs in zip(job.runs, batch.inputs, strict=True):
+    for run, inputs in zip(job.runs, np.asarray(batch.inputs), strict=True):
         assert set(inputs[:, 0]) == {100 if run.task == "boolq" else 101}
 
 
@@ -83,12 +85,15 @@ def test_the_sentinel_stands_before_the_targets_alone(data):
     vocabulary, prefixes = data
     config = configured(prompt_tuning={"sentinel": True})
     job = grid.prompt_jobs(config, "prompt_length")[0]
-    batch = batches(job, train_of(prefixes), vocabulary)(0)
+    batch = batches(job, train_of(prefixes), vocabulary, Devices())(0)
+    batch = Batch(*map(np.asarray, batch))
     assert set(batch.targets[..., 0].ravel()) == {vocabulary.size - 1}
     assert set(batch.targets[0, :, 1]) == {30} and set(batch.inputs[0, :, 0]) == {100}
     plain = grid.prompt_jobs(configured(), "prompt_length")[0]
     validation = {task: folder / "validation" for task, folder in prefixes.items()}
-    limits = [dev_sets(one, validation, vocabulary)["boolq"].limit for one in (plain, job)]
+    limits = [
+        dev_sets(one, validation, vocabulary, Devices())["boolq"].limit for one in (plain, job)
+    ]
     assert limits[1] == limits[0] + 1  # and one more token is generated
 
 
@@ -97,8 +102,8 @@ def test_a_mixture_has_every_task_in_proportion_and_by_name(data):
     vocabulary, prefixes = data
     config = configured(multitask_tuning={"batch_size": 30})
     job = next(j for j in grid.model_jobs(config) if j.method == "model_tuning_multitask")
-    batch = batches(job, train_of(prefixes), vocabulary)
-    epoch = np.concatenate([batch(step).inputs[0] for step in range(4)])
+    batch = batches(job, train_of(prefixes), vocabulary, Devices())
+    epoch = np.concatenate([np.asarray(batch(step).inputs)[0] for step in range(4)])
     names = {task: vocabulary.encode(name) for task, name in
              (("boolq", "boolq"), ("cb", "cb"), ("dpr", "wsc:"))}  # fmt: skip
     found = collections.Counter()

@@ -1,0 +1,49 @@
+"""A training that is killed at any moment ends with the bits of one that was not."""
+
+import os
+import random
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.devices import site
+from tests.devices.test_devices import finish, results, start
+
+# `make chaos` kills at many more moments than every run of the tests.
+MOMENTS = int(os.environ.get("PROMPTSCALE_KILLS", "3"))
+SETTINGS = ("steps=60", "evaluate_every=20")  # and a state after each step
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return site.make(tmp_path_factory.mktemp("kill"))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(folder) -> Path:
+    return finish(folder / "whole", start(folder, folder / "whole", "prompt_tuning", *SETTINGS))
+
+
+@pytest.mark.parametrize("moment", range(MOMENTS))
+def test_a_killed_training_ends_with_the_same_bits(folder, undisturbed, tmp_path, moment):
+    """Killed once while it trains: in a step, in an evaluation, or while a state is written."""
+    draw = random.Random(moment)
+    process = start(folder, tmp_path, "prompt_tuning", *SETTINGS)
+    while process.poll() is None and not (tmp_path / "state.0").exists():
+        time.sleep(0.001)
+    # Most of its time goes into writing states.
+    time.sleep(draw.uniform(0, 0.5))
+    process.kill()
+    process.wait()
+    ended = (tmp_path / "metrics.csv").exists()
+    finish(tmp_path, start(folder, tmp_path, "prompt_tuning", *SETTINGS))
+    assert ended or "resuming at step" in (tmp_path / "log_0.txt").read_text()
+    rows, predictions, prompts = results(tmp_path)
+    their_rows, their_predictions, their_prompts = results(undisturbed)
+    assert rows.equals(their_rows) and predictions == their_predictions
+    for name, prompt in prompts.items():
+        np.testing.assert_array_equal(prompt, their_prompts[name])
+    left = [path.name for path in tmp_path.iterdir() if path.name.startswith("state")]
+    assert not left
