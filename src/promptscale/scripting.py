@@ -38,7 +38,7 @@ def script(snakemake: Any) -> Iterator[None]:
     if not any(map(importlib.util.find_spec, _ACCELERATORS)):
         # XLA's library for fused operations on CPU makes these models' steps a third slower.
         os.environ.setdefault("XLA_FLAGS", "--xla_cpu_experimental_ynn_fusion_type=")
-    cache = Path(snakemake.config["paths"]["results"]) if "paths" in snakemake.config else "results"
+    cache = snakemake.config.get("paths", {}).get("results", "results")
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(cache, "state", "compiled")))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
     _join_processes()

@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import logging
 import os
+import re
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -73,6 +74,10 @@ class Controller:
             )
         if not str(settings.bucket).startswith("gs://"):
             raise WorkflowError(f"--tpu-vm-bucket is gs://…, not {settings.bucket}.")
+        if settings.run and not re.fullmatch("[a-z][a-z0-9-]{0,19}", settings.run):
+            raise WorkflowError(
+                f"--tpu-vm-run is up to 20 small letters, digits and dashes, not {settings.run}."
+            )
         if settings.spot and settings.reservation:
             raise WorkflowError("Slices are either spot or of a reservation; both were asked for.")
 

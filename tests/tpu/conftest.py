@@ -63,7 +63,10 @@ class Site:
         """Snakemake to its end."""
         (self.folder / "snakemake.txt").unlink(missing_ok=True)
         process = self.start(*arguments, **settings)
-        code = process.wait(300)
+        try:
+            code = process.wait(900)
+        finally:
+            process.kill()
         return subprocess.CompletedProcess(process.args, code, self.output)
 
     @property

@@ -127,6 +127,9 @@ class _BucketHandler(Handler):
         bucket, name, query = self._where()
         condition = query.get("ifGenerationMatch")
         content = self.body()
+        if bucket == "missing":
+            self.answer(404, b"The specified bucket does not exist.")
+            return
         made = self.store.put(f"{bucket}/{name}", content, int(condition) if condition else None)
         if made is None:
             self.answer(412)

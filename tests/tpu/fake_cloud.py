@@ -283,6 +283,9 @@ class _CloudHandler(Handler):
 
     def _counted(self, what: str) -> bool:
         self.cloud.calls[what] += 1
+        if "/projects/forbidden/" in self.path:
+            self.answer_json({"error": {"code": 403, "message": "Permission denied"}}, 403)
+            return False
         if self.cloud.broken():
             self.answer_json({"error": {"code": 503, "message": "try again"}}, 503)
             return False

@@ -170,6 +170,9 @@ def test_two_controllers_do_not_share_a_folder(site: Make):
     [
         ((), {"project": ""}, "TPU slices need --tpu-vm-project, on the command line or as"),
         ((), {"bucket": "bucket"}, "--tpu-vm-bucket is gs://…, not bucket."),
+        ((), {"bucket": "gs://missing"}, "The bucket gs://missing/ps"),
+        ((), {"project": "forbidden"}, "would not list the slices in us-central1-b: Permission"),
+        ((), {"run": "My_Run"}, "--tpu-vm-run is up to 20 small letters, digits and dashes"),
         ((), {"lock": "no.lock"}, "There is no lock no.lock to set TPU VMs up from"),
         (("--config", "types=['v9-8']"), {}, "asks for tpu_type=v9-8, which config/accelerators"),
         (

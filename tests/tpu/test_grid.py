@@ -76,7 +76,8 @@ def test_preempted_slices_change_nothing(undisturbed: Path, disturbed: Site):
     result = disturbed.run(
         *WORKFLOW, "--logger", "promptscale", "--resources", "tpu_chips=20",
         "--set-resources", *resources,
-        "--config", "paths={state: gs://bucket/state}", "--", "results/runs.csv", **lock,
+        "--config", "paths={state: gs://bucket/state, models: gs://bucket/models}",
+        "--", "results/runs.csv", **lock,
     )  # fmt: skip
     assert result.returncode == 0, result.stdout
     assert_same_results(undisturbed / "results", disturbed.folder / "results")
@@ -90,15 +91,15 @@ def test_preempted_slices_change_nothing(undisturbed: Path, disturbed: Site):
 
 
 def assert_same_results(expected: Path, found: Path) -> None:
-    """Every model, prompt and prediction to the bit; metrics but for what clocks say."""
+    """Every prompt and prediction to the bit; losses and metrics but for what clocks say."""
     files = [
         file.relative_to(expected)
-        for name in ("models", "runs")
-        for file in (expected / name).rglob("*")
+        for pattern in ("runs.csv", "runs/**/*", "models/*/*/losses.csv")
+        for file in expected.glob(pattern)
         if file.is_file() and file.name != ".snakemake_timestamp"
     ]
-    assert any(file.suffix == ".npy" for file in files)
-    for file in [*files, Path("runs.csv")]:
+    assert {file.suffix for file in files} == {".npy", ".jsonl", ".csv"}
+    for file in files:
         if file.suffix == ".csv":
             tables = [pd.read_csv(folder / file) for folder in (expected, found)]
             one, other = (table.drop(columns=CLOCKS, errors="ignore") for table in tables)

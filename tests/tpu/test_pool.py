@@ -19,10 +19,13 @@ class Sky(Cloud):
     def __init__(self) -> None:
         self.slices: dict[str, Listed] = {}
         self.busy = False
+        self.silent: set[str] = set()
         self.lists = 0
 
     def list(self, zone: str):
         self.lists += 1
+        if zone in self.silent:
+            raise Busy("No answer.")
         return [one for one in self.slices.values() if one.zone == zone]
 
     def create(self, name, zone, shape, labels, metadata) -> None:
@@ -132,6 +135,15 @@ def test_what_can_go_wrong_with_a_slice_is_seen(scene: Scene):
     scene.pool.refresh()
     scene.pool.refresh()
     assert scene.pool.trouble(mine) == "gone"
+
+
+def test_a_zone_that_does_not_answer_is_left_as_it_was(scene: Scene):
+    scene.pool.provide(key_of(SMALL), ["one"])
+    scene.activate("run-one-0")
+    scene.sky.silent = {"here"}
+    for _ in range(3):
+        scene.pool.refresh()
+    assert scene.pool.trouble(scene.pool.slices["run-one-0"]) is None
 
 
 def test_after_too_long_in_one_queue_the_next_zone_is_asked(scene: Scene):

@@ -17,7 +17,7 @@ from pathlib import Path
 from promptscale.errors import TpuError
 from promptscale.files import replacing, replacing_folder
 from promptscale.tpu.bucket import Bucket
-from promptscale.tpu.cloud import Cloud, Phase, Shape
+from promptscale.tpu.cloud import Busy, Cloud, Phase, Shape
 from promptscale.tpu.environment import STARTUP, Environment
 from promptscale.tpu.pool import Limits, Pool, Slice
 from promptscale.tpu.status import (
@@ -117,8 +117,12 @@ class Dispatcher:
         """Looks at everything once and does what there is to do; the work that ended."""
         try:
             self._cycle()
-        except TpuError as error:  # an outage; what runs goes on without us
+        except TpuError as error:
             log.warning("%s", error)
+            # With slices, this is an outage, and what runs goes on without us. Without any, and
+            # where it is not said to pass, something is wrong with the project or the bucket.
+            if not self.pool.slices and not isinstance(error, Busy):
+                self._give_up(f"{error}\n")
         ended, self._outcomes = self._outcomes, []
         return ended
 
@@ -135,7 +139,7 @@ class Dispatcher:
             else:
                 self._follow_unused(mine, seen)
         self.pool.drop_unused()
-        for key in self._waiting:
+        for key in list(self._waiting):
             self._assign(key)
         while self._forgotten:
             self._bucket.delete(f"tasks/{self._forgotten[0]}/")
@@ -158,6 +162,14 @@ class Dispatcher:
                 f"These slices could not be deleted and cost money: {', '.join(left)}. "
                 "`promptscale tpu reap` tries again."
             )
+
+    def _give_up(self, error: str) -> None:
+        """Ends all work that has not begun."""
+        works = [work for waiting in self._waiting.values() for work in waiting]
+        self._waiting.clear()
+        while not self._new.empty():
+            works.append(self._new.get())
+        self._outcomes += [Outcome(work, error) for work in works]
 
     def _receive(self) -> None:
         """Stores what new tasks need and queues them."""

@@ -110,14 +110,25 @@ class Pool:
     def refresh(self) -> list[Slice]:
         """Asks the cloud how things are; slices that turned out to be ours already are returned.
 
+        A zone that does not answer is left as it was.
+
         Raises:
-          Busy: the cloud does not answer; nothing is changed then.
+          TpuError: the cloud will not tell us.
         """
         now = self._clock()
-        listed = [one for zone in sorted(self._zones) for one in self._cloud.list(zone)]
+        listed: list[Listed] = []
+        silent: set[str] = set()
+        for zone in sorted(self._zones):
+            try:
+                listed += self._cloud.list(zone)
+            except Busy as error:
+                log.warning("%s", error)
+                silent.add(zone)
         ours = {one.name: one for one in listed if one.labels.get(RUN) == self._labels[RUN]}
         self._taken = set(ours)
         for name, zone in [*self._deleting]:
+            if zone in silent:
+                continue
             if name not in ours:
                 self._deleting.discard((name, zone))
             elif ours[name].phase is not Phase.GOING:  # the call was lost, or it was made again
@@ -130,7 +141,7 @@ class Pool:
                 if found.phase is not mine.phase:
                     mine.phase, mine.since = found.phase, now
                 mine.state, mine.message = found.state, found.message
-            else:
+            elif mine.zone not in silent:
                 mine.misses += 1
                 if mine.misses >= _MISSES:
                     mine.phase, mine.state, mine.message = Phase.LOST, "gone", ""
