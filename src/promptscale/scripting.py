@@ -32,7 +32,8 @@ def script(snakemake: Any) -> Iterator[None]:
         for stream in (sys.stdout, sys.stderr):
             os.dup2(opened.fileno(), stream.fileno())
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
-    logging.getLogger("absl").setLevel(logging.WARNING)
+    for chatty in ("absl", "jax"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     os.environ.setdefault("PJRT_NPROC", str(snakemake.threads))
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if not any(map(importlib.util.find_spec, _ACCELERATORS)):

@@ -15,6 +15,7 @@ from promptscale.config.sizes import ModelConfig
 from promptscale.data.batches import Batch
 from promptscale.model import T5, beam_search, greedy_search, parameter_shapes
 from promptscale.training.loss import cross_entropy
+from promptscale.training.mesh import Devices
 from promptscale.training.methods import encode_inputs, prompt_loss
 from promptscale.training.optimizer import adafactor
 from promptscale.training.step import make_step, start
@@ -135,7 +136,7 @@ def test_five_adafactor_steps(case, offset):
     recorded = recorded_training(case, offset)
     optimizer = adafactor(SETTINGS, offset)
     step = make_step(prompt_loss(T5(case.config), 1e-4), optimizer)
-    bank = start(optimizer, case.prompts["prompted"][None])
+    bank = start(optimizer, case.prompts["prompted"][None], Devices())
     batches = Batch(*(array[None] for array in case.batch))
     for index in range(5):
         assert_close(bank.trainable[0], recorded["prompts"][index])

@@ -31,7 +31,8 @@ class Faults:
     """How often things go wrong: probabilities per attempt, per creation or per call.
 
     `preempted`: a slice at a random moment within `within` seconds of being given a job;
-    `host_dies`: one of its hosts alone. `stuck`: a creation that waits for ever. `lost_answer`: one
+    `host_dies`: one of its hosts alone. `outages`: all slices at once, as soon as so many training
+    states have been written. `stuck`: a creation that waits for ever. `lost_answer`: one
     that succeeds but is answered with an error. `error`: any call answered with 503. `quota`: chips
     at a time. `bare`: hosts have no environment yet, and none can be made.
     """
@@ -39,6 +40,7 @@ class Faults:
     preempted: float = 0.0
     host_dies: float = 0.0
     within: float = 3.0
+    outages: tuple[int, ...] = ()
     stuck: float = 0.0
     lost_answer: float = 0.0
     error: float = 0.0
@@ -76,6 +78,7 @@ class FakeCloud:
         self.attempts: list[str] = []  # what slices were told to do
         self.wasted: list[str] = []  # those whose task had a result already
         self.calls: Counter[str] = Counter()
+        self.states = 0  # of trainings that have been written
         self.folder = folder
         self._bucket = bucket
         self._random = random.Random(seed)
@@ -122,7 +125,13 @@ class FakeCloud:
                 self._kill([self._slices[name].hosts[index]])
 
     def _watch(self, name: str, content: bytes) -> None:
-        """Sees a slice being given a job, and decides about its fate."""
+        """Sees a slice being given a job, or a training's state, and decides about its fate."""
+        if "/state/" in name:
+            with self._lock:
+                self.states += 1
+                lost = [*self._slices] if self.states in self.faults.outages else []
+            for one in lost:
+                self.preempt(one)
         if not name.endswith("/mailbox.json"):
             return
         one = name.split("/")[-2]

@@ -29,7 +29,10 @@ TYPES = {
     "tune_model": "v4-16",
     "evaluate_text_prompts": "v3-32",
 }
+JOBS = 30  # on slices
 CLOCKS = ["wall_seconds", "accelerator_seconds"]
+# On several hosts sums are taken in another order; everything else is equal to the bit.
+SEVERAL_HOSTS = ["model_tuning", "prompt_design"]
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +63,7 @@ def disturbed(undisturbed: Path, tmp_path: Path, request) -> Iterator[Site]:
     (folder / "results/runs.csv").unlink()
     bucket = FakeBucket()
     compiled = {"JAX_COMPILATION_CACHE_DIR": str(undisturbed / "results/state/compiled")}
-    faults = Faults(preempted=0.3, within=6.0)
+    faults = Faults(preempted=0.3, within=6.0, outages=(4, 60))
     cloud = FakeCloud(tmp_path / "hosts", bucket, faults, request.param, compiled)
     yield Site(folder, bucket, cloud)
     cloud.stop()
@@ -85,16 +88,18 @@ def test_preempted_slices_change_nothing(undisturbed: Path, disturbed: Site):
     assert not cloud.wasted and cloud.preempted
     attempts = disturbed.attempts()
     interrupted = pd.read_csv(disturbed.folder / "results/logs/interruptions.csv")
-    assert len(attempts) == 26
-    assert sum(attempts.values()) == 26 + interrupted["interruptions"].sum()
+    assert len(attempts) == JOBS
+    assert JOBS < sum(attempts.values()) <= JOBS + interrupted["interruptions"].sum()
+    logs = [file.read_text() for file in disturbed.folder.glob("results/logs/**/*.log")]
+    assert any("resuming at step" in log for log in logs)
     disturbed.assert_nothing_is_left()
 
 
 def assert_same_results(expected: Path, found: Path) -> None:
-    """Every prompt and prediction to the bit; losses and metrics but for what clocks say."""
+    """Every prompt and prediction; losses and metrics but for what clocks say."""
     files = [
         file.relative_to(expected)
-        for pattern in ("runs.csv", "runs/**/*", "models/*/*/losses.csv")
+        for pattern in ("runs/**/*", "models/*/*/losses.csv")
         for file in expected.glob(pattern)
         if file.is_file() and file.name != ".snakemake_timestamp"
     ]
@@ -103,6 +108,9 @@ def assert_same_results(expected: Path, found: Path) -> None:
         if file.suffix == ".csv":
             tables = [pd.read_csv(folder / file) for folder in (expected, found)]
             one, other = (table.drop(columns=CLOCKS, errors="ignore") for table in tables)
-            pd.testing.assert_frame_equal(one, other, check_exact=True)
+            tolerance = 1e-5 if set(SEVERAL_HOSTS) & set(file.parts) else 0.0
+            pd.testing.assert_frame_equal(one, other, rtol=tolerance, atol=tolerance)
         else:
             assert (found / file).read_bytes() == (expected / file).read_bytes(), file
+    # The table of all runs is made of these here as there.
+    assert len(pd.read_csv(found / "runs.csv")) == len(pd.read_csv(expected / "runs.csv"))
