@@ -95,8 +95,9 @@ def initialize(
     embedding: Float[Array, "V D"],
     labels: Sequence[str],
     encode: Encode,
+    file: Path | None = None,
 ) -> Float[Array, "P D"]:
-    """A prompt as the configuration asks for it.
+    """A prompt as the configuration asks for it; `file` is where `settings.file` is.
 
     Raises:
       CheckpointError: a prompt file is missing or has another shape.
@@ -112,7 +113,8 @@ def initialize(
         case "text":
             return from_text(key, length, embedding, population, settings.text, encode)
         case "file":
-            return jnp.asarray(load(Path(settings.file), (length, embedding.shape[1])))
+            found = file or Path(settings.file)
+            return jnp.asarray(load(found, (length, embedding.shape[1])))
 
 
 def load(path: Path, shape: tuple[int, int] | None = None) -> Float[np.ndarray, "P D"]:

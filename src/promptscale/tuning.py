@@ -52,7 +52,7 @@ class Files:
     """Where a job reads and writes; `train` and `validation` are prefixes by task.
 
     `prompts` and `predictions` are folders, None where they are not kept: prompts of model tuning,
-    and both in a hyperparameter search.
+    and both in a hyperparameter search. `initialization`: the prompt that prompts start from.
     """
 
     checkpoint: str
@@ -63,6 +63,7 @@ class Files:
     predictions: Path | None
     prompts: Path | None
     state: str
+    initialization: Path | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -222,6 +223,7 @@ def job_method(
             embedding,
             task_named(one.task).class_label_words,
             encode,
+            files.initialization,
         )
         for one in job.runs
     ]

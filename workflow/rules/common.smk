@@ -121,6 +121,12 @@ def checkpoint_of(wildcards):
     return frozen_model(job.size, job.base)
 
 
+def initialization_of(wildcards):
+    """The file that a job's prompts start from, where they start from one."""
+    start = job_of(wildcards).settings.initialization
+    return start.file if start.method == "file" else []
+
+
 def prepared(tasks, split):
     """The files of prepared splits: tokens, and the fields that the metrics need."""
     return expand(

@@ -7,6 +7,7 @@ rule train_prompts:
         vocabulary=VOCABULARY,
         train=train_splits,
         validation=validation_splits,
+        initialization=initialization_of,
     output:
         metrics=f"{RESULTS}/runs/{{job}}/metrics.csv",
         prompts=directory(f"{RESULTS}/runs/{{job}}/prompts"),
@@ -94,6 +95,7 @@ rule search_hyperparameters:
         vocabulary=VOCABULARY,
         train=train_splits,
         validation=validation_splits,
+        initialization=initialization_of,
     output:
         metrics=f"{RESULTS}/search/{{job}}/metrics.csv",
     log:

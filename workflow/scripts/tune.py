@@ -14,6 +14,7 @@ with script(snakemake):
     from promptscale.tuning import Files, run
 
     kept = {name: Path(path) for name, path in snakemake.output.items()}
+    start = snakemake.input.get("initialization")
     files = Files(
         checkpoint=pointed_to(snakemake.input.checkpoint),
         vocabulary=Path(snakemake.input.vocabulary),
@@ -23,5 +24,6 @@ with script(snakemake):
         predictions=kept.get("predictions"),
         prompts=kept.get("prompts"),
         state=snakemake.params.state,
+        initialization=Path(start) if start else None,
     )
     run(job_of(TuningJob, snakemake), files, layout_of(snakemake))
