@@ -31,6 +31,7 @@ class Site:
     folder: Path
     bucket: FakeBucket
     cloud: FakeCloud
+    processes: list[subprocess.Popen[str]] = dataclasses.field(default_factory=list)
 
     def command(self, *arguments: str, **settings: object) -> list[str]:
         """Snakemake with the executor's settings; those of tests can be overridden."""
@@ -49,25 +50,34 @@ class Site:
     def start(self, *arguments: str, **settings: object) -> subprocess.Popen[str]:
         """Snakemake as a process of its own, its output in `snakemake.txt`."""
         environment = os.environ | bucket_environment(self.bucket)
+        # Ctrl-C is to work although the tests may run in the background, where shells ignore it.
+        command = ["env", "--default-signal=INT", *self.command(*arguments, **settings)]
         with (self.folder / "snakemake.txt").open("a") as output:
-            return subprocess.Popen(
-                self.command(*arguments, **settings),
+            process = subprocess.Popen(
+                command,
                 cwd=self.folder,
                 env=environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 text=True,
             )
+        self.processes.append(process)
+        return process
 
     def run(self, *arguments: str, **settings: object) -> subprocess.CompletedProcess[str]:
         """Snakemake to its end."""
         (self.folder / "snakemake.txt").unlink(missing_ok=True)
         process = self.start(*arguments, **settings)
-        try:
-            code = process.wait(900)
-        finally:
-            process.kill()
+        code = process.wait(900)
         return subprocess.CompletedProcess(process.args, code, self.output)
+
+    def stop(self) -> None:
+        """Ends all that was started."""
+        for process in self.processes:
+            process.kill()
+            process.wait()
+        self.cloud.stop()
+        self.bucket.stop()
 
     @property
     def output(self) -> str:
@@ -119,8 +129,7 @@ def site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
 
     yield make
     for one in made:
-        one.cloud.stop()
-        one.bucket.stop()
+        one.stop()
 
 
 def interrupt(process: subprocess.Popen[str]) -> None:

@@ -65,9 +65,9 @@ def disturbed(undisturbed: Path, tmp_path: Path, request) -> Iterator[Site]:
     compiled = {"JAX_COMPILATION_CACHE_DIR": str(undisturbed / "results/state/compiled")}
     faults = Faults(preempted=0.3, within=6.0, outages=(4, 60))
     cloud = FakeCloud(tmp_path / "hosts", bucket, faults, request.param, compiled)
-    yield Site(folder, bucket, cloud)
-    cloud.stop()
-    bucket.stop()
+    site = Site(folder, bucket, cloud)
+    yield site
+    site.stop()
 
 
 @pytest.mark.slow

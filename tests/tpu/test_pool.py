@@ -20,10 +20,13 @@ class Sky(Cloud):
         self.slices: dict[str, Listed] = {}
         self.busy = False
         self.silent: set[str] = set()
+        self.forbidden = False
         self.lists = 0
 
     def list(self, zone: str):
         self.lists += 1
+        if self.forbidden:
+            raise TpuError("Permission denied.")
         if zone in self.silent:
             raise Busy("No answer.")
         return [one for one in self.slices.values() if one.zone == zone]
@@ -186,6 +189,24 @@ def test_slices_of_an_earlier_controller_are_adopted_if_their_environment_is_our
     assert set(scene.sky.slices) == {"others"}
     assert scene.pool.close(lambda seconds: None) == []
     assert set(scene.sky.slices) == {"others"}
+
+
+def test_at_the_end_an_outage_is_waited_for_and_a_refusal_is_not(scene: Scene):
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        scene.now[0] += seconds
+        scene.sky.silent.clear()
+
+    scene.pool.provide(key_of(SMALL), ["one"])
+    (name,) = scene.sky.slices
+    scene.sky.forbidden = True
+    assert scene.pool.close(wait) == [name] and not waits
+    scene.sky.forbidden = False
+    scene.sky.silent = {"here"}
+    assert scene.pool.close(wait) == [] and waits
+    assert not scene.sky.slices
 
 
 def test_more_chips_than_may_be_had_are_refused(scene: Scene):

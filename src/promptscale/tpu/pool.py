@@ -249,9 +249,12 @@ class Pool:
             self.slices[name] = Slice(name, zone, key, shape.hosts, shape.chips, since=now)
 
     def close(self, sleep: Callable[[float], None], patience: float = 120.0) -> list[str]:
-        """Deletes every slice of this run; those that could not be within `patience` seconds."""
+        """Deletes every slice of this run; those that could not be within `patience` seconds.
+
+        Where the cloud refuses for good, there is nothing to be patient for.
+        """
         end = self._clock() + patience
-        left: list[str] = []
+        left = [*self.slices]
         self.slices.clear()
         while True:
             try:
@@ -263,9 +266,11 @@ class Pool:
                         self._cloud.delete(one.name, one.zone)
                 if not left:
                     return []
+                final = False
             except TpuError as error:
                 log.warning("%s", error)
-            if self._clock() > end:
+                final = not isinstance(error, Busy)
+            if final or self._clock() > end:
                 return left
             sleep(min(1.0, patience / 20))
 
