@@ -13,6 +13,8 @@ import pytest
 from .fake_bucket import FakeBucket, bucket_environment
 from .fake_cloud import FakeCloud, Faults, wait_until
 
+# `make chaos` tries 20.
+SEEDS = range(int(os.environ.get("PROMPTSCALE_CHAOS_SEEDS", "2")))
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
 QUICK = {

@@ -1,9 +1,5 @@
-"""A miniature grid on slices that are preempted, against the same grid on this machine.
+"""A miniature grid on slices that are preempted, against the same grid on this machine."""
 
-PROMPTSCALE_CHAOS_SEEDS: how many fault seeds are tried (`make chaos` tries 20).
-"""
-
-import os
 import shutil
 import subprocess
 import sys
@@ -15,12 +11,11 @@ import pytest
 
 from promptscale.config.accelerators import accelerators
 
-from .conftest import REPOSITORY, Site
+from .conftest import REPOSITORY, SEEDS, Site
 from .fake_bucket import FakeBucket
 from .fake_cloud import FakeCloud, Faults
 
 GRID = Path(__file__).with_name("grid.yaml")
-SEEDS = range(int(os.environ.get("PROMPTSCALE_CHAOS_SEEDS", "2")))
 WORKFLOW = ["--snakefile", str(REPOSITORY / "Snakefile"), "--configfile", str(GRID)]
 # Slices of one, two and four hosts.
 TYPES = {
