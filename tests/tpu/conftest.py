@@ -19,8 +19,8 @@ HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
 QUICK = {
     "beat": 0.2,
-    "host-timeout": 4.0,
-    "startup-timeout": 40.0,
+    "host-timeout": 8.0,
+    "startup-timeout": 90.0,
     "idle-timeout": 20.0,
     "queue-timeout": 3.0,
 }
