@@ -35,8 +35,6 @@ include: "workflow/rules/targets.smk"
 
 onstart:
     refuse_beyond_budget(workflow.dag.needrun_jobs())
-    if workflow.executor_plugin.name == "tpu-vm":
-        refuse_local_folders()
 
 
 localrules:

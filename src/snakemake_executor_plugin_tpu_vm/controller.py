@@ -52,6 +52,9 @@ class Controller:
         self._infos: dict[Work, SubmittedJobInfo] = {}
         self._works: dict[JobExecutorInterface, Work] = {}
         self._hashes = Hashes()
+        settings = self._settings
+        self._run = settings.run or _run_name()
+        self._location = f"{str(settings.bucket).rstrip('/')}/{self._run}"
         local = ExecutorPluginRegistry().get_plugin("local")
         self._here = local.executor(self._workflow, self._logger)
         # Snakemake counts no cores where there is an executor for elsewhere.
@@ -83,7 +86,6 @@ class Controller:
 
     def _make_dispatcher(self) -> Dispatcher:
         settings = self._settings
-        run = settings.run or _run_name()
         lock = settings.lock or Path(self._workflow.main_snakefile).parent / "envs/tpu.lock"
         # A cap that is given to Snakemake holds for slices without work, too.
         resources = self._workflow.global_resources
@@ -98,9 +100,9 @@ class Controller:
         )
         return Dispatcher(
             Cloud(str(settings.project), settings.endpoint),
-            Bucket(f"{str(settings.bucket).rstrip('/')}/{run}"),
+            Bucket(self._location),
             environment(Path(lock)),
-            run,
+            self._run,
             limits,
             settings.beat,
             settings.max_preemptions,
@@ -119,7 +121,8 @@ class Controller:
         info = SubmittedJobInfo(job=job)
         try:
             self._workflow.async_run(job.prepare())
-            work = work_of(job, self._workflow.config, self._shape(job), self._hashes)
+            config = self._workflow.config
+            work = work_of(job, config, self._shape(job), self._hashes, f"{self._location}/kept")
         except (PromptscaleError, OSError) as error:
             self._executor.report_job_error(info, msg=f"{error}\n")
             return

@@ -13,6 +13,7 @@ from promptscale.tpu.dispatcher import Work
 from promptscale.tpu.tasks import Items, Task, sha256
 
 _TIMESTAMP = ".snakemake_timestamp"  # Snakemake's own, in every folder that is an output
+_KEPT = ("state", "model")  # resources that say where a job keeps what outlives its slice
 _OUTSIDE = "outside"  # where files from outside of the working directory lie on a host
 
 
@@ -33,9 +34,12 @@ class Hashes:
 
 
 def work_of(
-    job: JobExecutorInterface, config: Mapping[str, Any], shape: Shape, hashes: Hashes
+    job: JobExecutorInterface, config: Mapping[str, Any], shape: Shape, hashes: Hashes, kept: str
 ) -> Work:
     """The task of a job with the files that it reads and writes.
+
+    What the job keeps beyond its slice (resources `state` and `model`) and is not in a bucket
+    already goes into the bucket's folder `kept`.
 
     Raises:
       TpuError: the job's rule has no Python script.
@@ -60,7 +64,9 @@ def work_of(
         wildcards=dict(job.wildcards_dict),
         threads=job.threads,
         resources={
-            name: value for name, value in job.resources.items() if isinstance(value, int | str)
+            name: _kept(str(value), kept) if name in _KEPT else value
+            for name, value in job.resources.items()
+            if isinstance(value, int | str)
         },
         config=dict(config),
         files=files,
@@ -81,6 +87,10 @@ def place(path: str) -> str:
     if not pure.is_absolute() and ".." not in pure.parts:
         return str(path)
     return str(PurePath(_OUTSIDE, sha256(str(pure.parent).encode())[:8], pure.name))
+
+
+def _kept(location: str, folder: str) -> str:
+    return location if location.startswith("gs://") else f"{folder}/{location.lstrip('/')}"
 
 
 def _files(paths: Iterable[str]) -> Iterable[tuple[str, Path]]:

@@ -74,7 +74,6 @@ def test_preempted_slices_change_nothing(undisturbed: Path, disturbed: Site):
     result = disturbed.run(
         *WORKFLOW, "--logger", "promptscale", "--resources", "tpu_chips=20",
         "--set-resources", *resources,
-        "--config", "paths={state: gs://bucket/state, models: gs://bucket/models}",
         "--", "results/runs.csv", **lock,
     )  # fmt: skip
     assert result.returncode == 0, result.stdout

@@ -30,7 +30,7 @@ FIGURES = CONFIG.paths.figures
 DATA_DIR = CONFIG.data.data_dir or f"{RESULTS}/raw/tensorflow_datasets"
 VOCABULARY = outputs.vocabulary(CONFIG)
 # Trained models, and what killed jobs resume from: perhaps in a bucket, and never declared to
-# Snakemake, so never deleted by it.
+# Snakemake, so never deleted by it. Jobs have their places as resources, as these change no result.
 MODELS_FOLDER = CONFIG.paths.models or f"{RESULTS}/models"
 STATE = CONFIG.paths.state or f"{RESULTS}/state"
 EXPENSIVE = {
@@ -159,6 +159,26 @@ def hardware_of(size):
     }
 
 
+def model_folder(wildcards):
+    """Where a trained language model goes."""
+    return f"{MODELS_FOLDER}/{wildcards.size}/{wildcards.base}/checkpoint"
+
+
+def model_state(wildcards):
+    """Where a language model's training keeps what it resumes from."""
+    return f"{STATE}/models/{wildcards.size}/{wildcards.base}.state"
+
+
+def run_state(wildcards):
+    """Where a job keeps what it resumes from."""
+    return f"{STATE}/runs/{wildcards.job}.state"
+
+
+def search_state(wildcards):
+    """The same for a hyperparameter search."""
+    return f"{STATE}/search/{wildcards.job}.state"
+
+
 def size_of(wildcards):
     """The size of the model that a job is about."""
     return job_of(wildcards).size if "job" in wildcards.keys() else wildcards.size
@@ -199,16 +219,6 @@ def refuse_beyond_budget(jobs):
     ]
     if sentence := costs.beyond_budget(CONFIG, wanted):
         raise WorkflowError(sentence)
-
-
-def refuse_local_folders():
-    """Ends the workflow where hosts of slices would keep what matters on their own disks."""
-    for name, folder in (("models", MODELS_FOLDER), ("state", STATE)):
-        if not folder.startswith("gs://"):
-            raise WorkflowError(
-                f"Jobs on TPU slices need `paths.{name}` to be a folder in a bucket (gs://...); "
-                f"it is {folder}, which would be lost with a slice."
-            )
 
 
 def job_specification(wildcards):

@@ -26,10 +26,10 @@ rule train_language_model:
         tpu_chips=tpu_chips,
         model_axis=model_axis,
         examples_at_a_time=examples_at_a_time,
+        model=model_folder,
+        state=model_state,
     params:
         job=language_model_specification,
-        model=f"{MODELS_FOLDER}/{{size}}/{{base}}/checkpoint",
-        state=f"{STATE}/models/{{size}}/{{base}}.state",
     message:
         "training {wildcards.size} by {wildcards.base}"
     script:

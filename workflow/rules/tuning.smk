@@ -23,9 +23,9 @@ rule train_prompts:
         tpu_chips=tpu_chips,
         model_axis=model_axis,
         examples_at_a_time=examples_at_a_time,
+        state=run_state,
     params:
         job=job_specification,
-        state=f"{STATE}/runs/{{job}}.state",
     message:
         "{wildcards.job}"
     script:
@@ -52,9 +52,9 @@ rule tune_model:
         tpu_chips=tpu_chips,
         model_axis=model_axis,
         examples_at_a_time=examples_at_a_time,
+        state=run_state,
     params:
         job=job_specification,
-        state=f"{STATE}/runs/{{job}}.state",
     message:
         "{wildcards.job}"
     script:
@@ -109,9 +109,9 @@ rule search_hyperparameters:
         tpu_chips=tpu_chips,
         model_axis=model_axis,
         examples_at_a_time=examples_at_a_time,
+        state=search_state,
     params:
         job=job_specification,
-        state=f"{STATE}/search/{{job}}.state",
     message:
         "{wildcards.job}"
     script:

@@ -18,9 +18,9 @@ with script(snakemake):
         checkpoint=pointed_to(start) if start else None,
         vocabulary=Path(snakemake.input.vocabulary),
         text=tuple(map(Path, snakemake.input.text)),
-        model=snakemake.params.model,
+        model=snakemake.resources.model,
         losses=Path(snakemake.output.losses),
-        state=snakemake.params.state,
+        state=snakemake.resources.state,
     )
     run(job_of(LanguageModelingJob, snakemake), files, layout_of(snakemake))
     point_to(files.model, Path(snakemake.output.pointer))

@@ -23,7 +23,7 @@ with script(snakemake):
         metrics=kept["metrics"],
         predictions=kept.get("predictions"),
         prompts=kept.get("prompts"),
-        state=snakemake.params.state,
+        state=snakemake.resources.state,
         initialization=Path(start) if start else None,
     )
     run(job_of(TuningJob, snakemake), files, layout_of(snakemake))
