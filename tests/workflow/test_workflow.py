@@ -142,7 +142,8 @@ def test_a_changed_setting_redoes_the_jobs_that_use_it_and_a_comment_none(finish
 
 def test_hardware_reruns_nothing_and_a_budget_stops_what_it_does_not_cover(finished, tmp_path):
     where = {size: {"accelerator": "v2-8", "model_axis": 2} for size in ("mini-small", "mini-base")}
-    content = yaml.safe_load(SMALLEST.read_text()) | {"hardware": where}
+    kept = {"models": "gs://bucket/models", "state": "/elsewhere"}
+    content = yaml.safe_load(SMALLEST.read_text()) | {"hardware": where, "paths": kept}
     other = tmp_path / "hardware.yaml"
     other.write_text(yaml.safe_dump(content, sort_keys=False))
     result = snakemake(finished, "--configfile", str(other), "--dry-run", "--", "all")
