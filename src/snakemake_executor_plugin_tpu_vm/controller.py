@@ -25,9 +25,10 @@ from promptscale.errors import PromptscaleError, TpuError
 from promptscale.files import replacing
 from promptscale.tpu.bucket import Bucket
 from promptscale.tpu.cloud import Cloud, Shape
-from promptscale.tpu.dispatcher import Dispatcher, Outcome, Work, report
+from promptscale.tpu.dispatcher import Dispatcher
 from promptscale.tpu.environment import environment
 from promptscale.tpu.pool import Limits
+from promptscale.tpu.work import Outcome, Work, report
 from snakemake_executor_plugin_tpu_vm.tasks import Hashes, work_of
 
 if TYPE_CHECKING:

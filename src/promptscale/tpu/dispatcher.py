@@ -5,14 +5,12 @@ controller that was killed is replaced by one that starts with nothing.
 """
 
 import collections
-import dataclasses
 import itertools
 import logging
 import queue
 import time
 import uuid
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Callable
 
 from promptscale.errors import TpuError
 from promptscale.files import replacing, replacing_folder
@@ -29,50 +27,12 @@ from promptscale.tpu.status import (
     parent,
     startup_key,
 )
-from promptscale.tpu.tasks import Done, Task, sha256, within
+from promptscale.tpu.tasks import Done, sha256, within
+from promptscale.tpu.work import Outcome, Work
 
 log = logging.getLogger(__name__)
 
 _PIECES = 2  # of a log that are asked for at once
-
-
-@dataclasses.dataclass(eq=False)
-class Work:
-    """A task on its way: `outputs` and `log` are where its files go, by their paths in the task.
-
-    `blobs`: the files that it needs, by hash.
-    """
-
-    task: Task
-    shape: Shape
-    blobs: dict[str, Path]
-    outputs: dict[str, Path]
-    log: Path | None
-    interruptions: list[str] = dataclasses.field(default_factory=list)
-    attempt: str | None = None
-    pieces: int = 0  # of the attempt's log that have been read
-    key: str = ""
-    ended: dict[int, tuple[str, int]] | None = None  # the beats at which all hosts had ended it
-    checked: bool = False  # whether an earlier controller's result was looked for
-
-    @property
-    def title(self) -> str:
-        """Names the work to a person."""
-        return " ".join([self.task.rule, *self.task.wildcards.values()])
-
-    @property
-    def stem(self) -> str:
-        """Names the slice that is made for this work: rule and wildcards."""
-        wildcards = repr(sorted(self.task.wildcards.items())).encode()
-        return f"{self.task.rule}-{sha256(wildcards)[:8]}"
-
-
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """How work ended: `error` is None where its outputs are in place."""
-
-    work: Work
-    error: str | None = None
 
 
 class Dispatcher:
@@ -240,7 +200,7 @@ class Dispatcher:
             self._interrupt(mine, work, reason)
         elif ended and failed:
             self._release(mine)
-            error = _failed(work, mine, Failure.model_validate_json(failed))
+            error = explain(work, mine.name, Failure.model_validate_json(failed))
             self._outcomes.append(Outcome(work, error))
         elif ended:
             self._interrupt(mine, work, "it ended without a result")
@@ -404,22 +364,3 @@ class Dispatcher:
             "promptscale-hosts": str(shape.hosts),
             "promptscale-beat": str(self._beat_seconds),
         }
-
-
-def _failed(work: Work, mine: Slice, failure: Failure) -> str:
-    """What is said of a script's own failure; the rule's log gets the other host's last lines."""
-    if failure.host != 0 and work.log:
-        with work.log.open("a") as opened:
-            opened.write(f"--- the end of host {failure.host}'s log ---\n{failure.tail}")
-    lines = failure.tail.splitlines()[-12:]
-    return "\n".join([
-        f"{work.title} ended with status {failure.code} on host {failure.host} of {mine.name}:",
-        *(f"  {line}" for line in lines),
-        "",
-    ])  # fmt: skip
-
-
-def report(interrupted: dict[str, list[str]]) -> Iterable[tuple[str, int, str]]:
-    """Rows of work, number of interruptions and the last reason, most often interrupted first."""
-    order = sorted(interrupted.items(), key=lambda item: -len(item[1]))
-    return [(title, len(reasons), reasons[-1]) for title, reasons in order if reasons]
