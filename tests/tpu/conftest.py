@@ -107,7 +107,8 @@ class Site:
 
     def assert_nothing_is_left(self) -> None:
         wait_until(lambda: not self.cloud.slices, 10, "deleting all slices")
-        leftover = [name for name in self.bucket.names("bucket/") if "/slices/" in name]
+        names = self.bucket.names("bucket/")
+        leftover = [name for name in names if "/slices/" in name or "/zones/" in name]
         assert not leftover
 
 

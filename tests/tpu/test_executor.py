@@ -154,6 +154,21 @@ def test_a_killed_controller_is_replaced_by_the_next(site: Make, seed: int):
     assert len(killed.cloud.created) <= 6 and not killed.cloud.preempted
 
 
+def test_what_another_controller_left_is_found_in_every_zone(site: Make):
+    """Also where the next controller has no work, or none for slices at all."""
+    killed = site()
+    config = ("--config", "jobs=2", "types=['v2-8','v4-16']")
+    assert killed.run(*config, "--", "all").returncode == 0
+    process = killed.start("--config", "jobs=2", "seconds=600", "types=['v2-8','v4-16']", "-F")
+    wait_until(lambda: len(killed.cloud.slices) == 2, 60)
+    process.kill()
+    process.wait()
+    created = len(killed.cloud.created)
+    result = killed.run(*config, "--force", "--", "results/numbers/1.txt")
+    assert result.returncode == 0 and len(killed.cloud.created) == created
+    killed.assert_nothing_is_left()
+
+
 def test_two_controllers_do_not_share_a_folder(site: Make):
     one = site()
     process = one.start("--config", "jobs=1", "seconds=600", "--", "results/sums/1.txt")

@@ -28,7 +28,7 @@ from promptscale.tpu.status import (
     startup_key,
 )
 from promptscale.tpu.tasks import Done, sha256, within
-from promptscale.tpu.work import Outcome, Work
+from promptscale.tpu.work import Outcome, Work, explain
 
 log = logging.getLogger(__name__)
 
@@ -63,14 +63,17 @@ class Dispatcher:
         self._stored: set[str] | None = None  # blobs in the bucket
         self._forgotten: collections.deque[str] = collections.deque()
         self._gone: set[str] = set()  # tasks that were forgotten
+        self._open: set[str] = set()  # tasks that were taken on and not forgotten
         self.interrupted: dict[str, list[str]] = {}  # work that ever was, and by what
 
     def add(self, work: Work) -> None:
         """Takes work on; may be called from another thread than `cycle`."""
+        self._open.add(work.task.id)
         self._new.put(work)
 
     def forget(self, work: Work) -> None:
         """Has a task removed from the bucket, whose outputs are safe here."""
+        self._open.discard(work.task.id)
         self._forgotten.append(work.task.id)
 
     def cycle(self) -> list[Outcome]:
@@ -111,17 +114,24 @@ class Dispatcher:
         Raises:
           TpuError: some are left.
         """
+        try:
+            self._recall_zones()
+        except TpuError as error:  # the slices that we know of are to be deleted all the same
+            log.warning("%s", error)
         left = self.pool.close(sleep)
-        # Hosts may have written on after their task was forgotten; now they have all ended.
-        finished = self._gone.union(self._forgotten)
+        # Hosts may have written on after their task was forgotten; now they have all ended. Where
+        # all was done, other tasks are what a killed controller had finished with.
         found = {key.split("/")[1] for key in self._bucket.keys("tasks/")}
-        for prefix in ["slices/", *(f"tasks/{identity}/" for identity in found & finished)]:
+        if self._open:
+            found &= self._gone.union(self._forgotten)
+        for prefix in ["slices/", *(f"tasks/{identity}/" for identity in found)]:
             self._bucket.delete(prefix)
         if left:
             raise TpuError(
                 f"These slices could not be deleted and cost money: {', '.join(left)}. "
                 "`promptscale tpu reap` tries again."
             )
+        self._bucket.delete("zones/")
 
     def _give_up(self, error: str) -> None:
         """Ends all work that has not begun."""
@@ -143,7 +153,11 @@ class Dispatcher:
                     f"blobs/{digest}": path.read_bytes() for digest, path in lacking.items()
                 })  # fmt: skip
                 self._stored.update(lacking)
-                self._bucket.write(f"tasks/{work.task.id}/task.json", work.task.to_bytes())
+                # A controller after this one may have no work in these zones.
+                new = set(work.shape.zones) - self.pool.zones
+                zones = {f"zones/{zone}": zone.encode() for zone in new}
+                task = {f"tasks/{work.task.id}/task.json": work.task.to_bytes()}
+                self._bucket.write_all(zones | task)
             except TpuError:
                 self._new.put(work)
                 raise
@@ -156,10 +170,15 @@ class Dispatcher:
         lacking = self._environment.files.keys() - {
             key.removeprefix(folder) for key in self._bucket.keys(folder)
         }
+        self._recall_zones()
         self.pool.past = {key.split("/")[1] for key in self._bucket.keys("slices/")}
         files = self._environment.files
         self._bucket.write_all({f"{folder}{name}": files[name] for name in lacking})
         return {key.removeprefix("blobs/") for key in self._bucket.keys("blobs/")}
+
+    def _recall_zones(self) -> None:
+        """Has the pool look where an earlier controller may have left slices."""
+        self.pool.watch(key.removeprefix("zones/") for key in self._bucket.keys("zones/"))
 
     def _look(self) -> dict[str, bytes | None]:
         """Reads, at once, whatever can have changed in the bucket."""

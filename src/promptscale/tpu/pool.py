@@ -91,7 +91,7 @@ class Pool:
         self._metadata = metadata
         self._clock = clock
         self._shapes: dict[str, Shape] = {}
-        self._zones: set[str] = set()
+        self.zones: set[str] = set()  # where slices are looked for
         self._turn: dict[str, int] = {}  # which of a shape's zones is tried next
         self._pause: dict[str, tuple[float, float]] = {}  # until when, and how long
         self._deleting: set[tuple[str, str]] = set()  # name and zone
@@ -104,8 +104,12 @@ class Pool:
         """Takes note of a shape that jobs want; its key."""
         key = key_of(shape)
         self._shapes[key] = shape
-        self._zones.update(shape.zones)
+        self.zones.update(shape.zones)
         return key
+
+    def watch(self, zones: Iterable[str]) -> None:
+        """Looks for slices of this run in further zones."""
+        self.zones.update(zones)
 
     def refresh(self) -> list[Slice]:
         """Asks the cloud how things are; slices that turned out to be ours already are returned.
@@ -118,7 +122,7 @@ class Pool:
         now = self._clock()
         listed: list[Listed] = []
         silent: set[str] = set()
-        for zone in sorted(self._zones):
+        for zone in sorted(self.zones):
             try:
                 listed += self._cloud.list(zone)
             except Busy as error:
@@ -258,7 +262,7 @@ class Pool:
         self.slices.clear()
         while True:
             try:
-                listed = [one for zone in sorted(self._zones) for one in self._cloud.list(zone)]
+                listed = [one for zone in sorted(self.zones) for one in self._cloud.list(zone)]
                 ours = [one for one in listed if one.labels.get(RUN) == self._labels[RUN]]
                 left = [one.name for one in ours if one.phase is not Phase.GOING]
                 for one in ours:
