@@ -10,14 +10,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
-_LONGEST = ("tests/tpu/test_grid.py", "tests/workflow/")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that take minutes begin first, so that two workers end together."""
-    items.sort(key=lambda item: not item.nodeid.startswith(_LONGEST))
-
-
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real data and recorded numbers; tests that need it skip where it is absent."""
