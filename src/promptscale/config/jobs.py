@@ -5,6 +5,7 @@ and shapes. A job's JSON is what Snakemake compares, so a changed setting reruns
 that it touches.
 """
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -72,9 +73,9 @@ class _TuningJob(Strict):
         return tuple(dict.fromkeys([*self.tasks, *sum(self.shifted.values(), ())]))
 
     @property
+    @abstractmethod
     def stem(self) -> str:
         """The part of names that the job's runs share."""
-        raise NotImplementedError
 
     @property
     def name(self) -> str:
