@@ -8,11 +8,13 @@ backend's plan, which other backends, with kernels of their own, undercut or exc
 import argparse
 import os
 
+from promptscale.config.sizes import SIZES
+
 
 def main() -> None:
     """Compiles and prints one line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", default="xxl")
+    parser.add_argument("--size", default="xxl", choices=SIZES)
     parser.add_argument("--devices", type=int, default=16)
     parser.add_argument("--model-axis", type=int, default=16)
     parser.add_argument("--batch-size", type=int, default=32)

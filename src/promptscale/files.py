@@ -18,10 +18,15 @@ def replacing(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def partial_folder(path: Path) -> Path:
+    """Where `replacing_folder` has the files written that are to be in `path`."""
+    return path.with_name(f"{path.name}.partial")
+
+
 @contextlib.contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
     """The same for a folder: the sibling is empty at first and replaces an older `path` whole."""
-    partial = path.with_name(f"{path.name}.partial")
+    partial = partial_folder(path)
     outdated = path.with_name(f"{path.name}.outdated")
     shutil.rmtree(partial, ignore_errors=True)
     shutil.rmtree(outdated, ignore_errors=True)

@@ -1,15 +1,15 @@
 """A model from a checkpoint, straight to where its parameters go on the devices."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from promptscale.checkpoints.arrays import Index, Stored
 from promptscale.checkpoints.load import load
-from promptscale.checkpoints.t5x import Checkpoint, Index, Stored
+from promptscale.checkpoints.t5x import Checkpoint
 from promptscale.config.sizes import ModelConfig
 from promptscale.model import parameter_shapes
-from promptscale.training.mesh import Devices
+from promptscale.training.mesh import Devices, placed_parts
 
 
 def load_model(
@@ -19,6 +19,7 @@ def load_model(
     *,
     activations: str = "float32",
     with_optimizer: bool = False,
+    runs: int | None = None,
 ) -> Checkpoint:
     """Reads a checkpoint; each process reads no more than the parts that its devices hold.
 
@@ -30,24 +31,23 @@ def load_model(
         the activations is as good as float32, as parameters are cast to it at use; the head, which
         is computed in float32, stays float32.
       with_optimizer: whether to read the accumulators too, whole and in float32.
+      runs: for models that are trained: so many equal copies along a leading axis.
     Returns:
       The checkpoint with JAX arrays as parameters.
     Raises:
       CheckpointError: as for `load`.
     """
+    copies = () if runs is None else (runs,)
 
     def place(name: str, array: Stored) -> jax.Array:
         dtype = jnp.float32 if name.startswith("decoder/logits_dense") else jnp.dtype(activations)
-        known: dict[str, Any] = {}  # devices that hold the same part
 
-        def read(index: Index) -> Any:
-            part = known.get(repr(index))
-            if part is None:
-                part = known[repr(index)] = array.read(index).astype(dtype)
-            return part
+        def read(index: Index) -> np.ndarray:
+            part = array.read(index[len(copies) :]).astype(dtype)
+            return np.broadcast_to(part, (*copies, *part.shape))
 
-        sharding = devices.parameter(name, array.shape)
-        return jax.make_array_from_callback(array.shape, sharding, read)
+        sharding = devices.parameter(name, array.shape, runs=runs is not None)
+        return placed_parts((*copies, *array.shape), sharding, read)
 
     expected = parameter_shapes(architecture)
     return load(location, expected, with_optimizer=with_optimizer, place=place)

@@ -8,6 +8,7 @@ one training.
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +16,7 @@ import numpy as np
 import pandas as pd
 from flax import traverse_util
 
-from promptscale.checkpoints.load import load
+from promptscale import processes
 from promptscale.checkpoints.t5x import Checkpoint, write
 from promptscale.config.jobs import LanguageModelingJob, adaptation_steps
 from promptscale.data.batches import Batch
@@ -23,9 +24,10 @@ from promptscale.data.objectives import PrefixLM, SpanCorruption
 from promptscale.data.prepared import Ragged, read_text
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.files import replacing
+from promptscale.frozen import load_model
 from promptscale.model import T5, parameter_shapes
 from promptscale.training.loop import Outcome, Schedule, train
-from promptscale.training.mesh import PLAIN, Devices, Layout, gathered, is_first_process, placed
+from promptscale.training.mesh import PLAIN, Devices, Layout, gathered
 from promptscale.training.methods import model_loss
 from promptscale.training.optimizer import accumulators, adafactor, restore_accumulators
 from promptscale.training.resume import State
@@ -53,7 +55,7 @@ class Files:
 def run(job: LanguageModelingJob, files: Files, layout: Layout = PLAIN) -> None:
     """Trains all weights and writes a T5X checkpoint and the curve of the loss per target token.
 
-    Of several processes all train, and the first writes.
+    Of several processes all train and write the parameters that their devices hold.
 
     Raises:
       CheckpointError, DataError: an input is missing, damaged or does not fit.
@@ -61,13 +63,10 @@ def run(job: LanguageModelingJob, files: Files, layout: Layout = PLAIN) -> None:
     settings = job.settings
     model = T5(job.architecture, settings.dropout_rate, jnp.dtype(settings.activations))
     devices = Devices(layout)
-    beginning = _beginning(job, files, model)
-    params = {
-        name: placed(array[None], devices.parameter(name, array.shape, runs=True))
-        for name, array in beginning.params.items()
-    }
+    beginning = _beginning(job, files, model, devices)
     optimizer = adafactor(settings.optimizer, beginning.step)
-    bank = start(optimizer, traverse_util.unflatten_dict(params, sep="/"), devices)
+    trainable = traverse_util.unflatten_dict(beginning.params, sep="/")
+    bank = start(optimizer, trainable, devices)
     if beginning.optimizer:
         restored = restore_accumulators(bank.optimizer, beginning.optimizer, 1)
         bank = bank._replace(optimizer=devices.replicate(restored))
@@ -98,13 +97,13 @@ def run(job: LanguageModelingJob, files: Files, layout: Layout = PLAIN) -> None:
         ),
         saved,
     )
-    trained, state = jax.tree.map(
-        lambda leaf: gathered(leaf)[0], (outcome.trainable, outcome.optimizer)
+    trained = Checkpoint(
+        beginning.step + settings.steps,
+        _without_runs(outcome.trainable, devices),
+        accumulators(jax.tree.map(lambda leaf: gathered(leaf)[0], outcome.optimizer)),
     )
-    if is_first_process():
-        step = beginning.step + settings.steps
-        arrays = traverse_util.flatten_dict(trained, sep="/")
-        write(files.model, Checkpoint(step, arrays, accumulators(state)))
+    write(files.model, trained)
+    if processes.is_first():
         _write_losses(job, outcome, files.losses)
     saved.delete()
 
@@ -131,11 +130,33 @@ def _stream(
     return SpanCorruption(documents, vocabulary_size=vocabulary.size, **common)
 
 
-def _beginning(job: LanguageModelingJob, files: Files, model: T5) -> Checkpoint:
-    """The checkpoint to continue, or a random initialisation at step 0."""
+def _beginning(job: LanguageModelingJob, files: Files, model: T5, devices: Devices) -> Checkpoint:
+    """The checkpoint to continue, or a random initialisation at step 0: a bank of one run."""
+    architecture = job.architecture
     if files.checkpoint is not None:
-        return load(files.checkpoint, parameter_shapes(job.architecture))
-    tokens = jnp.ones((1, 2), jnp.int32)
-    params = jax.jit(model.init)(jax.random.key(job.seed), tokens, tokens)["params"]
-    flat = traverse_util.flatten_dict(params, sep="/")
-    return Checkpoint(0, {name: np.asarray(leaf) for name, leaf in flat.items()}, {})
+        return load_model(files.checkpoint, architecture, devices, with_optimizer=True, runs=1)
+
+    def init(seed: jax.Array) -> dict[str, jax.Array]:
+        tokens = jnp.ones((1, 2), jnp.int32)
+        params = model.init(jax.random.key(seed), tokens, tokens)["params"]
+        return {name: leaf[None] for name, leaf in _flat(params).items()}
+
+    places = {
+        name: devices.parameter(name, shape, runs=True)
+        for name, shape in parameter_shapes(architecture).items()
+    }
+    return Checkpoint(0, jax.jit(init, out_shardings=places)(np.int32(job.seed)), {})
+
+
+def _without_runs(trainable: Any, devices: Devices) -> dict[str, jax.Array]:
+    """The parameters of a bank's only run by T5X's flat names, each where it was."""
+    flat = _flat(trainable)
+    places = {name: devices.parameter(name, leaf.shape[1:]) for name, leaf in flat.items()}
+    take = jax.jit(
+        lambda bank: {name: leaf[0] for name, leaf in bank.items()}, out_shardings=places
+    )
+    return take(flat)
+
+
+def _flat(params: Any) -> dict[str, jax.Array]:
+    return traverse_util.flatten_dict(params, sep="/")

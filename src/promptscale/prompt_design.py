@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 from flax import traverse_util
 
+from promptscale import processes
 from promptscale.config.jobs import PromptDesignJob
 from promptscale.config.tasks import task as task_named
 from promptscale.data.batches import epoch_order, padded_length
@@ -25,7 +26,7 @@ from promptscale.frozen import load_model
 from promptscale.model import T5
 from promptscale.results import write_runs
 from promptscale.supervision import Prefixes
-from promptscale.training.mesh import PLAIN, Devices, Layout, is_first_process
+from promptscale.training.mesh import PLAIN, Devices, Layout
 from promptscale.training.methods import generator
 
 
@@ -75,7 +76,7 @@ def run(job: PromptDesignJob, files: Files, layout: Layout = PLAIN) -> None:
             path = Path(task, f"seed_{seed}", f"{task}.jsonl")
             predictions[path] = list(dev.prediction_rows(texts))
             rows += _rows(job, task, seed, dev.score(texts))
-    if is_first_process():
+    if processes.is_first():
         with replacing_folder(files.predictions) as folder:
             for path, answered in predictions.items():
                 write_rows(folder / path, answered)

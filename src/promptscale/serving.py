@@ -16,7 +16,7 @@ import pandas as pd
 from flax import traverse_util
 from jaxtyping import Array, Float, Int
 
-from promptscale import prompts
+from promptscale import processes, prompts
 from promptscale.config.jobs import PromptTuningJob
 from promptscale.data.batches import pad, padded_length
 from promptscale.data.prepared import read
@@ -25,7 +25,7 @@ from promptscale.files import replacing
 from promptscale.frozen import load_model
 from promptscale.model import T5
 from promptscale.supervision import Prefixes
-from promptscale.training.mesh import PLAIN, Devices, Layout, is_first_process
+from promptscale.training.mesh import PLAIN, Devices, Layout
 from promptscale.training.methods import Params, generator
 
 PER_TASK = 64  # requests of each task
@@ -91,7 +91,7 @@ def run(job: PromptTuningJob, tasks: Sequence[str], files: Files, layout: Layout
             "separate_per_second": requests.shape[0] * PER_TASK / separate_seconds,
             "world": job.world,
         })  # fmt: skip
-    if is_first_process():
+    if processes.is_first():
         with replacing(files.table) as partial:
             pd.DataFrame(rows).to_csv(partial, index=False)
 

@@ -1,7 +1,6 @@
 """A tuning job from files to files: prompts on a frozen model, or the model itself, per run."""
 
 import dataclasses
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import optax
 import pandas as pd
 from flax import traverse_util
 
-from promptscale import prompts
+from promptscale import processes, prompts
 from promptscale.checkpoints.load import read_embedding
 from promptscale.checkpoints.t5x import Checkpoint
 from promptscale.config.jobs import PromptTuningJob
@@ -36,7 +35,7 @@ from promptscale.supervision import (
 )
 from promptscale.training import step as training_step
 from promptscale.training.loop import Evaluation, Outcome, Schedule, train
-from promptscale.training.mesh import PLAIN, Devices, Layout, is_first_process
+from promptscale.training.mesh import PLAIN, Devices, Layout
 from promptscale.training.methods import Params, generator, model_loss, prompt_loss
 from promptscale.training.optimizer import (
     adafactor,
@@ -98,6 +97,7 @@ def run(job: Job, files: Files, layout: Layout = PLAIN) -> None:
         devices,
         activations=settings.activations if frozen else "float32",
         with_optimizer=not frozen,
+        runs=None if frozen else len(job.runs),
     )
     method = job_method(job, model, checkpoint, files, devices)
     optimizer, bank = _start(job, method, checkpoint, devices)
@@ -131,7 +131,7 @@ def run(job: Job, files: Files, layout: Layout = PLAIN) -> None:
     for index, (one, kept) in enumerate(zip(job.runs, outcome.kept, strict=True)):
         left = [task for task in reported_on(job, one) if task not in (kept or ())]
         predicted.append((kept or {}) | answers(outcome.trainable, index, left))
-    if is_first_process():
+    if processes.is_first():
         _write(job, files, outcome, dev, predicted)
     state.delete()
 
@@ -201,17 +201,9 @@ def job_method(
 ) -> Method:
     """The trainables of all runs as they start, and the loss that trains them."""
     settings = job.settings
+    params = traverse_util.unflatten_dict(checkpoint.params, sep="/")
     if not isinstance(job, PromptTuningJob):
-        runs = len(job.runs)
-        stacked = {
-            name: jax.jit(
-                functools.partial(jnp.broadcast_to, shape=(runs, *leaf.shape)),
-                out_shardings=devices.parameter(name, leaf.shape, runs=True),
-            )(leaf)
-            for name, leaf in checkpoint.params.items()
-        }
-        trainable = traverse_util.unflatten_dict(stacked, sep="/")
-        return Method(trainable, {}, model_loss(model, settings.z_loss), lambda own, _: (own, None))
+        return Method(params, {}, model_loss(model, settings.z_loss), lambda own, _: (own, None))
     embedding = read_embedding(files.checkpoint)
     encode = Vocabulary(files.vocabulary).encode
     starts = [
@@ -228,7 +220,6 @@ def job_method(
         for one in job.runs
     ]
     trainable = devices.replicate(np.stack(starts))
-    params = traverse_util.unflatten_dict(checkpoint.params, sep="/")
     loss = prompt_loss(model, settings.z_loss)
     return Method(trainable, params, loss, lambda prompt, frozen: (frozen, prompt))
 

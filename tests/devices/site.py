@@ -1,4 +1,4 @@
-"""A frozen model, a vocabulary and prepared data in a folder, and a program that trains on them.
+"""A model, a vocabulary, prepared data and text in a folder, and a program that trains on them.
 
     python -m tests.devices.site FOLDER OUT METHOD [key=value ...]
 
@@ -41,6 +41,8 @@ def make(folder: Path) -> Path:
         targets = [[3 + label] for label in labels]
         ragged = (prepared.Ragged.pack(part) for part in (inputs, targets))
         prepared.write(folder / TASK / split, *ragged, rows)
+    documents = [draw.integers(3, 15, 30).tolist() for _ in range(40)]
+    prepared.write_text(folder / "text.safetensors", prepared.Ragged.pack(documents))
     tokens = jnp.ones((1, 2), jnp.int32)
     params = jax.jit(T5(architecture()).init)(jax.random.key(0), tokens, tokens)["params"]
     flat = {n: np.asarray(leaf) for n, leaf in traverse_util.flatten_dict(params, sep="/").items()}
@@ -78,8 +80,36 @@ def job(method: str, **changes):
     return ModelTuningJob(settings=ModelTuning(**settings), **common)
 
 
+def adapt(folder: Path, out: Path, layout: dict[str, int], **changes) -> None:
+    """Adapts the model to language modelling, as the workflow's script does."""
+    from promptscale.config.jobs import LanguageModelingJob
+    from promptscale.config.schema import LanguageModeling
+    from promptscale.language_modeling import Files, run
+    from promptscale.training.mesh import Layout
+
+    settings = {
+        "steps": 4, "batch_size": 8, "inputs_length": 16, "save_every": 1, "dropout_rate": 0.1,
+        "activations": "float32", "optimizer": {"learning_rate": 0.001},
+    } | changes  # fmt: skip
+    files = Files(
+        checkpoint=str(folder / "checkpoint"),
+        vocabulary=folder / "pieces.model",
+        text=[folder / "text.safetensors"],
+        model=str(out / "checkpoint"),
+        losses=out / "losses.csv",
+        state=str(out / "state"),
+    )
+    job = LanguageModelingJob(
+        size="tiny", architecture=architecture(), base="lm_4", settings=LanguageModeling(**settings)
+    )
+    run(job, files, Layout(**layout))
+
+
 def run(folder: Path, out: Path, method: str, layout: dict[str, int], **changes) -> None:
     """Trains from files to files, as the workflow's scripts do."""
+    if method == "adaptation":
+        adapt(folder, out, layout, **changes)
+        return
     from promptscale.training.mesh import Layout
     from promptscale.tuning import Files
     from promptscale.tuning import run as tune
@@ -108,6 +138,9 @@ def main(folder: str, out: str, method: str, *settings: str) -> None:
     pairs = {key: int(value) for key, value in (one.split("=") for one in settings)}
     layout = {key: pairs.pop(key) for key in ("model_axis", "examples_at_a_time") if key in pairs}
     with script(stand_in):
+        from promptscale.training import resume
+
+        resume.LARGE = pairs.pop("large", resume.LARGE)
         run(Path(folder), Path(out), method, layout, **pairs)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from promptscale.checkpoints import t5x
 from tests.devices import site
 
 REPOSITORY = Path(__file__).parents[2]
@@ -98,18 +99,46 @@ def test_two_processes_of_four_devices_train_as_one(folder, alone, tmp_path, met
     assert_same(found, alone[method])
 
 
-def test_a_state_of_one_device_is_continued_on_eight(folder, tmp_path):
-    settings = ("steps=40", "evaluate_every=20")
+def test_two_processes_write_the_checkpoint_that_one_does(folder, tmp_path):
+    alone, together = tmp_path / "alone", tmp_path / "together"
+    finish(alone, start(folder, alone, "adaptation"))
+    two_processes(folder, together, "adaptation", "model_axis=4")
+    one, other = (t5x.read(str(out / "checkpoint")) for out in (alone, together))
+    assert one.step == other.step == 1_000_004
+    start_params = t5x.read(str(folder / "checkpoint")).params
+    for name, array in one.params.items():
+        assert not np.array_equal(array, start_params[name])
+        np.testing.assert_allclose(array, other.params[name], rtol=1e-3, atol=1e-4)
+    for name, slots in one.optimizer.items():
+        for slot, array in slots.items():
+            np.testing.assert_allclose(array, other.optimizer[name][slot], rtol=1e-3, atol=1e-6)
+    assert {path.name for path in together.iterdir()} == {
+        "checkpoint", "losses.csv", "log_0.txt", "log_1.txt"
+    }  # fmt: skip
+
+
+def test_a_state_of_one_device_is_continued_by_two_processes(folder, tmp_path):
+    continued(folder, tmp_path, "prompt_tuning", 1, "model_axis=2")
+
+
+def test_a_state_that_eight_devices_share_is_continued_by_two_processes(folder, tmp_path):
+    continued(folder, tmp_path, "model_tuning", 8, "model_axis=4")
+
+
+def continued(folder: Path, tmp_path: Path, method: str, devices: int, layout: str) -> None:
+    """Kills a training on some devices, and has two processes of four end it."""
+    settings = ("steps=16", "evaluate_every=8", "large=100")
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    finish(whole, start(folder, whole, "prompt_tuning", *settings))
-    process = start(folder, killed, "prompt_tuning", *settings)
+    finish(whole, start(folder, whole, method, *settings))
+    process = start(folder, killed, method, *settings, f"model_axis={devices}", devices=devices)
     while process.poll() is None and not (killed / "state.1").exists():
         time.sleep(0.001)
     process.kill()
     process.wait()
-    finish(killed, start(folder, killed, "prompt_tuning", *settings, devices=8))
+    two_processes(folder, killed, method, *settings, layout)
     assert "resuming at step" in (killed / "log_0.txt").read_text()
     assert_same(killed, whole)
+    assert not list(killed.glob("state*"))
 
 
 def test_fewer_examples_at_a_time_give_the_same_update(folder, tmp_path):

@@ -70,6 +70,7 @@ def disturbed(undisturbed: Path, tmp_path: Path, request) -> Iterator[Site]:
 def test_preempted_slices_change_nothing(undisturbed: Path, disturbed: Site):
     resources = [f"{rule}:tpu_type='{kind}'" for rule, kind in TYPES.items()]
     resources += [f"{rule}:tpu_chips={accelerators()[kind].chips}" for rule, kind in TYPES.items()]
+    resources.append("tune_model:model_axis=2")  # the hosts share the model
     lock = {"lock": str(REPOSITORY / "envs/tpu.lock"), "host-timeout": 15.0, "beat": 0.4}
     result = disturbed.run(
         *WORKFLOW, "--logger", "promptscale", "--resources", "tpu_chips=20",

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 import pytest
 
-from promptscale.checkpoints import storage, t5x
+from promptscale.checkpoints import arrays, storage, t5x
 from promptscale.checkpoints.load import load, read_embedding
 from promptscale.errors import CheckpointError
 
@@ -52,7 +52,7 @@ def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     monkeypatch.setenv("TENSORSTORE_GCS_HTTP_URL", f"http://127.0.0.1:{server.server_port}")
-    monkeypatch.setattr(t5x, "_CHUNK_BYTES", 256)
+    monkeypatch.setattr(arrays, "CHUNK_BYTES", 256)
     folder = tmp_path / LOCATION.removeprefix("gs://")
     t5x.write(folder, synthetic.checkpoint())
     yield folder

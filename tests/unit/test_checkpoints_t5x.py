@@ -8,7 +8,7 @@ import pytest
 from flax import serialization
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from promptscale.checkpoints import t5x
+from promptscale.checkpoints import arrays, t5x
 from promptscale.checkpoints.t5x import Checkpoint
 from promptscale.config.sizes import ModelConfig
 from promptscale.errors import CheckpointError
@@ -26,7 +26,7 @@ def authors(shared: Path) -> Path:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A synthetic checkpoint whose larger arrays take several chunks."""
-    monkeypatch.setattr(t5x, "_CHUNK_BYTES", 256)
+    monkeypatch.setattr(arrays, "CHUNK_BYTES", 256)
     t5x.write(tmp_path / "checkpoint_1100000", synthetic.checkpoint())
     return tmp_path / "checkpoint_1100000"
 

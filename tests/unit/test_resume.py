@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from promptscale.errors import CheckpointError
+from promptscale.training import resume
 from promptscale.training.resume import State
+from tests.tpu.fake_bucket import FakeBucket, bucket_environment
 
 TREE = {"prompt": jnp.arange(12.0).reshape(3, 4), "count": jnp.int32(0)}
 
@@ -17,9 +19,11 @@ def tree(step: int) -> dict:
     return {"prompt": TREE["prompt"] + step, "count": jnp.int32(step)}
 
 
-@pytest.fixture
-def saved(tmp_path):
-    """The location of a state that was saved at steps 1, 2 and 3."""
+@pytest.fixture(params=["in the record", "apart"])
+def saved(request, tmp_path, monkeypatch):
+    """The location of a state that was saved at steps 1, 2 and 3; large arrays lie apart."""
+    if request.param == "apart":
+        monkeypatch.setattr(resume, "LARGE", 4)
     state = State(str(tmp_path / "state"), "job")
     for step in (1, 2, 3):
         state.save(tree(step), {"step": step})
@@ -66,6 +70,82 @@ def test_any_flipped_bit_is_noticed(saved):
         assert restored_step(saved) == 2
 
 
+def chunks(location: str) -> list[list[Path]]:
+    """The files of the arrays that lie apart, of the older state and of the newer one."""
+    folders = sorted(Path(f"{location}.arrays").iterdir(), key=lambda one: one.stat().st_mtime_ns)
+    return [[file for file in one.rglob("c/**/*") if file.is_file()] for one in folders]
+
+
+@pytest.fixture
+def apart(tmp_path, monkeypatch) -> str:
+    """A state that was saved at steps 1, 2 and 3, whose prompt lies apart in two chunks."""
+    monkeypatch.setattr(resume, "LARGE", 4)
+    monkeypatch.setattr(resume.arrays, "CHUNK_BYTES", 24)
+    state = State(str(tmp_path / "state"), "job")
+    for step in (1, 2, 3):
+        state.save(tree(step), {"step": step})
+    return str(tmp_path / "state")
+
+
+def test_of_arrays_that_lie_apart_those_of_two_states_are_kept(apart):
+    assert [len(files) for files in chunks(apart)] == [2, 2]
+    assert restored_step(apart) == 3
+
+
+@pytest.mark.parametrize("harm", ["flip", "cut", "lose"])
+def test_a_damaged_part_of_an_array_gives_way_to_the_state_before(apart, harm, caplog):
+    file = chunks(apart)[1][0]
+    content = bytearray(file.read_bytes())
+    if harm == "flip":
+        content[5] ^= 1
+        file.write_bytes(content)
+    elif harm == "cut":
+        file.write_bytes(content[:-1])
+    else:
+        file.unlink()
+    assert restored_step(apart) == 2
+    assert "state.0 is damaged" in caplog.text
+
+
+def test_no_array_that_is_whole_is_an_error_in_a_sentence(apart):
+    for files in chunks(apart):
+        files[0].unlink()
+    with pytest.raises(CheckpointError, match="No saved training state is whole"):
+        restored_step(apart)
+
+
+def test_what_was_written_without_a_record_is_cleared(apart):
+    state = State(apart, "job")
+    state.restore(TREE)
+    with pytest.raises(TypeError):  # as if it were killed after its arrays, before its record
+        state.save(tree(4), {"step": object()})
+    assert len(chunks(apart)) == 3
+    assert restored_step(apart) == 3
+    state.save(tree(4), {"step": 4})
+    assert len(chunks(apart)) == 2
+    assert restored_step(apart) == 4
+
+
+def test_in_a_bucket_it_is_the_same(monkeypatch):
+    bucket = FakeBucket()
+    for name, value in bucket_environment(bucket).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(resume, "LARGE", 4)
+    location = "gs://bucket/runs/a.state"
+    state = State(location, "job")
+    for step in (1, 2, 3):
+        state.save(tree(step), {"step": step})
+    assert restored_step(location) == 3
+    chunks = [name for name in bucket.names("bucket/runs/a.state.arrays/") if "/c/" in name]
+    assert len(chunks) == 2
+    del bucket.objects[max(chunks, key=lambda name: bucket.objects[name][0])]
+    assert restored_step(location) == 2
+    bucket.put("bucket/runs/b.state.0", b"another job's", None)
+    State(location, "job").delete()
+    assert [*bucket.objects] == ["bucket/runs/b.state.0"]
+    bucket.stop()
+
+
 def test_two_damaged_states_are_an_error_in_a_sentence(saved):
     for slot in (0, 1):
         path = Path(f"{saved}.{slot}")
@@ -86,9 +166,9 @@ def test_a_full_disk_is_a_sentence_and_leaves_the_last_state(saved):
     state = State(saved, "job")
     state.restore(TREE)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40, limits[1]))
     try:
-        with pytest.raises(CheckpointError, match=r"state\.1 cannot be written: .*too large"):
+        with pytest.raises(CheckpointError, match=r"state\..* cannot be written: .*too large"):
             state.save(tree(4), {"step": 4})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

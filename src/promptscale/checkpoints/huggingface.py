@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from promptscale.checkpoints.t5x import Index, Stored
+from promptscale.checkpoints.arrays import Index, Stored
 from promptscale.errors import CheckpointError
 
 _SELF = "layer.0.SelfAttention"

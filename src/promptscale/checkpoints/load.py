@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Float
 
 from promptscale.checkpoints import huggingface, t5x
-from promptscale.checkpoints.t5x import Checkpoint, Stored
+from promptscale.checkpoints.arrays import Stored
+from promptscale.checkpoints.t5x import Checkpoint
 from promptscale.errors import CheckpointError
 from promptscale.files import replacing
 

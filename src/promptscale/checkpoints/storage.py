@@ -1,6 +1,7 @@
 """Files on the local disk or in Google Cloud Storage, read and written through TensorStore."""
 
 import contextlib
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,6 +60,24 @@ def delete(location: str) -> None:
     folder, _, file = location.rpartition("/")
     with clear_errors(f"The file {location} cannot be deleted"):
         ts.KvStore.open(kvstore(folder), context=CONTEXT).result().write(file, None).result()
+
+
+def delete_folder(location: str) -> None:
+    """Removes a folder with all that is in it; one that is not there is as good."""
+    with clear_errors(f"The folder {location} cannot be deleted"):
+        if location.startswith("gs://"):
+            store = ts.KvStore.open(kvstore(location), context=CONTEXT).result()
+            store.delete_range(ts.KvStore.KeyRange()).result()
+        elif Path(location).exists():
+            shutil.rmtree(location)
+
+
+def folders(location: str) -> set[str]:
+    """The names of the folders in a folder."""
+    with clear_errors(f"The folder {location} cannot be read"):
+        store = ts.KvStore.open(kvstore(location), context=CONTEXT).result()
+        keys = [key.decode() for key in store.list().result()]
+    return {key.split("/")[0] for key in keys if "/" in key}
 
 
 def fetch(location: str, path: Path) -> None:

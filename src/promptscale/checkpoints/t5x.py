@@ -11,7 +11,7 @@ import contextlib
 import dataclasses
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,11 @@ import tensorstore as ts
 from flax import serialization
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from promptscale.checkpoints import storage
+from promptscale import processes
+from promptscale.checkpoints import arrays, storage
+from promptscale.checkpoints.arrays import Index, Stored
 from promptscale.errors import CheckpointError
-from promptscale.files import replacing_folder
+from promptscale.files import partial_folder, replacing_folder
 
 VERSION = 3
 SLOTS = ("m", "v", "v_row", "v_col")  # Adafactor's accumulators; unused ones have shape (1,)
@@ -30,25 +32,7 @@ SLOTS = ("m", "v", "v_row", "v_col")  # Adafactor's accumulators; unused ones ha
 _TARGET = "optimizer/target/"
 _STATES = "optimizer/state/param_states/"
 _STEP = "optimizer/state/step"
-_AT_ONCE = 16  # arrays that are read at a time
-_CHUNK_BYTES = 64 * 2**20  # T5X aims at chunks of this size
 _STORED_IN_ZARR = ("kernel", "embedding")  # what T5X partitions; everything else is small
-
-
-Index = Any  # a tuple of slices; JAX's own annotation allows more
-
-
-@dataclasses.dataclass(frozen=True)
-class Stored:
-    """An array that has not been read: `read` gives the part that a tuple of slices asks for."""
-
-    shape: tuple[int, ...]
-    dtype: np.dtype
-    read: Callable[[Index], np.ndarray]
-
-    def whole(self) -> np.ndarray:
-        """All of it."""
-        return np.asarray(self.read((slice(None),) * len(self.shape)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +57,7 @@ class Checkpoint:
         named = dict(self.params)
         for name, slots in self.optimizer.items():
             named |= {f"{name}/{slot}": array for slot, array in slots.items()}
-        with concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as pool:
+        with concurrent.futures.ThreadPoolExecutor(arrays.AT_ONCE) as pool:
             made = dict(zip(named, pool.map(function, named, named.values()), strict=True))
         return Checkpoint(
             self.step,
@@ -149,40 +133,48 @@ def write(location: str | Path, checkpoint: Checkpoint) -> None:
     """Writes the folder form as T5X does; an existing one is replaced when the new is whole.
 
     Kernels and the embedding go to zarr, everything else into the msgpack file, which is written
-    last: without it nobody takes the folder for a checkpoint. Equal checkpoints give equal bytes.
+    last: without it nobody takes the folder for a checkpoint. Equal checkpoints that lie on devices
+    alike give equal bytes.
 
     Args:
       location: a local folder or `gs://bucket/path`.
-      checkpoint: with NumPy arrays.
+      checkpoint: with NumPy arrays, or JAX's: of these every process of the job writes what its
+        devices hold, and all must call this.
     """
     location = str(location)
     if location.startswith("gs://"):
-        storage.delete(f"{location}/checkpoint")
+        if processes.is_first():
+            storage.delete_folder(location)
         _write(location, checkpoint)
-    else:
-        with replacing_folder(Path(location)) as partial:
-            _write(str(partial), checkpoint)
+        return
+    path = Path(location)
+    shared = contextlib.nullcontext(partial_folder(path))
+    with replacing_folder(path) if processes.is_first() else shared as partial:
+        _write(str(partial), checkpoint)
 
 
 def _write(folder: str, checkpoint: Checkpoint) -> None:
+    """Every process what its devices hold, and then the first one the msgpack file."""
     flat: dict[str, Any] = {f"target/{name}": array for name, array in checkpoint.params.items()}
     for name, slots in checkpoint.optimizer.items():
         flat |= {f"state/param_states/{name}/{slot}": array for slot, array in slots.items()}
-    writes = []
+    in_zarr = []
+    for name, array in flat.items():
+        if name.split("/")[-1] in _STORED_IN_ZARR or array.nbytes > arrays.CHUNK_BYTES:
+            flat[name] = _spec(name, array)
+            in_zarr.append((_rebased(folder, flat[name]), array))
+        else:
+            flat[name] = np.asarray(array)
+    processes.wait_for_all("the folder is there")
     with storage.clear_errors(f"The checkpoint {folder} cannot be written"):
-        for name, array in flat.items():
-            if name.split("/")[-1] in _STORED_IN_ZARR or array.nbytes > _CHUNK_BYTES:
-                flat[name] = _spec(name, array)
-                spec = _rebased(folder, flat[name])
-                store = ts.open(spec, create=True, delete_existing=True, context=storage.CONTEXT)
-                writes.append(store.result().write(array))
-        for future in writes:
-            future.result()
-    tree = unflatten_dict(flat, sep="/")
-    tree.setdefault("state", {}).setdefault("param_states", {})
-    tree["state"]["step"] = np.asarray(checkpoint.step, np.int32)
-    content = serialization.msgpack_serialize({"version": VERSION, "optimizer": tree})
-    storage.write_bytes(f"{folder}/checkpoint", content)
+        arrays.write(in_zarr)
+    processes.wait_for_all("the arrays are written")
+    if processes.is_first():
+        tree = unflatten_dict(flat, sep="/")
+        tree.setdefault("state", {}).setdefault("param_states", {})
+        tree["state"]["step"] = np.asarray(checkpoint.step, np.int32)
+        content = serialization.msgpack_serialize({"version": VERSION, "optimizer": tree})
+        storage.write_bytes(f"{folder}/checkpoint", content)
 
 
 def _find(location: str) -> tuple[str, str, bytes]:
@@ -220,21 +212,12 @@ def _spec(name: str, array: np.ndarray) -> dict[str, Any]:
         "driver": "zarr",
         "kvstore": {"driver": "file", "path": name.replace("/", ".")},
         "metadata": {
-            "chunks": _chunks(array.shape, dtype.itemsize),
+            "chunks": arrays.chunks(array),
             "compressor": {"id": "gzip", "level": 1},
             "dtype": dtype.name if dtype.kind == "V" else dtype.str,  # V: bfloat16
             "shape": list(array.shape),
         },
     }
-
-
-def _chunks(shape: Iterable[int], itemsize: int) -> list[int]:
-    """Halves the longest side until a chunk is small enough; T5's sides divide evenly."""
-    chunks = [max(side, 1) for side in shape]
-    while math.prod(chunks) * itemsize > _CHUNK_BYTES:
-        longest = int(np.argmax(chunks))
-        chunks[longest] = -(-chunks[longest] // 2)
-    return chunks
 
 
 def _opened(location: str, found: Mapping[str, Any]) -> dict[str, Any]:
@@ -284,12 +267,12 @@ def _check_ends(store: ts.TensorStore) -> None:
                 raise ValueError(f"{chunk} is truncated")
 
 
-def _sort_out(location: str, arrays: Mapping[str, Any]) -> Checkpoint:
+def _sort_out(location: str, found: Mapping[str, Any]) -> Checkpoint:
     """Gives every leaf its place; what has none is an error."""
     params: dict[str, Stored] = {}
     optimizer: dict[str, dict[str, Stored]] = {}
     unknown = []
-    for name, leaf in arrays.items():
+    for name, leaf in found.items():
         parameter, _, slot = name.removeprefix(_STATES).rpartition("/")
         if name == _STEP:
             continue
@@ -305,7 +288,7 @@ def _sort_out(location: str, arrays: Mapping[str, Any]) -> Checkpoint:
         raise CheckpointError(
             f"The checkpoint {location} has entries that T5X's have not:\n  " + "\n  ".join(unknown)
         )
-    step = arrays.get(_STEP)
+    step = found.get(_STEP)
     if isinstance(step, Stored) and math.prod(step.shape) == 1:
         step = step.whole().item()
     if not isinstance(step, int | np.integer):

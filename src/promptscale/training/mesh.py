@@ -6,11 +6,12 @@ the order in which sums are rounded. One device is no special case.
 """
 
 import re
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jax.experimental import multihost_utils
+from jax.experimental import mesh_utils, multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec, Sharding
 from jaxtyping import Array, Key
 
@@ -38,16 +39,11 @@ class Layout(NamedTuple):
 PLAIN = Layout()
 
 
-def is_first_process() -> bool:
-    """Whether this process is the one that writes."""
-    return jax.process_index() == 0
-
-
 class Devices:
     """All devices of all processes as a mesh, and where arrays go on it."""
 
     def __init__(self, layout: Layout = PLAIN) -> None:
-        """Lays the mesh; a process's own devices lie side by side along `model`.
+        """Lays the mesh, neighbours on a slice's torus side by side.
 
         Raises:
           ConfigError: the devices cannot be divided so.
@@ -59,7 +55,9 @@ class Devices:
                 f"`hardware` asks for a model_axis of {layout.model_axis}, which does not divide "
                 f"the {len(devices)} devices that there are."
             )
-        grid = np.array(devices).reshape(-1, model_axis)
+        grid = mesh_utils.create_device_mesh(
+            (len(devices) // model_axis, model_axis), devices, allow_split_physical_axes=True
+        )
         self.mesh = Mesh(grid, (DATA, MODEL))
         self.examples_at_a_time = layout.examples_at_a_time
 
@@ -97,7 +95,7 @@ class Devices:
         return NamedSharding(self.mesh, PartitionSpec(*[None] * axis, DATA))
 
     def own_rows(self, size: int) -> slice:
-        """Which of `size` examples this process's devices need."""
+        """From the first to the last of `size` examples that this process's devices need."""
         sharding = self.batch_sharding(size, 0)
         parts = sharding.addressable_devices_indices_map((size,)).values()
         slices = [index[0] for index in parts if index is not None]
@@ -119,6 +117,24 @@ class Devices:
 def placed(array: np.ndarray, sharding: Sharding) -> jax.Array:
     """An array that every process holds whole, in its place."""
     return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])
+
+
+def placed_parts(
+    shape: tuple[int, ...], sharding: Sharding, read: Callable[[Any], np.ndarray]
+) -> jax.Array:
+    """An array in its place, of which only the parts are read that this process's devices hold.
+
+    `read` gives the part at a tuple of slices; a part that several devices hold is read once.
+    """
+    known: dict[str, np.ndarray] = {}
+
+    def part(index: Any) -> np.ndarray:
+        key = repr(index)
+        if key not in known:
+            known[key] = read(index)
+        return known[key]
+
+    return jax.make_array_from_callback(shape, sharding, part)
 
 
 def gathered(array: Any) -> np.ndarray:
