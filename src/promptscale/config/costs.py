@@ -173,7 +173,7 @@ def _stored(job: AnyJob | LanguageModelingJob) -> float:
 
 
 def _state(job: AnyJob | LanguageModelingJob) -> float:
-    """Bytes of the two files that a job's state is written to in turn.
+    """Bytes of the two states that a job keeps in turn.
 
     What is trained, and the best of it where steps are selected; Adafactor's moments are factored
     and too small to count.
