@@ -48,7 +48,8 @@ class Handler(BaseHTTPRequestHandler):
 class FakeBucket:
     """Objects by `bucket/name`; `watch` is called with the name and content of each write.
 
-    `delay(name)`: seconds before an object is written, for slow logs.
+    `delay(name)`: seconds before an object is written, for slow logs. `credentials`: the headers
+    that readers have shown, None for none.
     """
 
     def __init__(self) -> None:
@@ -56,6 +57,7 @@ class FakeBucket:
         self.watch: Callable[[str, bytes], None] = lambda name, content: None
         self.delay: Callable[[str], float] = lambda name: 0.0
         self.writes = 0
+        self.credentials: set[str | None] = set()
         self._lock = threading.Lock()
         self._server = Server(("127.0.0.1", 0), type("Bucket", (_BucketHandler,), {"store": self}))
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -95,6 +97,7 @@ class _BucketHandler(Handler):
 
     def do_GET(self) -> None:
         bucket, name, query = self._where()
+        self.store.credentials.add(self.headers.get("Authorization"))
         if not name:
             self._list(bucket, query)
             return

@@ -1,11 +1,10 @@
-"""Checkpoints in a bucket, served by the few lines of Google's JSON API that reading needs."""
+"""Checkpoints in a bucket."""
 
-import shutil
-import threading
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pytest
@@ -13,54 +12,29 @@ import pytest
 from promptscale.checkpoints import arrays, storage, t5x
 from promptscale.checkpoints.load import load, read_embedding
 from promptscale.errors import CheckpointError
+from tests.tpu.fake_bucket import FakeBucket, bucket_environment
 
 from . import synthetic_checkpoints as synthetic
 
-LOCATION = "gs://t5-data/pretrained_models/t5x/tiny/checkpoint_1100000"
-
-
-class _Bucket(BaseHTTPRequestHandler):
-    """GET /storage/v1/b/BUCKET/o/OBJECT?alt=media: the object's bytes, read anonymously."""
-
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    root: Path
-
-    def do_GET(self) -> None:
-        bucket, _, name = urlsplit(self.path).path.removeprefix("/storage/v1/b/").partition("/o/")
-        file = self.root / bucket / unquote(name)
-        found = file.is_file() and "Authorization" not in self.headers
-        content = file.read_bytes() if found else b""
-        self.send_response(200 if found else 404)
-        self.send_header("Content-Length", str(len(content)))
-        self.send_header("x-goog-generation", "1")
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_) -> None: ...
-
-
-class _Server(ThreadingHTTPServer):
-    request_queue_size = 128  # TensorStore connects many times at once
+NAME = "t5-data/pretrained_models/t5x/tiny/checkpoint_1100000"
+LOCATION = f"gs://{NAME}"
 
 
 @pytest.fixture
-def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The folder behind `LOCATION`, with the synthetic checkpoint in it."""
-    handler = type("Handler", (_Bucket,), {"root": tmp_path})
-    server = _Server(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    monkeypatch.setenv("TENSORSTORE_GCS_HTTP_URL", f"http://127.0.0.1:{server.server_port}")
+def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeBucket]:
+    """A bucket with the synthetic checkpoint at `LOCATION`."""
+    bucket = FakeBucket()
+    for name, value in bucket_environment(bucket).items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setattr(arrays, "CHUNK_BYTES", 256)
-    folder = tmp_path / LOCATION.removeprefix("gs://")
-    t5x.write(folder, synthetic.checkpoint())
-    yield folder
-    server.shutdown()
-    server.server_close()
+    t5x.write(tmp_path / NAME, synthetic.checkpoint())
+    for file in (one for one in tmp_path.rglob("*") if one.is_file()):
+        bucket.put(str(file.relative_to(tmp_path)), file.read_bytes(), None)
+    yield bucket
+    bucket.stop()
 
 
-def test_the_folder_form(bucket: Path):
+def test_the_folder_form(bucket: FakeBucket):
     expected = synthetic.checkpoint()
     for location in (LOCATION, f"{LOCATION}/", f"{LOCATION}/checkpoint"):
         checkpoint = load(location, synthetic.SHAPES)
@@ -70,42 +44,57 @@ def test_the_folder_form(bucket: Path):
             synthetic.assert_identical(checkpoint.optimizer[name], slots)
 
 
-def test_one_file(bucket: Path):
+def test_one_file(bucket: FakeBucket):
     from flax import serialization
     from flax.traverse_util import unflatten_dict
 
     params = synthetic.checkpoint().params
-    file = bucket.with_name("whole.msgpack")
-    file.write_bytes(serialization.to_bytes(unflatten_dict(params, sep="/")))
-    read = t5x.read(LOCATION.replace(bucket.name, file.name))
-    synthetic.assert_identical(read.params, params)
+    content = serialization.to_bytes(unflatten_dict(params, sep="/"))
+    bucket.put("t5-data/whole.msgpack", content, None)
+    synthetic.assert_identical(t5x.read("gs://t5-data/whole.msgpack").params, params)
 
 
-def test_a_missing_chunk(bucket: Path):
-    (bucket / "target.token_embedder.embedding" / "1.0").unlink()
+def test_a_missing_chunk(bucket: FakeBucket):
+    del bucket.objects[f"{NAME}/target.token_embedder.embedding/1.0"]
     with pytest.raises(CheckpointError, match=r"token_embedder/embedding.*1\.0.*missing"):
         t5x.read(LOCATION)
 
 
-def test_nothing_there(bucket: Path):
-    shutil.rmtree(bucket)
+def test_nothing_there(bucket: FakeBucket):
+    bucket.objects.clear()
     with pytest.raises(CheckpointError, match=f"There is no T5X checkpoint at {LOCATION}"):
         t5x.read(LOCATION)
 
 
-def test_the_embedding_alone(bucket: Path):
+def test_the_embedding_alone(bucket: FakeBucket):
     """Only its chunks are read: the others may be missing."""
-    for folder in bucket.glob("target.*"):
-        if folder.name != "target.token_embedder.embedding":
-            shutil.rmtree(folder)
+    for name in bucket.names(f"{NAME}/target."):
+        if not name.startswith(f"{NAME}/target.token_embedder.embedding/"):
+            del bucket.objects[name]
     expected = synthetic.checkpoint().params["token_embedder/embedding"]
     np.testing.assert_array_equal(read_embedding(LOCATION), expected)
 
 
-def test_a_single_file_is_fetched_whole_or_not_at_all(bucket: Path, tmp_path: Path):
-    (bucket / "sentencepiece.model").write_bytes(b"pieces")
+def test_a_single_file_is_fetched_whole_or_not_at_all(bucket: FakeBucket, tmp_path: Path):
+    bucket.put(f"{NAME}/sentencepiece.model", b"pieces", None)
     storage.fetch(f"{LOCATION}/sentencepiece.model", tmp_path / "own" / "copy.model")
     assert (tmp_path / "own" / "copy.model").read_bytes() == b"pieces"
     with pytest.raises(CheckpointError, match=f"There is no file {LOCATION}/absent"):
         storage.fetch(f"{LOCATION}/absent", tmp_path / "absent")
     assert not (tmp_path / "absent").exists()
+
+
+def test_a_public_bucket_is_read_without_credentials(bucket: FakeBucket, tmp_path: Path):
+    """In a process of its own, as TensorStore keeps what it has found as long as it lives."""
+    nowhere = {"CLOUDSDK_CONFIG": str(tmp_path), "GCE_METADATA_ROOT": "127.0.0.1:9"}
+    without = {name: value for name, value in os.environ.items() if not name.startswith("GOOGLE_")}
+    program = f"from promptscale.checkpoints import t5x; print(t5x.read({LOCATION!r}).step)"
+    found = subprocess.run(
+        [sys.executable, "-c", program],
+        env=without | nowhere,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout == f"{synthetic.checkpoint().step}\n"
+    assert bucket.credentials == {None}
