@@ -37,8 +37,8 @@ real: setup ## the same workflow on the authors' test checkpoint and real SuperG
 	@echo "Scores are at chance: the authors' test checkpoint has width 4 and was never trained."
 	@echo "Tables: results/real/tables/    Every run: results/real/runs.csv"
 
-test: setup ## all tests, two files at a time
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+test: setup ## all tests, two files at a time, the end-to-end run (which uses all cores) last
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 chaos: setup ## the tests of lost machines with 20 seeds and 25 moments instead of a few (an hour)
 	PROMPTSCALE_CHAOS_SEEDS=20 PROMPTSCALE_KILLS=25 $(BIN)/python -m pytest -n 2 --dist loadfile \

@@ -127,7 +127,7 @@ def test_a_state_that_eight_devices_share_is_continued_by_two_processes(folder, 
 
 def continued(folder: Path, tmp_path: Path, method: str, devices: int, layout: str) -> None:
     """Kills a training on some devices, and has two processes of four end it."""
-    settings = ("steps=16", "evaluate_every=8", "large=100")
+    settings = ("steps=8", "evaluate_every=4", "large=100")
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     finish(whole, start(folder, whole, method, *settings))
     process = start(folder, killed, method, *settings, f"model_axis={devices}", devices=devices)

@@ -172,26 +172,32 @@ def test_a_training_continued_by_another_job_is_one_training(params, step, tmp_p
     np.testing.assert_array_equal(whole.trainable, second.trainable)
 
 
-def test_trials_train_together_as_each_alone(params):
+def test_trials_train_together_as_each_alone():
     """A bank of optimisers that differ in every searched setting; parameter scaling too."""
     trials = [
         Optimizer(learning_rate=0.3, weight_decay=1e-5),
         Optimizer(learning_rate=0.1, weight_decay=1e-5, parameter_scaling=True, warmup_steps=3),
         Optimizer(learning_rate=0.5, weight_decay=1e-5, decay_factor=0.1, steps_per_decay=2),
     ]
+
+    def loss(prompt, frozen, batch, key):
+        """Of no model, as this is about optimisers; its gradient changes with batch and prompt."""
+        wanted = jnp.mean(batch.inputs) / 32 + jax.random.normal(key, prompt.shape)
+        return jnp.sum(jnp.square(prompt - wanted)), jnp.float32(1)
+
     together = trial_adafactor(trials[0], 1_100_000)
     bank = start(together, prompts(), DEVICES)
     bank = bank._replace(optimizer=set_trials(bank.optimizer, trials))
-    step = jax.jit(make_step(prompt_loss(MODEL, 1e-4), together))
+    step = jax.jit(make_step(loss, together))
     for index in range(5):
-        bank = step(bank, params, batch(index), keys(), jnp.int32(index))
+        bank = step(bank, {}, batch(index), keys(), jnp.int32(index))
     for run, (seed, settings) in enumerate(zip(SEEDS, trials, strict=True)):
         alone = adafactor(settings, 1_100_000)
         own = start(alone, prompts((seed,)), DEVICES)
-        step = jax.jit(make_step(prompt_loss(MODEL, 1e-4), alone))
+        step = jax.jit(make_step(loss, alone))
         for index in range(5):
-            own = step(own, params, batch(index, (seed,)), keys((seed,)), jnp.int32(index))
-        np.testing.assert_allclose(bank.trainable[run], own.trainable[0], rtol=2e-4, atol=2e-5)
+            own = step(own, {}, batch(index, (seed,)), keys((seed,)), jnp.int32(index))
+        np.testing.assert_allclose(bank.trainable[run], own.trainable[0], rtol=1e-6, atol=1e-6)
 
 
 def test_a_changed_job_does_not_resume(params, step, tmp_path):
