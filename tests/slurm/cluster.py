@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 CONFIGURATION = Path("/etc/slurm/slurm.conf")
+OURS = "# Written by a test; it goes when the test ends, or when the next one begins.\n"
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
 
 
@@ -24,7 +25,7 @@ def why_not() -> str | None:
         return f"Slurm is not installed ({', '.join(missing)}): apt-get install slurm-wlm munge"
     if os.geteuid() != 0:
         return "starting Slurm needs root"
-    if CONFIGURATION.exists():
+    if CONFIGURATION.exists() and not CONFIGURATION.read_text().startswith(OURS):
         return f"{CONFIGURATION} exists: this machine has a Slurm of its own"
     return None
 
@@ -60,7 +61,7 @@ def _configuration(folder: Path) -> str:
     name = socket.gethostname().partition(".")[0]
     hardware = subprocess.run(["slurmd", "-C"], capture_output=True, text=True, check=True)
     node = hardware.stdout.splitlines()[0].replace(f"NodeName={name}", "")
-    return f"""ClusterName=test
+    return f"""{OURS}ClusterName=test
 SlurmctldHost={name}(127.0.0.1)
 SlurmUser=root
 SlurmdUser=root
