@@ -28,6 +28,7 @@ from promptscale.data.prepare import prepare, prepare_text
 from promptscale.data.published import PublishedFile
 from promptscale.data.sources import Source, open_split
 from promptscale.data.statistics import split_statistics
+from promptscale.data.text import read_text, write_text
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.errors import ConfigError, DataError
 
@@ -221,7 +222,7 @@ def test_text_corpus_by_slices(source: Source, vocabulary: Vocabulary, tmp_path:
     paths = [tmp_path / f"{i}.safetensors" for i in range(3)]
     for i, path in enumerate(paths):
         prepare_text("c4/en:3.1.0", "train", source, vocabulary, path, shard=i, num_shards=3)
-    documents = [prepared.read_text(path) for path in paths]
+    documents = [read_text(str(path)) for path in paths]
     lines = (source.local_files / SUBSTITUTES["c4/en/train"]).read_text().splitlines()
     texts = [json.loads(line)["text"] for line in lines]
     assert sorted(len(document) for document in documents) == [66, 67, 67]
@@ -445,13 +446,13 @@ def test_versions_that_tfds_no_longer_generates_come_from_its_bucket(
 
 
 def test_damaged_arrays_are_an_error(tmp_path: Path) -> None:
-    prepared.write_text(tmp_path / "a", prepared.Ragged.pack([[5, 6], [], [7]]))
-    text = prepared.read_text(tmp_path / "a")
+    write_text(tmp_path / "a", prepared.Ragged.pack([[5, 6], [], [7]]))
+    text = read_text(str(tmp_path / "a"))
     assert [text[i].tolist() for i in range(3)] == [[5, 6], [], [7]]
     whole = (tmp_path / "a").read_bytes()
     for damaged in (b"", whole[:7], whole[:40], whole[:-1], b"\xff" * 100):
         (tmp_path / "b").write_bytes(damaged)
         with pytest.raises(DataError, match="is damaged"):
-            prepared.read_text(tmp_path / "b")
+            read_text(str(tmp_path / "b"))
     with pytest.raises(DataError, match="is missing"):
-        prepared.read_text(tmp_path / "c")
+        read_text(str(tmp_path / "c"))

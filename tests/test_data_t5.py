@@ -149,20 +149,24 @@ def random_documents() -> list[list[int]]:
     return [rng.integers(3, 300, rng.integers(0, 200)).tolist() for _ in range(300)]
 
 
+def all_segments(stream: SpanCorruption | PrefixLM) -> list[list[int]]:
+    return [one.tolist() for one in stream.read(stream.segments(np.arange(stream.num_segments)))]
+
+
 def test_segments_equal_the_library() -> None:
     documents = random_documents()
     tokens, _ = span_lengths(64)
     merged = preprocessors.reduce_concat_tokens(tokens_dataset(documents), batch_size=128)
     expected = preprocessors.split_tokens(merged, max_tokens_per_segment=tokens)
     corruption = SpanCorruption(
-        Ragged.pack(documents), vocabulary_size=400, inputs_length=64, seed=0, batch_size=1
+        [Ragged.pack(documents)], vocabulary_size=400, inputs_length=64, seed=0, batch_size=1
     )
-    assert [corruption.segment(i).tolist() for i in range(corruption.num_segments)] == [
+    assert all_segments(corruption) == [
         example["targets"].tolist() for example in expected.as_numpy_iterator()
     ]
     expected = preprocessors.split_tokens(tokens_dataset(documents), max_tokens_per_segment=63)
-    prefix = PrefixLM(Ragged.pack(documents), inputs_length=64, seed=0, batch_size=1)
-    assert [prefix.segment(i).tolist() for i in range(prefix.num_segments)] == [
+    prefix = PrefixLM([Ragged.pack(documents)], inputs_length=64, seed=0, batch_size=1)
+    assert all_segments(prefix) == [
         example["targets"].tolist() for example in expected.as_numpy_iterator()
     ]
 
@@ -228,9 +232,8 @@ def test_split_points_have_the_library_s_range() -> None:
             int(np.sum(preprocessors.random_prefix_noise_mask(length, 0.5, [(i, i)]).numpy()))
             for i in range(60)
         }
-        stream = PrefixLM(
-            Ragged.pack([range(3, 3 + length)]), inputs_length=8, seed=0, batch_size=200
-        )
+        document = Ragged.pack([range(3, 3 + length)])
+        stream = PrefixLM([document], inputs_length=8, seed=0, batch_size=200)
         ours = {int(np.argmax(row == 1)) for row in stream.batch(0).inputs}
         assert ours == theirs
 

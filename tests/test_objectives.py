@@ -76,7 +76,7 @@ def test_permutation_is_uniform() -> None:
 def test_span_corruption_loses_and_adds_nothing(lengths, seed, batch_size) -> None:
     size = 10_000
     stream = SpanCorruption(
-        documents(lengths),
+        [documents(lengths)],
         vocabulary_size=size,
         inputs_length=32,
         seed=seed,
@@ -128,7 +128,7 @@ def test_short_segments_have_noise_too() -> None:
 
 
 def test_prefix_lm_splits_uniformly_and_keeps_documents_apart() -> None:
-    stream = PrefixLM(documents([11] * 3), inputs_length=12, seed=5, batch_size=999)
+    stream = PrefixLM([documents([11] * 3)], inputs_length=12, seed=5, batch_size=999)
     points = []
     for step in range(10):
         batch = stream.batch(step)
@@ -143,7 +143,9 @@ def test_prefix_lm_splits_uniformly_and_keeps_documents_apart() -> None:
 
 
 def test_prefix_lm_cuts_long_targets_and_takes_single_tokens() -> None:
-    stream = PrefixLM(documents([30, 1]), inputs_length=31, targets_length=4, seed=0, batch_size=50)
+    stream = PrefixLM(
+        [documents([30, 1])], inputs_length=31, targets_length=4, seed=0, batch_size=50
+    )
     batch = stream.batch(0)
     assert batch.targets.shape == (50, 4)
     for inputs, targets in zip(batch.inputs, batch.targets, strict=True):
@@ -159,19 +161,19 @@ def test_prefix_lm_cuts_long_targets_and_takes_single_tokens() -> None:
 def test_a_restart_continues_at_the_very_example(objective) -> None:
     extra = {"vocabulary_size": VOCABULARY_SIZE} if objective is SpanCorruption else {}
     options = {"inputs_length": 24, "seed": 7, "batch_size": 6, **extra}
-    stream = objective(documents([40, 3, 77, 0, 12, 9]), **options)
+    stream = objective([documents([40, 3, 77, 0, 12, 9])], **options)
     first = [stream.batch(step) for step in range(30)]
-    again = objective(documents([40, 3, 77, 0, 12, 9]), **options)
+    again = objective([documents([40, 3, 77, 0, 12, 9])], **options)
     for step in (29, 4, 17):
         for resumed, before in zip(again.batch(step), first[step], strict=True):
             np.testing.assert_array_equal(resumed, before)
-    other = objective(documents([40, 3, 77, 0, 12, 9]), **{**options, "seed": 8})
+    other = objective([documents([40, 3, 77, 0, 12, 9])], **{**options, "seed": 8})
     assert any((other.batch(s).inputs != first[s].inputs).any() for s in range(3))
 
 
 def test_epochs_differ_in_order_and_noise() -> None:
     stream = SpanCorruption(
-        documents([260]), vocabulary_size=VOCABULARY_SIZE, inputs_length=24, seed=0, batch_size=10
+        [documents([260])], vocabulary_size=VOCABULARY_SIZE, inputs_length=24, seed=0, batch_size=10
     )
     assert stream.num_segments == 10  # of 26 tokens, which fill 24 inputs
     epochs = [stream.batch(step).inputs.tolist() for step in range(3)]
@@ -182,12 +184,35 @@ def test_shards_follow_each_other() -> None:
     one = documents([7, 30, 5])
     two = documents([22, 14], first=45)
     both = PrefixLM([one, two], inputs_length=11, seed=0, batch_size=1)
-    segments = [both.segment(i).tolist() for i in range(both.num_segments)]
+    found = both.read(both.segments(np.arange(both.num_segments)))
+    segments = [one.tolist() for one in found]
     assert list(itertools.chain(*segments)) == list(range(3, 81))
     assert max(map(len, segments)) == 10
     assert [s[0] for s in segments if s[0] in {10, 40, 45, 67}] == [3 + 7, 3 + 37, 45, 45 + 22]
 
 
+@pytest.mark.parametrize("objective", [SpanCorruption, PrefixLM])
+def test_a_host_reads_its_rows_alone_and_draws_as_all_do(objective) -> None:
+    class Watched(Ragged):
+        def ask(self, start: int, end: int):
+            read.append(end - start)
+            return super().ask(start, end)
+
+    read: list[int] = []
+    whole = documents([40, 3, 77, 1, 12, 9])
+    extra = {"vocabulary_size": VOCABULARY_SIZE} if objective is SpanCorruption else {}
+    options = {"inputs_length": 24, "seed": 7, "batch_size": 6, **extra}
+    stream = objective([Watched(whole.ids, whole.offsets)], **options)
+    for step in range(10):
+        expected = objective([whole], **options).batch(step)
+        for rows in (slice(0, 2), slice(2, 6), slice(3, 4)):
+            read.clear()
+            found = stream.batch(step, rows)
+            assert len(read) == rows.stop - rows.start
+            np.testing.assert_array_equal(found.inputs, expected.inputs[rows])
+            np.testing.assert_array_equal(found.targets, expected.targets[rows])
+
+
 def test_empty_text_is_an_error() -> None:
     with pytest.raises(DataError, match="no text to train on"):
-        PrefixLM(documents([0, 0]), inputs_length=8, seed=0, batch_size=2)
+        PrefixLM([documents([0, 0])], inputs_length=8, seed=0, batch_size=2)

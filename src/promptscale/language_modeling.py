@@ -5,6 +5,7 @@ T5 did. A longer adaptation continues a shorter one in the same way, bit for bit
 one training.
 """
 
+import concurrent.futures
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,11 +18,12 @@ import pandas as pd
 from flax import traverse_util
 
 from promptscale import processes
+from promptscale.checkpoints import arrays
 from promptscale.checkpoints.t5x import Checkpoint, write
 from promptscale.config.jobs import LanguageModelingJob, adaptation_steps
 from promptscale.data.batches import Batch
 from promptscale.data.objectives import PrefixLM, SpanCorruption
-from promptscale.data.prepared import Ragged, read_text
+from promptscale.data.text import Shard, read_text
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.files import replacing
 from promptscale.frozen import load_model
@@ -40,13 +42,13 @@ REPORTS = 20  # how many times the loss is reported
 class Files:
     """Where a job reads and writes.
 
-    `checkpoint` is what adaptation starts from; `text` the prepared shards of the corpus. `model`
-    and `state` may be in a bucket.
+    `checkpoint` is what adaptation starts from; `text` the prepared shards of the corpus, which,
+    like `model` and `state`, may be in a bucket.
     """
 
     checkpoint: str | None
     vocabulary: Path
-    text: Sequence[Path]
+    text: Sequence[str]
     model: str
     losses: Path
     state: str
@@ -71,14 +73,14 @@ def run(job: LanguageModelingJob, files: Files, layout: Layout = PLAIN) -> None:
         restored = restore_accumulators(bank.optimizer, beginning.optimizer, 1)
         bank = bank._replace(optimizer=devices.replicate(restored))
 
-    stream = _stream(job, [read_text(path) for path in files.text], Vocabulary(files.vocabulary))
-
+    with concurrent.futures.ThreadPoolExecutor(arrays.AT_ONCE) as pool:
+        shards = list(pool.map(read_text, files.text))
+    stream = _stream(job, shards, Vocabulary(files.vocabulary))
     size, rows = settings.batch_size, devices.own_rows(settings.batch_size)
 
     def batch(step: int) -> Batch:
-        # The draws of a batch are one stream, so every process makes it whole and keeps its part.
-        made = (array[None, rows] for array in stream.batch(step))
-        return Batch(*(devices.spread(array, size, axis=1) for array in made))
+        own = stream.batch(step, rows)
+        return Batch(*(devices.spread(array[None], size, axis=1) for array in own))
 
     loss = model_loss(model, settings.z_loss)
     factor, at_a_time = settings.loss_normalizing_factor, devices.examples_at_a_time
@@ -116,7 +118,7 @@ def _write_losses(job: LanguageModelingJob, outcome: Outcome, path: Path) -> Non
 
 
 def _stream(
-    job: LanguageModelingJob, documents: Sequence[Ragged], vocabulary: Vocabulary
+    job: LanguageModelingJob, documents: Sequence[Shard], vocabulary: Vocabulary
 ) -> SpanCorruption | PrefixLM:
     """The objective's batches: prefix LM for adaptation, else span corruption."""
     settings = job.settings

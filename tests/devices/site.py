@@ -23,6 +23,7 @@ def make(folder: Path) -> Path:
 
     from promptscale.checkpoints import t5x
     from promptscale.data import prepared
+    from promptscale.data.text import write_text
     from promptscale.model import T5
 
     draw = np.random.default_rng(0)
@@ -42,7 +43,7 @@ def make(folder: Path) -> Path:
         ragged = (prepared.Ragged.pack(part) for part in (inputs, targets))
         prepared.write(folder / TASK / split, *ragged, rows)
     documents = [draw.integers(3, 15, 30).tolist() for _ in range(40)]
-    prepared.write_text(folder / "text.safetensors", prepared.Ragged.pack(documents))
+    write_text(folder / "text.safetensors", prepared.Ragged.pack(documents))
     tokens = jnp.ones((1, 2), jnp.int32)
     params = jax.jit(T5(architecture()).init)(jax.random.key(0), tokens, tokens)["params"]
     flat = {n: np.asarray(leaf) for n, leaf in traverse_util.flatten_dict(params, sep="/").items()}
@@ -94,7 +95,7 @@ def adapt(folder: Path, out: Path, layout: dict[str, int], **changes) -> None:
     files = Files(
         checkpoint=str(folder / "checkpoint"),
         vocabulary=folder / "pieces.model",
-        text=[folder / "text.safetensors"],
+        text=[str(folder / "text.safetensors")],
         model=str(out / "checkpoint"),
         losses=out / "losses.csv",
         state=str(out / "state"),

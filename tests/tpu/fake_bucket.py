@@ -57,6 +57,7 @@ class FakeBucket:
         self.watch: Callable[[str, bytes], None] = lambda name, content: None
         self.delay: Callable[[str], float] = lambda name: 0.0
         self.writes = 0
+        self.sent = 0  # bytes of objects that were read
         self.credentials: set[str | None] = set()
         self._lock = threading.Lock()
         self._server = Server(("127.0.0.1", 0), type("Bucket", (_BucketHandler,), {"store": self}))
@@ -111,8 +112,10 @@ class _BucketHandler(Handler):
             last = min(last, len(content) - 1)
             span = f"bytes {first}-{last}/{len(content)}"
             piece = content[first : last + 1]
+            self.store.sent += len(piece)
             self.answer(206, piece, x_goog_generation=str(generation), Content_Range=span)
         else:
+            self.store.sent += len(content)
             self.answer(200, content, x_goog_generation=str(generation))
 
     def _list(self, bucket: str, query: dict[str, str]) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from promptscale.checkpoints import arrays, storage, t5x
+from promptscale import storage
+from promptscale.checkpoints import arrays, t5x
 from promptscale.checkpoints.load import load, read_embedding
 from promptscale.errors import CheckpointError
 from tests.tpu.fake_bucket import FakeBucket, bucket_environment

@@ -9,6 +9,6 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with script(snakemake):
-    from promptscale.checkpoints.storage import fetch
+    from promptscale.storage import fetch
 
     fetch(snakemake.params.location, Path(snakemake.output[0]))

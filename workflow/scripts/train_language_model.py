@@ -17,7 +17,7 @@ with script(snakemake):
     files = Files(
         checkpoint=pointed_to(start) if start else None,
         vocabulary=Path(snakemake.input.vocabulary),
-        text=tuple(map(Path, snakemake.input.text)),
+        text=snakemake.input.text,
         model=snakemake.resources.model,
         losses=Path(snakemake.output.losses),
         state=snakemake.resources.state,

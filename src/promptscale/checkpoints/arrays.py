@@ -10,8 +10,7 @@ import jax
 import numpy as np
 import tensorstore as ts
 
-from promptscale import processes
-from promptscale.checkpoints import storage
+from promptscale import processes, storage
 
 AT_ONCE = 16  # arrays that are read or written at a time
 CHUNK_BYTES = 64 * 2**20  # T5X aims at chunks of this size

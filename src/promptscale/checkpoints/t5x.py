@@ -20,8 +20,8 @@ import tensorstore as ts
 from flax import serialization
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from promptscale import processes
-from promptscale.checkpoints import arrays, storage
+from promptscale import processes, storage
+from promptscale.checkpoints import arrays
 from promptscale.checkpoints.arrays import Index, Stored
 from promptscale.errors import CheckpointError
 from promptscale.files import partial_folder, replacing_folder

@@ -8,13 +8,14 @@ of more than 65536 tokens gives all its segments, not those of one random chunk.
 
 import abc
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int, Int32, Integer
 
 from promptscale.data.batches import Batch
 from promptscale.data.permutation import permute
-from promptscale.data.prepared import Ragged
+from promptscale.data.text import Shard
 from promptscale.data.vocabulary import EOS_ID
 from promptscale.errors import DataError
 
@@ -40,6 +41,19 @@ def span_lengths(inputs_length: int) -> tuple[int, int]:
     return tokens, corrupted(tokens)[1]
 
 
+class _Segments(NamedTuple):
+    """Spans of shards, one segment each."""
+
+    shards: Int32[np.ndarray, " B"]
+    starts: Int[np.ndarray, " B"]
+    ends: Int[np.ndarray, " B"]
+
+    @property
+    def lengths(self) -> Int[np.ndarray, " B"]:
+        """Tokens of each."""
+        return self.ends - self.starts
+
+
 class _Stream(abc.ABC):
     """Segments of documents, drawn in a new order each epoch and turned into examples.
 
@@ -52,7 +66,7 @@ class _Stream(abc.ABC):
 
     def __init__(
         self,
-        documents: Ragged | Sequence[Ragged],
+        documents: Sequence[Shard],
         *,
         documents_per_group: int,
         segment_length: int,
@@ -62,10 +76,10 @@ class _Stream(abc.ABC):
         self.seed = seed
         self.batch_size = batch_size
         self._length = segment_length
-        self._shards = [documents] if isinstance(documents, Ragged) else list(documents)
+        self._shards = documents
         # Where each group starts and ends in its shard, and the number of segments before it.
         starts, ends, shards = [], [], []
-        for i, shard in enumerate(self._shards):
+        for i, shard in enumerate(documents):
             edges = np.append(shard.offsets[:-1:documents_per_group], shard.offsets[-1])
             starts.append(edges[:-1])
             ends.append(edges[1:])
@@ -82,33 +96,44 @@ class _Stream(abc.ABC):
         """Examples per epoch."""
         return int(self._before[-1])
 
-    def segment(self, index: int) -> Integer[np.ndarray, " length"]:
-        """The tokens of one segment, in the order of the documents."""
-        group = int(np.searchsorted(self._before, index, side="right")) - 1
-        start = self._starts[group] + (index - self._before[group]) * self._length
-        end = min(start + self._length, self._ends[group])
-        return self._shards[self._shard[group]].ids[start:end]
+    def segments(self, indices: Int[np.ndarray, " B"]) -> _Segments:
+        """Where segments are; an index is a segment's place in the order of the documents."""
+        groups = np.searchsorted(self._before, indices, side="right") - 1
+        starts = self._starts[groups] + (indices - self._before[groups]) * self._length
+        ends = np.minimum(starts + self._length, self._ends[groups])
+        return _Segments(self._shard[groups], starts, ends)
 
-    def batch(self, step: int) -> Batch:
+    def read(self, segments: _Segments) -> list[Integer[np.ndarray, " length"]]:
+        """The tokens of segments, all of which are asked for before any is waited for."""
+        asked = [
+            self._shards[shard].ask(int(start), int(end))
+            for shard, start, end in zip(*segments, strict=True)
+        ]
+        return [wait() for wait in asked]
+
+    def batch(self, step: int, rows: slice = slice(None)) -> Batch:
         """The batch of one step, from 0: `inputs` and `targets`, each ending in EOS, padded by 0.
 
-        The random draws depend on the seed and the step alone.
+        The random draws depend on the seed and the step alone, whatever `rows` of it are asked for;
+        the tokens of others are not read.
         """
         positions = step * self.batch_size + np.arange(self.batch_size)
         epochs, positions = np.divmod(positions, self.num_segments)
-        indices = permute(positions, epochs, self.num_segments, self.seed)
-        segments = [self.segment(int(index)) for index in indices]
-        lengths = np.array([len(segment) for segment in segments])
-        tokens = np.concatenate(segments).astype(np.int32)
-        return self._examples(tokens, lengths, np.random.default_rng([self.seed, step]))
+        segments = self.segments(permute(positions, epochs, self.num_segments, self.seed))
+        own = _Segments(*(one[rows] for one in segments))
+        tokens = np.concatenate(self.read(own)).astype(np.int32)
+        draws = np.random.default_rng([self.seed, step])
+        return self._examples(tokens, segments.lengths, rows, draws)
 
     @abc.abstractmethod
     def _examples(
         self,
         tokens: Int32[np.ndarray, " tokens"],
         lengths: Int[np.ndarray, " B"],
-        rng: np.random.Generator,
-    ) -> Batch: ...
+        rows: slice,
+        draws: np.random.Generator,
+    ) -> Batch:
+        """The `rows` of a batch: `tokens` are theirs, `lengths` those of the whole batch."""
 
 
 def _padded(
@@ -190,7 +215,7 @@ class SpanCorruption(_Stream):
 
     def __init__(
         self,
-        documents: Ragged | Sequence[Ragged],
+        documents: Sequence[Shard],
         *,
         vocabulary_size: int,
         inputs_length: int,
@@ -200,7 +225,7 @@ class SpanCorruption(_Stream):
         """Builds the stream.
 
         Args:
-          documents: tokenised documents without EOS, in one or several shards.
+          documents: shards of tokenised documents without EOS.
           vocabulary_size: pieces and extra ids; `<extra_id_0>` is the last.
           inputs_length: the length of `inputs`; that of `targets` follows from it.
           seed: of the order and of the noise.
@@ -219,11 +244,14 @@ class SpanCorruption(_Stream):
             batch_size=batch_size,
         )
 
-    def _examples(self, tokens, lengths, rng) -> Batch:
-        rows = np.repeat(np.arange(len(lengths)), lengths)
-        mask = noise_mask(lengths, rng)
-        inputs = _with_sentinels(tokens, rows, mask, self._first_sentinel)
-        targets = _with_sentinels(tokens, rows, ~mask, self._first_sentinel)
+    def _examples(self, tokens, lengths, rows, draws) -> Batch:
+        mask = noise_mask(lengths, draws)
+        first, stop, _ = rows.indices(len(lengths))
+        edges = np.concatenate([[0], np.cumsum(lengths)])
+        mask, lengths = mask[edges[first] : edges[stop]], lengths[rows]
+        row = np.repeat(np.arange(len(lengths)), lengths)
+        inputs = _with_sentinels(tokens, row, mask, self._first_sentinel)
+        targets = _with_sentinels(tokens, row, ~mask, self._first_sentinel)
         return Batch(
             _padded(*inputs, len(lengths), self.inputs_length),
             _padded(*targets, len(lengths), self.targets_length),
@@ -239,7 +267,7 @@ class PrefixLM(_Stream):
 
     def __init__(
         self,
-        documents: Ragged | Sequence[Ragged],
+        documents: Sequence[Shard],
         *,
         inputs_length: int,
         seed: int,
@@ -249,7 +277,7 @@ class PrefixLM(_Stream):
         """Builds the stream.
 
         Args:
-          documents: tokenised documents without EOS, in one or several shards.
+          documents: shards of tokenised documents without EOS.
           inputs_length: the length of `inputs`.
           seed: of the order and of the split points.
           batch_size: examples per batch, over all hosts.
@@ -268,13 +296,14 @@ class PrefixLM(_Stream):
             batch_size=batch_size,
         )
 
-    def _examples(self, tokens, lengths, rng) -> Batch:
+    def _examples(self, tokens, lengths, rows, draws) -> Batch:
         # A piece of one token has no prefix.
-        split = rng.integers(np.minimum(lengths - 1, 1), np.maximum(lengths, 1))
-        rows = np.repeat(np.arange(len(lengths)), lengths)
+        split = draws.integers(np.minimum(lengths - 1, 1), np.maximum(lengths, 1))[rows]
+        lengths = lengths[rows]
+        row = np.repeat(np.arange(len(lengths)), lengths)
         columns = np.arange(len(tokens)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        prefix = columns < split[rows]
+        prefix = columns < split[row]
         return Batch(
-            _padded(tokens[prefix], rows[prefix], len(lengths), self.inputs_length),
-            _padded(tokens[~prefix], rows[~prefix], len(lengths), self.targets_length),
+            _padded(tokens[prefix], row[prefix], len(lengths), self.inputs_length),
+            _padded(tokens[~prefix], row[~prefix], len(lengths), self.targets_length),
         )

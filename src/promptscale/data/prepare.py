@@ -14,6 +14,7 @@ from promptscale.config.tasks import Task
 from promptscale.data import prepared
 from promptscale.data.sources import Source, open_split, read_texts
 from promptscale.data.tasks import seqio_task
+from promptscale.data.text import write_text
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.errors import DataError
 
@@ -133,4 +134,4 @@ def prepare_text(
     """
     texts = read_texts(corpus, split, source, shard, num_shards)
     documents = (np.array(vocabulary.encode(text), np.uint32) for text in texts)
-    prepared.write_text(path, prepared.Ragged.pack(documents))
+    write_text(path, prepared.Ragged.pack(documents))

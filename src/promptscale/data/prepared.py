@@ -7,9 +7,9 @@ same input gives the same bytes. Reading needs neither TensorFlow nor the datase
 
 import dataclasses
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Int, Integer
@@ -18,6 +18,7 @@ from safetensors.numpy import save_file
 from promptscale.errors import DataError
 from promptscale.files import replacing
 
+HEADER_SIZE = 8  # bytes at the start of a safetensors file that tell how long its header is
 _DTYPES = {"U16": np.uint16, "U32": np.uint32, "I64": np.int64}
 
 
@@ -38,6 +39,10 @@ class Ragged:
 
     def __iter__(self) -> Iterator[Integer[np.ndarray, " length"]]:
         return (self[index] for index in range(len(self)))
+
+    def ask(self, start: int, end: int) -> Callable[[], Integer[np.ndarray, " length"]]:
+        """The ids from `start` to `end`, in the form of `text.Shard`: they are here already."""
+        return lambda: self.ids[start:end]
 
     @property
     def lengths(self) -> Int[np.ndarray, " sequences"]:
@@ -93,23 +98,49 @@ def write_rows(path: Path, rows: Iterable[Mapping]) -> None:
         file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
-def _save(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
+class Place(NamedTuple):
+    """Where an array is in a safetensors file, in bytes behind the header."""
+
+    start: int
+    end: int
+    dtype: type[np.generic]
+    shape: list[int]
+
+
+def places(header: Mapping[str, Any], names: Sequence[str]) -> list[Place]:
+    """Where the named arrays are.
+
+    Raises:
+      KeyError, ValueError, TypeError: the header does not say.
+    """
+    found = []
+    for one in (header[name] for name in names):
+        start, end = one["data_offsets"]
+        found.append(Place(start, end, _DTYPES[one["dtype"]], one["shape"]))
+    return found
+
+
+def save_arrays(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
+    """Writes a safetensors file."""
     with replacing(path) as partial:
         save_file(dict(tensors), partial)
 
 
-def _load(path: Path, names: Sequence[str]) -> list[np.ndarray]:
-    """The named arrays of a safetensors file, mapped into memory and read only when touched."""
+def load_arrays(path: Path, names: Sequence[str]) -> list[np.ndarray]:
+    """The named arrays of a safetensors file, mapped into memory and read only when touched.
+
+    Raises:
+      DataError: the file is missing or damaged.
+    """
     try:
         with path.open("rb") as file:
-            header_size = int.from_bytes(file.read(8), "little")
+            header_size = int.from_bytes(file.read(HEADER_SIZE), "little")
             header = json.loads(file.read(min(header_size, path.stat().st_size)))
-        data = np.asarray(np.memmap(path, np.uint8, mode="r", offset=8 + header_size))
-        arrays = []
-        for name in names:
-            start, end = header[name]["data_offsets"]
-            array = data[start:end].view(_DTYPES[header[name]["dtype"]])
-            arrays.append(array.reshape(header[name]["shape"]))
+        data = np.asarray(np.memmap(path, np.uint8, mode="r", offset=HEADER_SIZE + header_size))
+        arrays = [
+            data[one.start : one.end].view(one.dtype).reshape(one.shape)
+            for one in places(header, names)
+        ]
     except (OSError, ValueError, KeyError, TypeError) as error:
         what = "is damaged" if path.exists() else "is missing"
         raise DataError(f"The prepared dataset {path} {what}; prepare it again.") from error
@@ -125,7 +156,7 @@ def write(prefix: Path, inputs: Ragged, targets: Ragged, rows: Iterable[Mapping]
         "targets": targets.ids,
         "targets_offsets": targets.offsets,
     }
-    _save(prefix.with_suffix(".safetensors"), tensors)
+    save_arrays(prefix.with_suffix(".safetensors"), tensors)
 
 
 def read(prefix: Path) -> Examples:
@@ -135,19 +166,5 @@ def read(prefix: Path) -> Examples:
       DataError: the file is missing or damaged.
     """
     names = ("inputs", "inputs_offsets", "targets", "targets_offsets")
-    tensors = _load(prefix.with_suffix(".safetensors"), names)
+    tensors = load_arrays(prefix.with_suffix(".safetensors"), names)
     return Examples(Ragged(*tensors[:2]), Ragged(*tensors[2:]), prefix)
-
-
-def write_text(path: Path, documents: Ragged) -> None:
-    """Writes documents of plain text (pre-training, LM adaptation) to one `.safetensors` file."""
-    _save(path, {"tokens": documents.ids, "offsets": documents.offsets})
-
-
-def read_text(path: Path) -> Ragged:
-    """Opens documents written by `write_text`.
-
-    Raises:
-      DataError: the file is missing or damaged.
-    """
-    return Ragged(*_load(path, ("tokens", "offsets")))

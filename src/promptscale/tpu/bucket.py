@@ -1,12 +1,12 @@
 """A folder of objects in a bucket, or on the local disk, read and written many at a time."""
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 import tensorstore as ts
 
-from promptscale.checkpoints.storage import CONTEXT, clear_errors, kvstore
-from promptscale.errors import CheckpointError, TpuError
+from promptscale.errors import TpuError
+from promptscale.storage import CONTEXT, clear_errors, kvstore
 
 
 class Bucket:
@@ -57,13 +57,8 @@ class Bucket:
         with self._errors():
             self._store.delete_range(_below(prefix)).result()
 
-    @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            with clear_errors(f"The bucket {self.location} does not answer"):
-                yield
-        except CheckpointError as error:
-            raise TpuError(str(error)) from error
+    def _errors(self) -> contextlib.AbstractContextManager[None]:
+        return clear_errors(f"The bucket {self.location} does not answer", TpuError)
 
 
 def _below(prefix: str) -> ts.KvStore.KeyRange:

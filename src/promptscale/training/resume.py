@@ -22,8 +22,8 @@ import tensorstore as ts
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from promptscale import processes
-from promptscale.checkpoints import arrays, storage
+from promptscale import processes, storage
+from promptscale.checkpoints import arrays
 from promptscale.errors import CheckpointError
 from promptscale.training import mesh
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import tensorstore as ts
 
-from promptscale.errors import CheckpointError
+from promptscale.errors import CheckpointError, PromptscaleError
 from promptscale.files import replacing
 
 # TensorStore would retry a request for a quarter of an hour; this gives up within a minute.
@@ -95,10 +95,10 @@ def fetch(location: str, path: Path) -> None:
 
 
 @contextlib.contextmanager
-def clear_errors(what: str) -> Iterator[None]:
+def clear_errors(what: str, kind: type[PromptscaleError] = CheckpointError) -> Iterator[None]:
     """Puts `what` before TensorStore's own words, which name the file but also the whole spec."""
     try:
         yield
     except (ValueError, OSError) as error:
         gist = str(error).partition(" [tensorstore_spec=")[0].rstrip(".")
-        raise CheckpointError(f"{what}: {gist}.") from error
+        raise kind(f"{what}: {gist}.") from error
