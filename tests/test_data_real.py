@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 import seqio
-import t5.data.tasks  # noqa: F401  registers the library's tasks
+import t5.data.mixtures  # noqa: F401  registers the library's tasks and mixtures
 import tensorflow_datasets as tfds
 
 from promptscale import metrics

@@ -103,7 +103,7 @@ class Place(NamedTuple):
 
     start: int
     end: int
-    dtype: type[np.generic]
+    dtype: Any  # a NumPy type
     shape: list[int]
 
 
