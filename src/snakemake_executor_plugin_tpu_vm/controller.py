@@ -123,7 +123,7 @@ class Controller:
         try:
             self._workflow.async_run(job.prepare())
             config = self._workflow.config
-            work = work_of(job, config, self._shape(job), self._hashes, f"{self._location}/kept")
+            work = work_of(job, config, self._shape(job), self._hashes, self._location)
         except (PromptscaleError, OSError) as error:
             self._executor.report_job_error(info, msg=f"{error}\n")
             return

@@ -1,5 +1,6 @@
 """From a job of Snakemake's to a task of ours."""
 
+import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePath
@@ -14,6 +15,7 @@ from promptscale.tpu.work import Work
 
 _TIMESTAMP = ".snakemake_timestamp"  # Snakemake's own, in every folder that is an output
 _KEPT = ("state", "model")  # resources that say where a job keeps what outlives its slice
+_IN_PLACE = "in_place"  # a resource: names of inputs that a script reads from the bucket by itself
 _OUTSIDE = "outside"  # where files from outside of the working directory lie on a host
 
 
@@ -29,17 +31,19 @@ class Hashes:
         stat = path.stat()
         key = (str(path), stat.st_size, stat.st_mtime_ns)
         if key not in self._known:
-            self._known[key] = sha256(path.read_bytes())
+            with path.open("rb") as opened:
+                self._known[key] = hashlib.file_digest(opened, "sha256").hexdigest()
         return self._known[key]
 
 
 def work_of(
-    job: JobExecutorInterface, config: Mapping[str, Any], shape: Shape, hashes: Hashes, kept: str
+    job: JobExecutorInterface, config: Mapping[str, Any], shape: Shape, hashes: Hashes, bucket: str
 ) -> Work:
     """The task of a job with the files that it reads and writes.
 
     What the job keeps beyond its slice (resources `state` and `model`) and is not in a bucket
-    already goes into the bucket's folder `kept`.
+    already goes into the folder `kept` of the run's `bucket`. Inputs that the resource `in_place`
+    names are not brought to the hosts: in their place stand their locations in the bucket.
 
     Raises:
       TpuError: the job's rule has no Python script.
@@ -51,27 +55,32 @@ def work_of(
     rule = job.rule
     script = Path(rule.basedir.join(rule.script).get_path_or_uri(secret_free=True)).resolve()
     inputs = dict(_files(map(str, job.input)))
-    files = {placed: hashes.of(path) for placed, path in inputs.items()}
+    digests = {placed: hashes.of(path) for placed, path in inputs.items()}
+    in_place = {
+        place(path): f"{bucket}/blobs/{digests[place(path)]}"
+        for name in str(job.resources.get(_IN_PLACE, "")).split()
+        for path in _several(job.input.get(name, []))
+    }
     source = hashes.of(script)
     task = Task(
         rule=rule.name,
         script=f"{_OUTSIDE}/scripts/{script.name}",
         source=source,
-        input=_items(job.input, place),
+        input=_items(job.input, lambda path: in_place.get(place(path), place(path))),
         output=_items(job.output, place),
         params=_items(job.params, _plain),
         log=_items(job.log, place),
         wildcards=dict(job.wildcards_dict),
         threads=job.threads,
         resources={
-            name: _kept(str(value), kept) if name in _KEPT else value
+            name: _kept(str(value), f"{bucket}/kept") if name in _KEPT else value
             for name, value in job.resources.items()
             if isinstance(value, int | str)
         },
         config=dict(config),
-        files=files,
+        files={placed: one for placed, one in digests.items() if placed not in in_place},
     )
-    blobs = {digest: inputs[placed] for placed, digest in files.items()} | {source: script}
+    blobs = {one: inputs[placed] for placed, one in digests.items()} | {source: script}
     return Work(
         task=task,
         shape=shape,
@@ -117,6 +126,11 @@ def _items(named: Any, convert: Callable[[Any], Any]) -> Items:
 def _is_several(value: Any) -> bool:
     """Whether a name stands for several values: then it is again one of Snakemake's lists."""
     return isinstance(value, list) and hasattr(value, "_names")
+
+
+def _several(value: Any) -> list[str]:
+    """The paths that a name stands for."""
+    return [str(one) for one in value] if isinstance(value, list) else [str(value)]
 
 
 def _plain(value: Any) -> Any:

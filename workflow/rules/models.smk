@@ -28,6 +28,7 @@ rule train_language_model:
         examples_at_a_time=examples_at_a_time,
         model=model_folder,
         state=model_state,
+        in_place="text",
     params:
         job=language_model_specification,
     message:

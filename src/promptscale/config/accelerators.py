@@ -30,7 +30,6 @@ class Accelerator(BaseModel):
     peak_tflops: _Amount
     utilization: Annotated[float, Field(gt=0, le=1)] = 0.35
     usd_per_hour: _Amount | None = None
-    usd_per_hour_spot: _Amount | None = None
     runtime_version: str | None = None
     zones: tuple[str, ...] = ()
 

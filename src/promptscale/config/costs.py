@@ -24,6 +24,7 @@ from promptscale.config.tasks import task as task_named
 
 _FLOAT = 4  # bytes; what is trained is kept in float32
 _ROW = 500  # bytes of a prediction with its input, roughly
+_C4_BYTES = 2 * 156e9  # of all of `c4/en` prepared: its tokens (Dodge et al. 2021, section 3)
 _ASSUMED = "h100"  # what a budget counts with where `hardware` names no machine
 
 
@@ -126,6 +127,9 @@ def estimate(config: Config, accelerator: str = "") -> Estimate:
     paths = list(reached.values())
     for job in grid.all_jobs(config).values():
         paths.append(reached.get((job.size, job.base), 0.0) + add(job.method, job))
+    if trained and config.data.corpus.startswith("c4/en") and not config.data.generated:
+        share = config.data.corpus_shards_used / config.data.corpus_shards
+        by_kind["prepared_text"] = Cost(stored_bytes=share * _C4_BYTES)
     used = {accelerator} if accelerator else {one.accelerator for one in config.hardware.values()}
     unpriced = (name for name in used if accelerators()[name].usd_per_hour is None)
     return Estimate(by_kind, max(paths), tuple(sorted(used)), tuple(sorted(unpriced)))

@@ -7,6 +7,7 @@ controller that was killed is replaced by one that starts with nothing.
 import collections
 import itertools
 import logging
+import math
 import queue
 import time
 import uuid
@@ -14,6 +15,7 @@ from collections.abc import Callable
 
 from promptscale.errors import TpuError
 from promptscale.files import replacing, replacing_folder
+from promptscale.tpu.blobs import Blobs
 from promptscale.tpu.bucket import Bucket
 from promptscale.tpu.cloud import Busy, Cloud, Phase, Shape
 from promptscale.tpu.environment import STARTUP, Environment
@@ -57,10 +59,12 @@ class Dispatcher:
         self._clock = clock
         self.pool = Pool(cloud, run, environment.hash, limits, self._metadata, clock)
         self._new: queue.SimpleQueue[Work] = queue.SimpleQueue()
+        self._arriving: list[Work] = []  # whose files are being stored
         self._outcomes: list[Outcome] = []
         self._waiting: dict[str, collections.deque[Work]] = {}
         self._running: dict[str, Work] = {}  # by the name of their slice
-        self._stored: set[str] | None = None  # blobs in the bucket
+        self._blobs: Blobs | None = None
+        self._told = -math.inf  # when it was last said how much is left to store
         self._forgotten: collections.deque[str] = collections.deque()
         self._gone: set[str] = set()  # tasks that were forgotten
         self._open: set[str] = set()  # tasks that were taken on and not forgotten
@@ -135,37 +139,50 @@ class Dispatcher:
 
     def _give_up(self, error: str) -> None:
         """Ends all work that has not begun."""
+        self._take_new()
         works = [work for waiting in self._waiting.values() for work in waiting]
+        self._outcomes += [Outcome(work, error) for work in (*works, *self._arriving)]
         self._waiting.clear()
+        self._arriving.clear()
+
+    def _take_new(self) -> None:
         while not self._new.empty():
-            works.append(self._new.get())
-        self._outcomes += [Outcome(work, error) for work in works]
+            self._arriving.append(self._new.get())
 
     def _receive(self) -> None:
-        """Stores what new tasks need and queues them."""
-        while not self._new.empty():
-            if self._stored is None:
-                self._stored = self._stored_before()
-            work = self._new.get()
-            try:
-                lacking = {one: path for one, path in work.blobs.items() if one not in self._stored}
-                self._bucket.write_all({
-                    f"blobs/{digest}": path.read_bytes() for digest, path in lacking.items()
-                })  # fmt: skip
-                self._stored.update(lacking)
-                # A controller after this one may have no work in these zones.
-                new = set(work.shape.zones) - self.pool.zones
-                zones = {f"zones/{zone}": zone.encode() for zone in new}
-                task = {f"tasks/{work.task.id}/task.json": work.task.to_bytes()}
-                self._bucket.write_all(zones | task)
-            except TpuError:
-                self._new.put(work)
-                raise
+        """Stores what new tasks need and queues them.
+
+        A corpus can take hours to store. So tasks that need less come first, and what a beat is
+        too short for goes on in the next cycle.
+        """
+        self._take_new()
+        if not self._arriving:
+            return
+        blobs = self._blobs = self._blobs or self._begin()
+        end = self._clock() + self._beat_seconds
+        for work in sorted(self._arriving, key=lambda one: blobs.lacking_bytes(one.blobs)):
+            while blobs.lacking(work.blobs):
+                if self._clock() > end:
+                    self._tell_what_is_left(work, blobs.lacking_bytes(work.blobs))
+                    return
+                blobs.store_some(work.blobs)
+            # A controller after this one may have no work in these zones.
+            new = set(work.shape.zones) - self.pool.zones
+            zones = {f"zones/{zone}": zone.encode() for zone in new}
+            task = {f"tasks/{work.task.id}/task.json": work.task.to_bytes()}
+            self._bucket.write_all(zones | task)
+            self._arriving.remove(work)
             work.key = self.pool.know(work.shape)
             self._waiting.setdefault(work.key, collections.deque()).append(work)
 
-    def _stored_before(self) -> set[str]:
-        """The blobs that the bucket has already; sees to the rest that is done once, too."""
+    def _tell_what_is_left(self, work: Work, size: int) -> None:
+        """Says, once a minute, what a task still waits for."""
+        if self._clock() - self._told > 60:
+            self._told = self._clock()
+            log.warning("%s waits for %.1f GB of its inputs to be stored", work.title, size / 1e9)
+
+    def _begin(self) -> Blobs:
+        """Sees to what is done once: environment, and what earlier controllers left."""
         folder = f"environments/{self._environment.hash}/"
         lacking = self._environment.files.keys() - {
             key.removeprefix(folder) for key in self._bucket.keys(folder)
@@ -174,7 +191,7 @@ class Dispatcher:
         self.pool.past = {key.split("/")[1] for key in self._bucket.keys("slices/")}
         files = self._environment.files
         self._bucket.write_all({f"{folder}{name}": files[name] for name in lacking})
-        return {key.removeprefix("blobs/") for key in self._bucket.keys("blobs/")}
+        return Blobs(self._bucket)
 
     def _recall_zones(self) -> None:
         """Has the pool look where an earlier controller may have left slices."""

@@ -18,8 +18,8 @@ class Items(Strict):
 class Task(Strict):
     """One job of a rule with a `script:`; all paths are relative to the folder that it runs in.
 
-    `source` is the script's hash, `files` those of all input files by path (an input that is a
-    folder is all files in it).
+    `source` is the script's hash, `files` those of the input files by path (an input that is a
+    folder is all files in it). An input at `gs://…` is not among them: the script reads it there.
     """
 
     rule: str

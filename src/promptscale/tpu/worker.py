@@ -27,6 +27,7 @@ from promptscale.tpu.tasks import Done, Task, sha256
 
 log = logging.getLogger(__name__)
 
+_AT_ONCE = 16  # inputs that are fetched at a time, which bounds the memory that it takes
 _TAIL = 4000  # bytes of a failed host's log that the controller shows
 _GRACE = 5.0  # seconds between asking a script to stop and killing it
 
@@ -117,23 +118,24 @@ class Worker:
         cache = self._host.home / "blobs"
         cache.mkdir(exist_ok=True)
         wanted = {task.script: task.source, **task.files}
-        lacking = {one for one in wanted.values() if not (cache / one).exists()}
-        for key, content in self._run.read_all(f"blobs/{one}" for one in lacking).items():
-            if content is None:
-                raise TpuError(f"The bucket lacks {key}.")
-            partial = cache / f"{Path(key).name}.partial"
-            partial.write_bytes(content)
-            partial.replace(cache / Path(key).name)
+        lacking = sorted({one for one in wanted.values() if not (cache / one).exists()})
+        for start in range(0, len(lacking), _AT_ONCE):
+            keys = [f"blobs/{one}" for one in lacking[start : start + _AT_ONCE]]
+            for key, content in self._run.read_all(keys).items():
+                if content is None:
+                    raise TpuError(f"The bucket lacks {key}.")
+                partial = cache / f"{Path(key).name}.partial"
+                partial.write_bytes(content)
+                partial.replace(cache / Path(key).name)
         for path, one in wanted.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(cache / one, folder / path)  # a link would let a script change the blob
-        for path in (*map(str, task.input.values), *map(str, task.output.values)):
-            # Snakemake, too, makes the folders of outputs; an input that is an empty folder has
-            # no files to make it.
-            target = folder / path
-            if path in map(str, task.input.values) and path not in task.files:
-                target.mkdir(parents=True, exist_ok=True)
-            target.parent.mkdir(parents=True, exist_ok=True)
+        for path in map(str, task.input.values):
+            if path not in task.files and not path.startswith("gs://"):
+                # A folder, perhaps an empty one, that has no files to make it.
+                (folder / path).mkdir(parents=True, exist_ok=True)
+        for path in map(str, task.output.values):  # as Snakemake does
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / "task.json").write_bytes(task.to_bytes())
 
     def _meet(self, attempt: str) -> dict[str, str] | None:
