@@ -4,6 +4,7 @@ What a slice does is in `promptscale.tpu`; this is the part that knows Snakemake
 in this process, so what Snakemake remembers of them is what it remembers of local ones.
 """
 
+import csv
 import fcntl
 import hashlib
 import logging
@@ -162,10 +163,10 @@ class Controller:
         """Says how often jobs were interrupted, if any was."""
         if not rows:
             return
-        path = self._settings.report
-        with replacing(Path(path)) as partial:
-            lines = [f'"{job}",{count},"{reason}"\n' for job, count, reason in rows]
-            partial.write_text("job,interruptions,last_reason\n" + "".join(lines))
+        path = Path(self._settings.report)
+        with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as opened:
+            table = csv.writer(opened, lineterminator="\n")
+            table.writerows([("job", "interruptions", "last_reason"), *rows])
         total = sum(count for _, count, _ in rows)
         self._logger.warning(
             f"{total} interruptions of {len(rows)} jobs, which went on from their saved states; "

@@ -34,7 +34,7 @@ class Faults:
     `host_dies`: one of its hosts alone. `outages`: all slices at once, as soon as so many training
     states have been written. `stuck`: a creation that waits for ever. `lost_answer`: one
     that succeeds but is answered with an error. `error`: any call answered with 503. `quota`: chips
-    at a time. `bare`: hosts have no environment yet, and none can be made.
+    at a time. `bare`: hosts have no environment yet; they reach a `registry` of packages or none.
     """
 
     preempted: float = 0.0
@@ -46,6 +46,7 @@ class Faults:
     error: float = 0.0
     quota: float = float("inf")
     bare: bool = False
+    registry: bool = False
     provision_seconds: float = 0.1
 
 
@@ -246,7 +247,7 @@ class FakeCloud:
             "PROMPTSCALE_HOME": str(home),
             "PATH": f"{gcloud.parent}:{os.environ['PATH']}",
             "PYTHONPATH": f"{REPOSITORY}:{os.environ.get('PYTHONPATH', '')}",
-            "PIP_NO_INDEX": "1",  # so that `bare` hosts fail at once, whatever there is to install
+            **(_registry() if self.faults.registry else {"PIP_NO_INDEX": "1"}),
             "JAX_PLATFORMS": "cpu",
             **bucket_environment(self._bucket),
             **self._environment,
@@ -323,6 +324,13 @@ class _CloudHandler(Handler):
         if self._counted("delete"):
             status, content = self.cloud.delete(self._where()[1])
             self.answer_json(content, status)
+
+
+def _registry() -> dict[str, str]:
+    """Lets uv use the registry that pip is configured for."""
+    command = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
+    found = subprocess.run(command, capture_output=True, text=True).stdout.strip()
+    return {"UV_INDEX_URL": found} if found else {}
 
 
 def wait_until(condition, seconds: float = 60.0, what: str = "it") -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import SEEDS, Site, interrupt
+from .conftest import REPOSITORY, SEEDS, Site, interrupt
 from .fake_cloud import wait_until
 
 Make = Callable[..., Site]
@@ -123,6 +123,24 @@ def test_a_host_that_cannot_be_set_up_says_why(site: Make):
     # It got as far as to unpack this package from the bucket.
     assert next(bare.cloud.folder.rglob("package/promptscale/tpu/startup.sh")).is_file()
     bare.assert_nothing_is_left()
+
+
+@pytest.mark.skipif(
+    len(SEEDS) < 20, reason="installs the whole lock from a package registry; make chaos runs it"
+)
+def test_a_host_is_set_up_from_the_lock_and_this_package_alone(site: Make):
+    fresh = site(bare=True, registry=True)
+    lock = {"lock": str(REPOSITORY / "envs/tpu.lock"), "queue-timeout": 900.0}
+    result = fresh.run(
+        "--config", "jobs=1", "--", "results/sums/1.txt", **lock, **{"startup-timeout": 900.0}
+    )
+    assert result.returncode == 0, result.stdout
+    packages = next(fresh.cloud.folder.rglob("venv/lib/python3.*/site-packages"))
+    names = {one.name.partition("-")[0] for one in packages.glob("*.dist-info")}
+    assert {"jax", "libtpu", "flax", "tensorstore"} <= names
+    own = (packages / "promptscale.pth").read_text().strip()
+    assert (Path(own) / "promptscale/tpu/worker.py").is_file()
+    fresh.assert_nothing_is_left()
 
 
 def test_the_log_is_there_while_the_job_runs(site: Make):
