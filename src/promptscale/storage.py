@@ -1,6 +1,7 @@
 """Files on the local disk or in Google Cloud Storage, read and written through TensorStore."""
 
 import contextlib
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +11,10 @@ import tensorstore as ts
 from promptscale.errors import CheckpointError, PromptscaleError
 from promptscale.files import replacing
 
-# TensorStore would retry a request for a quarter of an hour; this gives up within a minute.
-CONTEXT = ts.Context({"gcs_request_retries": {"max_retries": 5}})
+# A bucket that does not answer is asked again, ever more slowly: for up to a minute where a person
+# waits. A host of a slice is told to be more patient, as it holds what an outage would cost.
+_RETRIES = int(os.environ.get("PROMPTSCALE_BUCKET_RETRIES", "5"))
+CONTEXT = ts.Context({"gcs_request_retries": {"max_retries": _RETRIES}})
 
 
 def kvstore(folder: str, path: str = "") -> dict[str, str]:

@@ -33,6 +33,7 @@ class Site:
     folder: Path
     bucket: FakeBucket
     cloud: FakeCloud
+    environment: dict[str, str] = dataclasses.field(default_factory=dict)
     processes: list[subprocess.Popen[str]] = dataclasses.field(default_factory=list)
 
     def command(self, *arguments: str, **settings: object) -> list[str]:
@@ -51,7 +52,7 @@ class Site:
 
     def start(self, *arguments: str, **settings: object) -> subprocess.Popen[str]:
         """Snakemake as a process of its own, its output in `snakemake.txt`."""
-        environment = os.environ | bucket_environment(self.bucket)
+        environment = os.environ | bucket_environment(self.bucket) | self.environment
         # Ctrl-C is to work although the tests may run in the background, where shells ignore it.
         command = ["env", "--default-signal=INT", *self.command(*arguments, **settings)]
         with (self.folder / "snakemake.txt").open("a") as output:

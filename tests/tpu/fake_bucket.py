@@ -59,6 +59,7 @@ class FakeBucket:
         self.writes = 0
         self.sent = 0  # bytes of objects that were read
         self.credentials: set[str | None] = set()
+        self.back = 0.0  # when an outage ends
         self._lock = threading.Lock()
         self._server = Server(("127.0.0.1", 0), type("Bucket", (_BucketHandler,), {"store": self}))
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -75,6 +76,10 @@ class FakeBucket:
             generation = self.writes
         self.watch(name, content)
         return generation
+
+    def outage(self, seconds: float) -> None:
+        """Answers nothing but errors for a while."""
+        self.back = time.monotonic() + seconds
 
     def names(self, start: str) -> list[str]:
         """All names that start so."""
@@ -95,6 +100,14 @@ class _BucketHandler(Handler):
         assert match, self.path
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         return match[1], unquote(match[2] or query.get("name", "")), query
+
+    def parse_request(self) -> bool:
+        fine = super().parse_request()
+        if fine and time.monotonic() < self.store.back:
+            self.body()
+            self.answer(503)
+            return False
+        return fine
 
     def do_GET(self) -> None:
         bucket, name, query = self._where()

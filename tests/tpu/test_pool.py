@@ -57,6 +57,12 @@ class Scene:
         self.pool.refresh()
         self.beat(name, 1)
 
+    def watch(self, seconds: float) -> None:
+        """Looks at the hosts every second."""
+        for _ in range(int(seconds)):
+            self.now[0] += 1.0
+            self.pool.looked()
+
     def beat(self, name: str, number: int, **fields) -> None:
         mine = self.pool.slices[name]
         for host in range(mine.hosts):
@@ -125,7 +131,7 @@ def test_what_can_go_wrong_with_a_slice_is_seen(scene: Scene):
     assert scene.pool.trouble(mine) == "its hosts did not start"
     scene.beat(mine.name, 1)
     assert scene.pool.trouble(mine) is None
-    scene.now[0] += 21.0
+    scene.watch(21.0)
     assert scene.pool.trouble(mine) == "host 0 was lost"
     scene.beat(mine.name, 2)
     assert scene.pool.trouble(mine) is None
@@ -147,6 +153,16 @@ def test_a_zone_that_does_not_answer_is_left_as_it_was(scene: Scene):
     for _ in range(3):
         scene.pool.refresh()
     assert scene.pool.trouble(scene.pool.slices["run-one-0"]) is None
+
+
+def test_hosts_are_not_silent_while_nobody_could_hear_them(scene: Scene):
+    scene.pool.provide(key_of(SMALL), ["one"])
+    scene.activate("run-one-0")
+    scene.now[0] += 3600.0
+    scene.watch(10)
+    assert scene.pool.trouble(scene.pool.slices["run-one-0"]) is None
+    scene.watch(10)
+    assert scene.pool.trouble(scene.pool.slices["run-one-0"]) == "host 0 was lost"
 
 
 def test_after_too_long_in_one_queue_the_next_zone_is_asked(scene: Scene):

@@ -211,7 +211,9 @@ class Dispatcher:
                 keys.append(f"tasks/{mine.attempt}/failed.json")
         for work in self._running.values():
             keys += self._pieces(work)
-        return self._bucket.read_all(keys)
+        seen = self._bucket.read_all(keys)
+        self.pool.looked()
+        return seen
 
     def _hear(self, mine: Slice, seen: dict[str, bytes | None]) -> None:
         """Takes note of what a slice's hosts say."""

@@ -17,6 +17,7 @@ _LABEL = "promptscale"
 RUN, SHAPE, ENVIRONMENT = f"{_LABEL}-run", f"{_LABEL}-shape", f"{_LABEL}-environment"
 _MISSES = 2  # lists in a row without a slice after which it is gone
 _LONGEST_PAUSE = 64  # times the shortest
+_GAPS = 3  # the time between two looks at the hosts counts as so little of the longest silence
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +39,10 @@ class Limits:
 
 @dataclasses.dataclass
 class Slice:
-    """One slice of this run. `attempt`: what it is working on; `beats`: each host's, and when."""
+    """One slice of this run. `attempt`: what it is working on; `beats`: each host's, and when.
+
+    (For `beats`, time is that in which the hosts could be heard.)
+    """
 
     name: str
     zone: str
@@ -99,6 +103,8 @@ class Pool:
         self.past: set[str] = set()  # names that slices had: what hosts wrote is in their folders
         self.slices: dict[str, Slice] = {}
         self.created = 0
+        self._looked = clock()  # when the hosts' reports were last read
+        self._watched = 0.0  # seconds in which they could be
 
     def know(self, shape: Shape) -> str:
         """Takes note of a shape that jobs want; its key."""
@@ -168,12 +174,22 @@ class Pool:
                 self.slices[one.name] = mine
                 yield mine
 
+    def looked(self) -> None:
+        """Takes note that the hosts' reports can be read.
+
+        Where nobody could read or write for a while, as when the bucket does not answer or this
+        machine was asleep, the hosts were not silent.
+        """
+        now = self._clock()
+        self._watched += min(now - self._looked, self._limits.silence / _GAPS)
+        self._looked = now
+
     def hear(self, mine: Slice, host: int, status: Status) -> None:
         """Takes note of a host's status."""
         mine.statuses[host] = status
         before = mine.beats.get(host)
         if before is None or before[:2] != (status.incarnation, status.beat):
-            mine.beats[host] = (status.incarnation, status.beat, self._clock())
+            mine.beats[host] = (status.incarnation, status.beat, self._watched)
 
     def trouble(self, mine: Slice) -> str | None:
         """Why a slice cannot be worked with any more; None where it can."""
@@ -186,7 +202,7 @@ class Pool:
             late = now - mine.since > self._limits.startup
             return "its hosts did not start" if late else None
         for host, (_, _, heard) in sorted(mine.beats.items()):
-            if now - heard > self._limits.silence:
+            if self._watched - heard > self._limits.silence:
                 return f"host {host} was lost"
             if mine.statuses[host].state == "restarted":
                 return f"host {host} was restarted"

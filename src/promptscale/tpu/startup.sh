@@ -46,5 +46,7 @@ if [ ! -e "$folder/complete" ]; then
   trap - ERR
 fi
 
+# Half an hour: whatever the bucket does meanwhile, what this host has computed is not lost.
+export PROMPTSCALE_BUCKET_RETRIES=60
 cd "$PROMPTSCALE_HOME"
 exec "$folder/bin/python" -m promptscale.tpu.worker
