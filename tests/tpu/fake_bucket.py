@@ -86,6 +86,13 @@ class FakeBucket:
         with self._lock:
             return sorted(name for name in self.objects if name.startswith(start))
 
+    def find(self, end: str) -> bytes | None:
+        """The content of the object whose name ends so."""
+        with self._lock:
+            return next(
+                (one for name, (_, one) in self.objects.items() if name.endswith(end)), None
+            )
+
     def stop(self) -> None:
         self._server.shutdown()
         self._server.server_close()

@@ -32,7 +32,8 @@ class Faults:
 
     `preempted`: a slice at a random moment within `within` seconds of being given a job;
     `host_dies`: one of its hosts alone. `outages`: all slices at once, as soon as so many training
-    states have been written. `stuck`: a creation that waits for ever. `lost_answer`: one
+    states have been written. `uploads`: a slice at the very moment when it brings results, so many
+    times. `stuck`: a creation that waits for ever. `lost_answer`: one
     that succeeds but is answered with an error. `error`: any call answered with 503. `quota`: chips
     at a time. `bare`: hosts have no environment yet; they reach a `registry` of packages or none.
     """
@@ -41,6 +42,7 @@ class Faults:
     host_dies: float = 0.0
     within: float = 3.0
     outages: tuple[int, ...] = ()
+    uploads: int = 0
     stuck: float = 0.0
     lost_answer: float = 0.0
     error: float = 0.0
@@ -80,6 +82,7 @@ class FakeCloud:
         self.wasted: list[str] = []  # those whose task had a result already
         self.calls: Counter[str] = Counter()
         self.states = 0  # of trainings that have been written
+        self.uploads: list[str] = []  # attempts whose upload was interrupted
         self.folder = folder
         self._bucket = bucket
         self._random = random.Random(seed)
@@ -133,6 +136,8 @@ class FakeCloud:
                 lost = [*self._slices] if self.states in self.faults.outages else []
             for one in lost:
                 self.preempt(one)
+        if "/outputs/" in name:
+            self._interrupt_upload(name.partition("/tasks/")[2])
         if not name.endswith("/mailbox.json"):
             return
         one = name.split("/")[-2]
@@ -150,6 +155,19 @@ class FakeCloud:
             self._later(delay, lambda: self.preempt(one, kind))
         elif roll < self.faults.preempted + self.faults.host_dies:
             self._later(delay, lambda: self.kill_host(one, host))
+
+    def _interrupt_upload(self, attempt: str) -> None:
+        """Takes the slice away whose host 0 has begun to upload what an attempt made."""
+        attempt = "/".join(attempt.split("/")[:2])
+        with self._lock:
+            interrupt = len(self.uploads) < self.faults.uploads and attempt not in self.uploads
+            if interrupt:
+                self.uploads.append(attempt)
+        if interrupt:
+            for name in self.slices:
+                mail = self._bucket.find(f"/slices/{name}/mailbox.json")
+                if mail and json.loads(mail)["attempt"] == attempt:
+                    self.preempt(name)
 
     def create(self, zone: str, name: str, body: dict) -> tuple[int, dict]:
         """Registers a slice, and starts its hosts a little later."""

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from promptscale.config.accelerators import accelerators
+from promptscale.tpu.tasks import sha256
 
 from .conftest import REPOSITORY, SEEDS, Site
 from .fake_bucket import FakeBucket
@@ -58,7 +59,7 @@ def disturbed(undisturbed: Path, tmp_path: Path, request) -> Iterator[Site]:
     (folder / "results/runs.csv").unlink()
     bucket = FakeBucket()
     compiled = {"JAX_COMPILATION_CACHE_DIR": str(undisturbed / "results/state/compiled")}
-    faults = Faults(preempted=0.3, within=6.0, outages=(4, 60))
+    faults = Faults(preempted=0.3, within=6.0, outages=(4, 60), uploads=3)
     cloud = FakeCloud(tmp_path / "hosts", bucket, faults, request.param, compiled)
     site = Site(folder, bucket, cloud)
     yield site
@@ -87,6 +88,14 @@ def test_preempted_slices_change_nothing(undisturbed: Path, disturbed: Site):
     assert JOBS < sum(attempts.values()) <= JOBS + interrupted["interruptions"].sum()
     logs = [file.read_text() for file in disturbed.folder.glob("results/logs/**/*.log")]
     assert any("resuming at step" in log for log in logs)
+    # What was trained to its end is not trained again, although its results had not arrived.
+    assert len(cloud.uploads) == 3 and any("resuming at step 6 of 6" in log for log in logs)
+    names = disturbed.bucket.names("bucket/")
+    assert not [name for name in names if "/kept/results/state/" in name]
+    # The corpus is read where it is: no host has got it.
+    corpus = {sha256(one.read_bytes()) for one in disturbed.folder.glob("results/data/c4/*")}
+    assert corpus and all(any(one in name for name in names) for one in corpus)
+    assert not [one for one in cloud.folder.glob("*/*/blobs/*") if one.name in corpus]
     disturbed.assert_nothing_is_left()
 
 

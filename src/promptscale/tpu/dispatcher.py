@@ -14,11 +14,11 @@ import uuid
 from collections.abc import Callable
 
 from promptscale.errors import TpuError
-from promptscale.files import replacing, replacing_folder
 from promptscale.tpu.blobs import Blobs
 from promptscale.tpu.bucket import Bucket
 from promptscale.tpu.cloud import Busy, Cloud, Phase, Shape
 from promptscale.tpu.environment import STARTUP, Environment
+from promptscale.tpu.outputs import bring
 from promptscale.tpu.pool import Limits, Pool, Slice
 from promptscale.tpu.status import (
     Failure,
@@ -29,7 +29,7 @@ from promptscale.tpu.status import (
     parent,
     startup_key,
 )
-from promptscale.tpu.tasks import Done, sha256, within
+from promptscale.tpu.tasks import Done, Task
 from promptscale.tpu.work import Outcome, Work, explain
 
 log = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ class Dispatcher:
         self._new.put(work)
 
     def forget(self, work: Work) -> None:
-        """Has a task removed from the bucket, whose outputs are safe here."""
+        """Has a task removed from the bucket with its state: its outputs are safe here."""
         self._open.discard(work.task.id)
         self._forgotten.append(work.task.id)
 
@@ -109,7 +109,7 @@ class Dispatcher:
         for key in list(self._waiting):
             self._assign(key)
         while self._forgotten:
-            self._bucket.delete(f"tasks/{self._forgotten[0]}/")
+            self._clear(self._forgotten[0])
             self._gone.add(self._forgotten.popleft())
 
     def close(self, sleep: Callable[[float], None] = time.sleep) -> None:
@@ -128,14 +128,26 @@ class Dispatcher:
         found = {key.split("/")[1] for key in self._bucket.keys("tasks/")}
         if self._open:
             found &= self._gone.union(self._forgotten)
-        for prefix in ["slices/", *(f"tasks/{identity}/" for identity in found)]:
-            self._bucket.delete(prefix)
+        for identity in found:
+            self._clear(identity)
+        self._bucket.delete("slices/")
         if left:
             raise TpuError(
                 f"These slices could not be deleted and cost money: {', '.join(left)}. "
                 "`promptscale tpu reap` tries again."
             )
         self._bucket.delete("zones/")
+
+    def _clear(self, identity: str) -> None:
+        """Removes a task; if it is done, also the state that it would have gone on from."""
+        task, done = (f"tasks/{identity}/{name}" for name in ("task.json", "done.json"))
+        found = self._bucket.read_all([task, done])
+        if (content := found[task]) and found[done]:
+            state = str(Task.model_validate_json(content).resources.get("state", ""))
+            if state.startswith("gs://"):
+                folder, _, name = state.rpartition("/")
+                Bucket(folder).delete(f"{name}.")
+        self._bucket.delete(f"tasks/{identity}/")
 
     def _give_up(self, error: str) -> None:
         """Ends all work that has not begun."""
@@ -369,27 +381,11 @@ class Dispatcher:
                 return
 
     def _finish(self, work: Work, done: Done) -> Outcome:
-        """Brings the outputs here, each whole or not at all."""
-        contents = self._bucket.read_all(
-            f"tasks/{done.attempt}/outputs/{path}" for path in done.files
-        )
-        files = {
-            path: contents[f"tasks/{done.attempt}/outputs/{path}"] or b"" for path in done.files
-        }
-        damaged = [path for path, content in files.items() if sha256(content) != done.files[path]]
+        """Brings the outputs here; where that is not possible, the work is to be done again."""
+        damaged = bring(self._bucket, done, work.outputs)
         if damaged:
-            self.forget(work)
+            self._bucket.delete(f"tasks/{work.task.id}/")
             return Outcome(work, f"Outputs of {work.title} are damaged: {', '.join(damaged)}.")
-        for path, final in work.outputs.items():
-            if path in done.folders:
-                with replacing_folder(final) as folder:
-                    for inner in within(path, files):
-                        target = folder / inner.removeprefix(f"{path}/")
-                        target.parent.mkdir(parents=True, exist_ok=True)
-                        target.write_bytes(files[inner])
-            else:
-                with replacing(final) as partial:
-                    partial.write_bytes(files[path])
         return Outcome(work)
 
     def _metadata(self, name: str, shape: Shape) -> dict[str, str]:

@@ -144,6 +144,8 @@ class Worker:
         environment = {
             "JAX_COMPILATION_CACHE_DIR": str(host.home / "compiled"),
             "PYTHONUNBUFFERED": "1",
+            # The results have still to leave this machine; the controller has the state deleted.
+            "PROMPTSCALE_KEEP_STATE": "1",
             **os.environ,
         }
         if host.count == 1:

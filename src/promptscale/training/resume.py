@@ -12,6 +12,7 @@ import functools
 import hashlib
 import json
 import logging
+import os
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -97,8 +98,12 @@ class State:
         self._saves, self._newest = self._saves + 1, folder
 
     def delete(self) -> None:
-        """Removes what the finished job needs no more."""
-        if processes.is_first():
+        """Removes what the finished job needs no more.
+
+        On a slice (which sets PROMPTSCALE_KEEP_STATE) it does need it until its results have left
+        the machine; whoever takes them deletes the state.
+        """
+        if processes.is_first() and "PROMPTSCALE_KEEP_STATE" not in os.environ:
             for file in self._files:
                 storage.delete(file)
             storage.delete_folder(self._arrays)
