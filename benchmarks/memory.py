@@ -1,15 +1,53 @@
 """What a training step of a size holds on each device: `python -m benchmarks.memory --help`.
 
-The real step is compiled for devices simulated on this machine, from shapes alone: nothing of the
-model is allocated. What is kept between steps is exact; what XLA allocates within a step is its CPU
-backend's plan, which other backends, with kernels of their own, undercut or exceed.
+The real step is compiled from shapes alone: nothing of the model is allocated, and no accelerator
+is needed. With `--accelerator` the compiler of that TPU or GPU does it (libtpu of envs/tpu.lock, or
+JAX's CUDA plugin and nvcc of envs/gpu.lock): its plan is what the step would allocate there, and
+the TPU's refuses what does not fit. Otherwise devices are simulated on the CPU, whose plan is only
+an estimate from above.
 """
 
 import argparse
 import math
 import os
+import time
 
 from promptscale.config.sizes import SIZES
+
+# As the compilers name the slices of config/accelerators.yaml.
+TPUS = {
+    "v2-8": "v2:2x2", "v3-8": "v3:2x2", "v3-32": "v3:4x4", "v5litepod-1": "v5e:1x1",
+    "v5litepod-8": "v5e:2x4", "v5litepod-16": "v5e:4x4", "v5p-8": "v5p:2x2x1",
+    "v5p-16": "v5p:2x2x2", "v6e-1": "v6e:1x1", "v6e-8": "v6e:2x4", "v6e-16": "v6e:4x4",
+}  # fmt: skip
+GPUS = {"h100": (80, 3.35), "h200": (141, 4.8)}  # GB of memory, and TB/s to it
+# A GPU as XLA's compiler wants it described; the numbers are NVIDIA's for Hopper.
+HOPPER = """
+platform_name: "CUDA"
+device_description_str: "{name}"
+runtime_version {{ major: 13 }}
+dnn_version_info {{ major: 9 minor: 10 }}
+gpu_device_info {{
+  cuda_compute_capability {{ major: 9 }}
+  core_count: 132
+  fpus_per_core: 128
+  clock_rate_ghz: 1.98
+  device_memory_size: {memory}
+  memory_bandwidth: {bandwidth}
+  l2_cache_size: 52428800
+  threads_per_warp: 32
+  threads_per_block_limit: 1024
+  threads_per_core_limit: 2048
+  block_dim_limit_x: 2147483647
+  block_dim_limit_y: 65535
+  block_dim_limit_z: 65535
+  shared_memory_per_block: 49152
+  shared_memory_per_block_optin: 232448
+  shared_memory_per_core: 233472
+  registers_per_block_limit: 65536
+  registers_per_core_limit: 65536
+}}
+"""
 
 
 def main() -> None:
@@ -17,7 +55,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", default="xxl", choices=SIZES)
     parser.add_argument("--trains", default="prompt", choices=["prompt", "model"])
-    parser.add_argument("--devices", type=int, default=16)
+    parser.add_argument("--accelerator", choices=[*TPUS, *GPUS], help="compile for it")
+    parser.add_argument("--devices", type=int, default=16, help="simulated, without --accelerator")
     parser.add_argument("--model-axis", type=int, default=16)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--examples-at-a-time", type=int, default=0)
@@ -29,17 +68,36 @@ def main() -> None:
     arguments = parser.parse_args()
     os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={arguments.devices}"
     os.environ["JAX_PLATFORMS"] = "cpu"
-    kept, within = measure(arguments)
+    started = time.perf_counter()
+    where = arguments.accelerator or f"{arguments.devices} devices"
     print(
-        f"{arguments.trains} of {arguments.size}, {arguments.devices} devices, "
-        f"model_axis {arguments.model_axis}, {arguments.runs} x {arguments.batch_size} examples "
-        f"({arguments.examples_at_a_time or 'all'} at a time): {kept / 2**30:.1f} GiB kept, "
-        f"{within / 2**30:.1f} GiB within a step, on each device"
+        f"{arguments.trains} of {arguments.size} on {where}, model_axis {arguments.model_axis}, "
+        f"{arguments.runs} x {arguments.batch_size} examples "
+        f"({arguments.examples_at_a_time or 'all'} at a time): {measure(arguments)} "
+        f"(compiled in {time.perf_counter() - started:.0f} s)"
     )
 
 
-def measure(arguments: argparse.Namespace) -> tuple[int, int]:
-    """Bytes on each device: kept between steps, and allocated within a step on top of them."""
+def devices_of(arguments: argparse.Namespace) -> list:
+    """Devices that can be compiled for."""
+    import jax
+    from jax.experimental import topologies
+
+    if not arguments.accelerator:
+        return jax.devices()
+    name = arguments.accelerator
+    if name in TPUS:
+        os.environ["TPU_SKIP_MDS_QUERY"] = "1"  # there is no TPU to ask what it is
+        return topologies.get_topology_desc(TPUS[name], platform="tpu").devices
+    memory, bandwidth = GPUS[name]
+    target = HOPPER.format(name=name, memory=memory * 10**9, bandwidth=int(bandwidth * 1e12))
+    return topologies.get_topology_desc(
+        "1x1x1", platform="cuda", topology="1x1x1", target_config=target
+    ).devices
+
+
+def measure(arguments: argparse.Namespace) -> str:
+    """What each device keeps between steps, and allocates within a step on top of that."""
     import jax
     import jax.numpy as jnp
     from flax import traverse_util
@@ -54,7 +112,8 @@ def measure(arguments: argparse.Namespace) -> tuple[int, int]:
     from promptscale.training.optimizer import adafactor
 
     architecture = model_config(arguments.size)
-    devices = Devices(Layout(arguments.model_axis, arguments.examples_at_a_time))
+    layout = Layout(arguments.model_axis, arguments.examples_at_a_time)
+    devices = Devices(layout, devices_of(arguments))
     runs, examples = arguments.runs, arguments.batch_size
 
     def array(shape, dtype, sharding=None):
@@ -89,18 +148,23 @@ def measure(arguments: argparse.Namespace) -> tuple[int, int]:
         jax.eval_shape(jax.vmap(optimizer.init), trainable),
     )
     bank = training_step.Bank(trainable, state, *[array((runs,), jnp.float32)] * 2)
-    keys = devices.keys(list(range(runs)))
+    seeds = jax.eval_shape(jax.vmap(jax.random.key), jnp.arange(runs))
+    keys = array(seeds.shape, seeds.dtype)
     step = training_step.make_step(loss, optimizer, 1.0, arguments.examples_at_a_time)
     places = jax.tree.map(lambda leaf: leaf.sharding, bank)
     compilable = jax.jit(step, donate_argnums=0, out_shardings=places)
-    compiled = compilable.lower(bank, frozen, batch, keys, 0).compile()
-    found = compiled.memory_analysis()
+    lowered = compilable.lower(bank, frozen, batch, keys, array((), jnp.int32))
     # The best trainables so far are kept beside those in training.
     best = sum(
         math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize
         for leaf in jax.tree.leaves(trainable)
     )
-    return found.argument_size_in_bytes + best, found.temp_size_in_bytes
+    try:
+        found = lowered.compile().memory_analysis()
+    except jax.errors.JaxRuntimeError as error:
+        return f"does not fit: {str(error).splitlines()[0]}"
+    kept_bytes, within = found.argument_size_in_bytes + best, found.temp_size_in_bytes
+    return f"{kept_bytes / 2**30:.1f} GiB kept, {within / 2**30:.1f} GiB within a step, per device"
 
 
 if __name__ == "__main__":

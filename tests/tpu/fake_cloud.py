@@ -32,8 +32,8 @@ class Faults:
 
     `preempted`: a slice at a random moment within `within` seconds of being given a job;
     `host_dies`: one of its hosts alone. `outages`: all slices at once, as soon as so many training
-    states have been written. `uploads`: a slice at the very moment when it brings results, so many
-    times. `stuck`: a creation that waits for ever. `lost_answer`: one
+    states have been written. `uploads`: a slice at the very moment when it brings results, for so
+    many tasks. `stuck`: a creation that waits for ever. `lost_answer`: one
     that succeeds but is answered with an error. `error`: any call answered with 503. `quota`: chips
     at a time. `bare`: hosts have no environment yet; they reach a `registry` of packages or none.
     """
@@ -82,7 +82,7 @@ class FakeCloud:
         self.wasted: list[str] = []  # those whose task had a result already
         self.calls: Counter[str] = Counter()
         self.states = 0  # of trainings that have been written
-        self.uploads: list[str] = []  # attempts whose upload was interrupted
+        self.uploads: list[str] = []  # tasks whose upload was interrupted
         self.folder = folder
         self._bucket = bucket
         self._random = random.Random(seed)
@@ -158,11 +158,12 @@ class FakeCloud:
 
     def _interrupt_upload(self, attempt: str) -> None:
         """Takes the slice away whose host 0 has begun to upload what an attempt made."""
-        attempt = "/".join(attempt.split("/")[:2])
+        task, number = attempt.split("/")[:2]
+        attempt = f"{task}/{number}"
         with self._lock:
-            interrupt = len(self.uploads) < self.faults.uploads and attempt not in self.uploads
+            interrupt = len(self.uploads) < self.faults.uploads and task not in self.uploads
             if interrupt:
-                self.uploads.append(attempt)
+                self.uploads.append(task)
         if interrupt:
             for name in self.slices:
                 mail = self._bucket.find(f"/slices/{name}/mailbox.json")

@@ -188,13 +188,16 @@ def test_what_another_controller_left_is_found_in_every_zone(site: Make):
 
 
 def test_an_outage_of_the_bucket_costs_nothing(site: Make):
-    """Longer than a host may be silent: while jobs run, and until they have ended."""
+    """Longer than a host may be silent: while jobs run, and until they have ended.
+
+    Hosts ask again 1, 3, 7 and 15 s after it has begun.
+    """
     patient = site()
     patient.environment["PROMPTSCALE_BUCKET_RETRIES"] = "1"  # the controller's, not the hosts'
     config = ("--config", "jobs=3", "seconds=5", "types=['v2-8','v4-16']")
-    process = patient.start(*config, "--", "all", **{"host-timeout": 9.0})
+    process = patient.start(*config, "--", "all", **{"host-timeout": 12.0})
     wait_until(lambda: len(patient.cloud.attempts) == 3, 60)
-    patient.bucket.outage(11.0)
+    patient.bucket.outage(14.0)
     assert process.wait(120) == 0, patient.output
     assert "does not answer" in patient.output and "interrupted" not in patient.output
     patient.assert_all_is_well(3)

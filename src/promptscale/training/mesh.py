@@ -6,7 +6,7 @@ the order in which sums are rounded. One device is no special case.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -42,13 +42,16 @@ PLAIN = Layout()
 class Devices:
     """All devices of all processes as a mesh, and where arrays go on it."""
 
-    def __init__(self, layout: Layout = PLAIN) -> None:
+    def __init__(self, layout: Layout = PLAIN, devices: Sequence[jax.Device] | None = None) -> None:
         """Lays the mesh, neighbours on a slice's torus side by side.
 
+        Args:
+          layout: see `Layout`.
+          devices: what to lay it on, if not on all devices of all processes.
         Raises:
           ConfigError: the devices cannot be divided so.
         """
-        devices = jax.devices()
+        devices = jax.devices() if devices is None else devices
         model_axis = min(layout.model_axis, len(devices))
         if len(devices) % model_axis:
             raise ConfigError(
