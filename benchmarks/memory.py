@@ -66,7 +66,11 @@ def main() -> None:
     parser.add_argument("--targets-length", type=int, default=16)
     parser.add_argument("--activations", default="bfloat16")
     arguments = parser.parse_args()
-    os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={arguments.devices}"
+    os.environ["XLA_FLAGS"] = (
+        f"--xla_force_host_platform_device_count={arguments.devices} "
+        # Triton's kernels are chosen by trying them on the GPU; cuBLAS's need no trial.
+        "--xla_gpu_enable_triton_gemm=false"
+    )
     os.environ["JAX_PLATFORMS"] = "cpu"
     started = time.perf_counter()
     where = arguments.accelerator or f"{arguments.devices} devices"
@@ -88,6 +92,7 @@ def devices_of(arguments: argparse.Namespace) -> list:
     name = arguments.accelerator
     if name in TPUS:
         os.environ["TPU_SKIP_MDS_QUERY"] = "1"  # there is no TPU to ask what it is
+        os.environ["ALLOW_MULTIPLE_LIBTPU_LOAD"] = "1"  # nor one to be alone on
         return topologies.get_topology_desc(TPUS[name], platform="tpu").devices
     memory, bandwidth = GPUS[name]
     target = HOPPER.format(name=name, memory=memory * 10**9, bandwidth=int(bandwidth * 1e12))
@@ -162,6 +167,8 @@ def measure(arguments: argparse.Namespace) -> str:
     try:
         found = lowered.compile().memory_analysis()
     except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
         return f"does not fit: {str(error).splitlines()[0]}"
     kept_bytes, within = found.argument_size_in_bytes + best, found.temp_size_in_bytes
     return f"{kept_bytes / 2**30:.1f} GiB kept, {within / 2**30:.1f} GiB within a step, per device"
