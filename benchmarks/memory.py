@@ -8,6 +8,7 @@ an estimate from above.
 """
 
 import argparse
+import importlib.util
 import math
 import os
 import time
@@ -87,9 +88,12 @@ def devices_of(arguments: argparse.Namespace) -> list:
     import jax
     from jax.experimental import topologies
 
-    if not arguments.accelerator:
-        return jax.devices()
     name = arguments.accelerator
+    if not name:
+        return jax.devices()
+    needed, lock = ("libtpu", "tpu") if name in TPUS else ("jax_cuda13_plugin", "gpu")
+    if importlib.util.find_spec(needed) is None:
+        raise SystemExit(f"Compiling for {name} needs {needed}, as envs/{lock}.lock has it.")
     if name in TPUS:
         os.environ["TPU_SKIP_MDS_QUERY"] = "1"  # there is no TPU to ask what it is
         os.environ["ALLOW_MULTIPLE_LIBTPU_LOAD"] = "1"  # nor one to be alone on

@@ -347,9 +347,11 @@ class _CloudHandler(Handler):
 
 def _registry() -> dict[str, str]:
     """Lets uv use the registry that pip is configured for."""
-    command = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
-    found = subprocess.run(command, capture_output=True, text=True).stdout.strip()
-    return {"UV_INDEX_URL": found} if found else {}
+    command = [sys.executable, "-m", "pip", "config", "list"]
+    listed = subprocess.run(command, capture_output=True, text=True).stdout
+    settings = dict(line.split("=", 1) for line in listed.splitlines())
+    found = [one for key, one in settings.items() if key.rpartition(".")[2].startswith("index")]
+    return {"UV_INDEX_URL": found[0].strip("'")} if found else {}
 
 
 def wait_until(condition, seconds: float = 60.0, what: str = "it") -> None:
