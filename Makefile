@@ -42,7 +42,7 @@ test: setup ## all tests, two files at a time, the end-to-end run (which uses al
 
 chaos: setup ## the tests of lost machines with 20 seeds and 25 moments instead of a few (an hour)
 	PROMPTSCALE_CHAOS_SEEDS=20 PROMPTSCALE_KILLS=25 $(BIN)/python -m pytest -n 2 --dist loadfile \
-	  tests/tpu/test_grid.py tests/tpu/test_executor.py tests/devices/test_kill.py
+	  tests/tpu/test_grid.py tests/tpu/test_executor.py tests/distributed/test_kill.py
 
 lint: setup ## style, types, import rules and the workflow's own linters
 	$(BIN)/ruff check .

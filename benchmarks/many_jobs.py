@@ -18,8 +18,8 @@ from pathlib import Path
 from tests.tpu.fake_bucket import FakeBucket, bucket_environment
 from tests.tpu.fake_cloud import FakeCloud, Faults
 
+from promptscale.tpu.remote_job import Done, sha256
 from promptscale.tpu.status import Status
-from promptscale.tpu.tasks import Done, sha256
 
 HERE = Path(__file__).parent
 

@@ -114,9 +114,9 @@ def measure(arguments: argparse.Namespace) -> str:
     from promptscale.config.schema import Optimizer
     from promptscale.config.sizes import model_config
     from promptscale.data.batches import Batch
+    from promptscale.distributed.mesh import Devices, Layout
     from promptscale.model import T5, parameter_shapes
     from promptscale.training import step as training_step
-    from promptscale.training.mesh import Devices, Layout
     from promptscale.training.methods import model_loss, prompt_loss
     from promptscale.training.optimizer import adafactor
 
@@ -126,7 +126,7 @@ def measure(arguments: argparse.Namespace) -> str:
     runs, examples = arguments.runs, arguments.batch_size
 
     def array(shape, dtype, sharding=None):
-        return jax.ShapeDtypeStruct(shape, dtype, sharding=sharding or devices.everywhere())
+        return jax.ShapeDtypeStruct(shape, dtype, sharding=sharding or devices.replicated())
 
     place = devices.batch_sharding(examples, 1)
     batch = Batch(
@@ -156,13 +156,13 @@ def measure(arguments: argparse.Namespace) -> str:
         lambda leaf: array(leaf.shape, leaf.dtype),
         jax.eval_shape(jax.vmap(optimizer.init), trainable),
     )
-    bank = training_step.Bank(trainable, state, *[array((runs,), jnp.float32)] * 2)
+    train_state = training_step.TrainState(trainable, state, *[array((runs,), jnp.float32)] * 2)
     seeds = jax.eval_shape(jax.vmap(jax.random.key), jnp.arange(runs))
     keys = array(seeds.shape, seeds.dtype)
     step = training_step.make_step(loss, optimizer, 1.0, arguments.examples_at_a_time)
-    places = jax.tree.map(lambda leaf: leaf.sharding, bank)
+    places = jax.tree.map(lambda leaf: leaf.sharding, train_state)
     compilable = jax.jit(step, donate_argnums=0, out_shardings=places)
-    lowered = compilable.lower(bank, frozen, batch, keys, array((), jnp.int32))
+    lowered = compilable.lower(train_state, frozen, batch, keys, array((), jnp.int32))
     # The best trainables so far are kept beside those in training.
     best = sum(
         math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize

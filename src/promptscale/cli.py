@@ -12,12 +12,12 @@ from typing import Annotated, Any
 import typer
 
 from promptscale.config.accelerators import accelerators
-from promptscale.config.costs import Estimate, estimate
 from promptscale.config.load import load_config
-from promptscale.config.plan import jobs, run_table, trainings
 from promptscale.config.sizes import parameter_counts
 from promptscale.errors import ConfigError, PromptscaleError
-from promptscale.files import replacing
+from promptscale.planning.costs import Estimate, estimate
+from promptscale.planning.counts import jobs, run_table, trainings
+from promptscale.storage.atomic import atomic_write
 
 app = typer.Typer(
     help="Prompt tuning of frozen T5 models. The experiment itself runs with `snakemake`.",
@@ -124,7 +124,7 @@ def _print_cost(cost: Estimate, budget: float) -> None:
 
 
 def _write_csv(rows: list[dict[str, Any]], path: Path) -> None:
-    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
@@ -137,13 +137,13 @@ def scores(
 ) -> None:
     """Print the selected dev score of every setting: mean and sd over seeds."""
     # Here, so that the other commands need not wait for pandas.
-    from promptscale import results
+    from promptscale.reporting import runs_table
 
-    kept = results.selected_scores(results.read_runs(runs))
+    kept = runs_table.selected_scores(runs_table.read_runs(runs))
     setting = ["task", "method", "size", "checkpoint", "prompt_length", "initialization"]
-    table = results.aggregate(kept, setting).round(1).sort_values(setting)
+    table = runs_table.aggregate(kept, setting).round(1).sort_values(setting)
     print(table.to_string(index=False, na_rep="-"))
-    if note := results.world_note(results.one_world(kept), kept["size"].nunique()):
+    if note := runs_table.world_note(runs_table.one_world(kept), kept["size"].nunique()):
         print(note)
 
 

@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from promptscale.config.schema import PromptInitialization
 from promptscale.errors import CheckpointError
-from promptscale.files import replacing
+from promptscale.storage.atomic import atomic_write
 
 Encode = Callable[[str], Sequence[int]]
 
@@ -143,7 +143,7 @@ def load(path: Path, shape: tuple[int, int] | None = None) -> Float[np.ndarray, 
 
 def save(path: Path, prompt: Float[np.ndarray, "P D"]) -> None:
     """Writes a prompt as float32 `.npy`, the form in which the authors published theirs."""
-    with replacing(path) as partial, partial.open("wb") as file:
+    with atomic_write(path) as partial, partial.open("wb") as file:
         np.save(file, np.asarray(prompt, np.float32), allow_pickle=False)
 
 

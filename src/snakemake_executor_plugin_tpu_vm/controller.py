@@ -23,13 +23,13 @@ from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 
 from promptscale.config.accelerators import accelerators
 from promptscale.errors import PromptscaleError, TpuError
-from promptscale.files import replacing
+from promptscale.storage.atomic import atomic_write
 from promptscale.tpu.bucket import Bucket
 from promptscale.tpu.cloud import Cloud, Shape
 from promptscale.tpu.dispatcher import Dispatcher
 from promptscale.tpu.environment import environment
+from promptscale.tpu.pending_job import Outcome, Work, report
 from promptscale.tpu.pool import Limits
-from promptscale.tpu.work import Outcome, Work, report
 from snakemake_executor_plugin_tpu_vm.tasks import Hashes, work_of
 
 if TYPE_CHECKING:
@@ -164,7 +164,10 @@ class Controller:
         if not rows:
             return
         path = Path(self._settings.report)
-        with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as opened:
+        with (
+            atomic_write(path) as partial,
+            partial.open("w", newline="", encoding="utf-8") as opened,
+        ):
             table = csv.writer(opened, lineterminator="\n")
             table.writerows([("job", "interruptions", "last_reason"), *rows])
         total = sum(count for _, count, _ in rows)

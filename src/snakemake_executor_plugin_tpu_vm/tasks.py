@@ -10,8 +10,8 @@ from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
 
 from promptscale.errors import TpuError
 from promptscale.tpu.cloud import Shape
-from promptscale.tpu.tasks import Items, Task, sha256
-from promptscale.tpu.work import Work
+from promptscale.tpu.pending_job import Work
+from promptscale.tpu.remote_job import Items, Task, sha256
 
 _TIMESTAMP = ".snakemake_timestamp"  # Snakemake's own, in every folder that is an output
 _KEPT = ("state", "model")  # resources that say where a job keeps what outlives its slice

@@ -13,10 +13,11 @@ from flax import traverse_util
 from promptscale.config.schema import Optimizer
 from promptscale.config.sizes import ModelConfig
 from promptscale.data.batches import Batch
+from promptscale.distributed.mesh import Devices
+from promptscale.inference import encode_inputs
 from promptscale.model import T5, beam_search, greedy_search, parameter_shapes
 from promptscale.training.loss import cross_entropy
-from promptscale.training.mesh import Devices
-from promptscale.training.methods import encode_inputs, prompt_loss
+from promptscale.training.methods import prompt_loss
 from promptscale.training.optimizer import adafactor
 from promptscale.training.step import make_step, start
 
@@ -136,17 +137,17 @@ def test_five_adafactor_steps(case, offset):
     recorded = recorded_training(case, offset)
     optimizer = adafactor(SETTINGS, offset)
     step = make_step(prompt_loss(T5(case.config), 1e-4), optimizer)
-    bank = start(optimizer, case.prompts["prompted"][None], Devices())
+    train_state = start(optimizer, case.prompts["prompted"][None], Devices())
     batches = Batch(*(array[None] for array in case.batch))
     for index in range(5):
-        assert_close(bank.trainable[0], recorded["prompts"][index])
-        before = float(bank.loss[0])
-        bank = step(bank, case.params, batches, KEY[None], jnp.int32(index))
-        assert_close(float(bank.loss[0]) - before, recorded["losses_before_step"][index])
+        assert_close(train_state.trainable[0], recorded["prompts"][index])
+        before = float(train_state.loss[0])
+        train_state = step(train_state, case.params, batches, KEY[None], jnp.int32(index))
+        assert_close(float(train_state.loss[0]) - before, recorded["losses_before_step"][index])
         for kind in ("v", "v_row", "v_col"):
-            (moments,) = jax.tree.leaves(getattr(bank.optimizer[0], kind))
+            (moments,) = jax.tree.leaves(getattr(train_state.optimizer[0], kind))
             assert_close(moments[0], recorded[kind][index])
-    assert_close(bank.trainable[0], recorded["prompts"][5])
+    assert_close(train_state.trainable[0], recorded["prompts"][5])
 
 
 @MODES

@@ -10,9 +10,9 @@ from promptscale.tpu.bucket import Bucket
 from promptscale.tpu.cloud import Shape
 from promptscale.tpu.dispatcher import Dispatcher
 from promptscale.tpu.environment import Environment
+from promptscale.tpu.pending_job import Work
 from promptscale.tpu.pool import Limits
-from promptscale.tpu.tasks import Items, Task, sha256
-from promptscale.tpu.work import Work
+from promptscale.tpu.remote_job import Items, Task, sha256
 
 from .test_pool import Sky
 

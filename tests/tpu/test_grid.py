@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from promptscale.config.accelerators import accelerators
-from promptscale.tpu.tasks import sha256
+from promptscale.tpu.remote_job import sha256
 
 from .conftest import REPOSITORY, SEEDS, Site
 from .fake_bucket import FakeBucket

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from promptscale.config.load import load_config
-from promptscale.config.plan import jobs, run_table
+from promptscale.planning.counts import jobs, run_table
 
 REPOSITORY = Path(__file__).parents[2]
 SMALLEST = Path(__file__).with_name("smallest.yaml")

@@ -16,7 +16,7 @@ SERVED = [
     job
     for job in grid.prompt_jobs(CONFIG)
     if job.size == LARGEST
-    and job.base == CONFIG.default_checkpoint
+    and job.checkpoint == CONFIG.default_checkpoint
     and job.settings == CONFIG.prompt_tuning
 ]
 
@@ -76,7 +76,7 @@ rule collect_datasets:
 
 rule interpret_prompts:
     input:
-        checkpoint=frozen_model("{size}", CONFIG.default_checkpoint),
+        checkpoint=checkpoint_path("{size}", CONFIG.default_checkpoint),
         vocabulary=VOCABULARY,
         prompts=interpreted_prompts,
     output:
@@ -111,7 +111,7 @@ rule collect_interpretability:
 
 rule serve:
     input:
-        checkpoint=frozen_model(LARGEST, CONFIG.default_checkpoint),
+        checkpoint=checkpoint_path(LARGEST, CONFIG.default_checkpoint),
         prompts=[f"{RESULTS}/runs/{job.name}/prompts" for job in SERVED],
         validation=prepared(CONFIG.tasks, "validation"),
     output:

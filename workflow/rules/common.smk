@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from promptscale.config import costs, grid, outputs
+from promptscale.config import grid, outputs
+from promptscale.planning import costs
 from promptscale.config.accelerators import accelerators
 from promptscale.config.jobs import PromptTuningJob, adaptation_steps
 from promptscale.config.load import validate
@@ -15,7 +16,7 @@ PUBLISHED = Path(config["published"]) if "published" in config else None
 
 try:
     if PUBLISHED:
-        from promptscale import bundle
+        from promptscale.reporting import bundle
 
         CONFIG = validate(
             Config, bundle.verify(PUBLISHED).configuration, str(PUBLISHED)
@@ -51,15 +52,15 @@ def either(names):
 
 wildcard_constraints:
     size=either(CONFIG.sizes),
-    base=either(CONFIG.bases),
+    checkpoint=either(CONFIG.checkpoint_names),
     task=either(TASKS),
     split="train|validation",
     shard=r"\d+",
 
 
-def frozen_model(size, base):
+def checkpoint_path(size, checkpoint):
     """The file that says where a frozen model is."""
-    return f"{RESULTS}/models/{size}/{base}/model.json"
+    return f"{RESULTS}/models/{size}/{checkpoint}/model.json"
 
 
 def metrics_of(jobs):
@@ -90,19 +91,19 @@ def tfds_folder(wildcards):
 
 def start_of(wildcards):
     """What a language model's training continues: the next shorter adaptation, or nothing."""
-    start = grid.start_of(CONFIG, wildcards.base)
-    return frozen_model(wildcards.size, start) if start else []
+    start = grid.start_of(CONFIG, wildcards.checkpoint)
+    return checkpoint_path(wildcards.size, start) if start else []
 
 
 def language_model_specification(wildcards):
     """Everything that a language model's training depends on besides its files."""
-    job = grid.language_modeling_job(CONFIG, wildcards.size, wildcards.base)
+    job = grid.language_modeling_job(CONFIG, wildcards.size, wildcards.checkpoint)
     return job.model_dump_json()
 
 
 def location_of(wildcards):
     """Where a frozen model that is not trained here comes from."""
-    return grid.source(CONFIG, wildcards.size, wildcards.base)
+    return grid.source(CONFIG, wildcards.size, wildcards.checkpoint)
 
 
 def architecture_of(wildcards):
@@ -118,7 +119,7 @@ def job_of(wildcards):
 def checkpoint_of(wildcards):
     """The frozen model of a job."""
     job = job_of(wildcards)
-    return frozen_model(job.size, job.base)
+    return checkpoint_path(job.size, job.checkpoint)
 
 
 def initialization_of(wildcards):
@@ -161,12 +162,12 @@ def hardware_of(size):
 
 def model_folder(wildcards):
     """Where a trained language model goes."""
-    return f"{MODELS_FOLDER}/{wildcards.size}/{wildcards.base}/checkpoint"
+    return f"{MODELS_FOLDER}/{wildcards.size}/{wildcards.checkpoint}/checkpoint"
 
 
 def model_state(wildcards):
     """Where a language model's training keeps what it resumes from."""
-    return f"{STATE}/models/{wildcards.size}/{wildcards.base}.state"
+    return f"{STATE}/models/{wildcards.size}/{wildcards.checkpoint}.state"
 
 
 def run_state(wildcards):
@@ -211,7 +212,7 @@ def refuse_beyond_budget(jobs):
             job_of(job.wildcards)
             if "job" in job.wildcards.keys()
             else grid.language_modeling_job(
-                CONFIG, job.wildcards.size, job.wildcards.base
+                CONFIG, job.wildcards.size, job.wildcards.checkpoint
             )
         )
         for job in jobs

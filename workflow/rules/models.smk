@@ -1,7 +1,11 @@
 """The frozen models: imported where a location is given, else trained here."""
 
-MODELS = outputs.frozen_models(CONFIG)
-TRAINED = {base for size, base in MODELS if grid.source(CONFIG, size, base) == "train"}
+MODELS = outputs.checkpoints(CONFIG)
+TRAINED = {
+    checkpoint
+    for size, checkpoint in MODELS
+    if grid.source(CONFIG, size, checkpoint) == "train"
+}
 
 
 rule train_language_model:
@@ -12,12 +16,12 @@ rule train_language_model:
         ),
         vocabulary=VOCABULARY,
     output:
-        pointer=frozen_model("{size}", "{base}"),
-        losses=f"{RESULTS}/models/{{size}}/{{base}}/losses.csv",
+        pointer=checkpoint_path("{size}", "{checkpoint}"),
+        losses=f"{RESULTS}/models/{{size}}/{{checkpoint}}/losses.csv",
     log:
-        f"{RESULTS}/logs/models/{{size}}-{{base}}.log",
+        f"{RESULTS}/logs/models/{{size}}-{{checkpoint}}.log",
     wildcard_constraints:
-        base=either(TRAINED),
+        checkpoint=either(TRAINED),
     priority: 10
     conda:
         "../../envs/cpu.yaml"
@@ -32,24 +36,24 @@ rule train_language_model:
     params:
         job=language_model_specification,
     message:
-        "training {wildcards.size} by {wildcards.base}"
+        "training {wildcards.size} by {wildcards.checkpoint}"
     script:
         "../scripts/train_language_model.py"
 
 
 rule import_checkpoint:
     output:
-        pointer=frozen_model("{size}", "{base}"),
+        pointer=checkpoint_path("{size}", "{checkpoint}"),
     log:
-        f"{RESULTS}/logs/models/{{size}}-{{base}}.log",
+        f"{RESULTS}/logs/models/{{size}}-{{checkpoint}}.log",
     wildcard_constraints:
-        base=either(set(CONFIG.bases) - TRAINED),
+        checkpoint=either(set(CONFIG.checkpoint_names) - TRAINED),
     conda:
         "../../envs/cpu.yaml"
     params:
         location=location_of,
         architecture=architecture_of,
     message:
-        "importing {wildcards.size} {wildcards.base}"
+        "importing {wildcards.size} {wildcards.checkpoint}"
     script:
         "../scripts/import_checkpoint.py"

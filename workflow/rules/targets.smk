@@ -61,9 +61,9 @@ if PUBLISHED is None:
         "domain_shift": metrics_of(grid.domain_shift_jobs(CONFIG)),
         "ensemble": expand(rules.vote.output, size=ENSEMBLES),
         "lm_adaptation": [
-            frozen_model(size, base)
-            for size, base in MODELS
-            if adaptation_steps(base)
+            checkpoint_path(size, checkpoint)
+            for size, checkpoint in MODELS
+            if adaptation_steps(checkpoint)
         ],
         "hyperparameter_search": table_files("table6") if SEARCH_JOBS else [],
     }

@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promptscale.scripting import script
+from promptscale.workflow_script import script
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with script(snakemake):
-    from promptscale.data.statistics import write
+    from promptscale.experiments.dataset_statistics import write
 
     write(
         [Path(rows).with_suffix("") for rows in snakemake.input],

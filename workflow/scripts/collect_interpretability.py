@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promptscale.scripting import script
+from promptscale.workflow_script import script
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with script(snakemake):
-    from promptscale.interpretability import combine
+    from promptscale.experiments.interpretability import combine
 
     combine(list(map(Path, snakemake.input)), Path(snakemake.output[0]))

@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promptscale.scripting import script
+from promptscale.workflow_script import script
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with script(snakemake):
-    from promptscale.report import draw_figure
+    from promptscale.reporting.report import draw_figure
 
     draw_figure(
         snakemake.wildcards.figure,

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promptscale.scripting import script
+from promptscale.workflow_script import script
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with script(snakemake):
-    from promptscale.storage import fetch
+    from promptscale.storage.store import fetch
 
     fetch(snakemake.params.location, Path(snakemake.output[0]))

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promptscale.scripting import jobs_of, script
+from promptscale.workflow_script import jobs_of, script
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -12,7 +12,7 @@ with script(snakemake):
     from promptscale.checkpoints.load import pointed_to, read_embedding
     from promptscale.config.jobs import PromptTuningJob
     from promptscale.data.vocabulary import Vocabulary
-    from promptscale.interpretability import run
+    from promptscale.experiments.interpretability import run
     from promptscale.prompts import load
 
     jobs = jobs_of(PromptTuningJob, snakemake)

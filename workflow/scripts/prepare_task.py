@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promptscale.scripting import script
+from promptscale.workflow_script import script
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 with script(snakemake):
     from promptscale.config.schema import Data
     from promptscale.config.tasks import task
-    from promptscale.data.prepare import prepare
-    from promptscale.data.sources import configured_source
+    from promptscale.data.raw.prepare import prepare
+    from promptscale.data.raw.sources import configured_source
     from promptscale.data.vocabulary import Vocabulary
 
     data = Data.model_validate_json(snakemake.params.data)

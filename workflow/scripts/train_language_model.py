@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promptscale.scripting import job_of, layout_of, script
+from promptscale.workflow_script import job_of, layout_of, script
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 with script(snakemake):
     from promptscale.checkpoints.load import point_to, pointed_to
     from promptscale.config.jobs import LanguageModelingJob
-    from promptscale.language_modeling import Files, run
+    from promptscale.experiments.language_modeling import Files, run
 
     start = snakemake.input.get("checkpoint")
     files = Files(

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promptscale.scripting import job_of, layout_of, script, splits
+from promptscale.workflow_script import job_of, layout_of, script, splits
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 with script(snakemake):
     from promptscale.checkpoints.load import pointed_to
     from promptscale.config.jobs import TuningJob
-    from promptscale.tuning import Files, run
+    from promptscale.experiments.tuning import Files, run
 
     kept = {name: Path(path) for name, path in snakemake.output.items()}
     start = snakemake.input.get("initialization")

@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promptscale.scripting import jobs_of, script, splits
+from promptscale.workflow_script import jobs_of, script, splits
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with script(snakemake):
     from promptscale.config.jobs import PromptTuningJob
-    from promptscale.ensembles import run
+    from promptscale.experiments.ensembles import run
 
     jobs = jobs_of(PromptTuningJob, snakemake)
     predictions = map(Path, snakemake.input.predictions)

@@ -10,7 +10,8 @@ import jax
 import numpy as np
 import tensorstore as ts
 
-from promptscale import processes, storage
+from promptscale.distributed import multihost
+from promptscale.storage import store as storage
 
 AT_ONCE = 16  # arrays that are read or written at a time
 CHUNK_BYTES = 64 * 2**20  # T5X aims at chunks of this size
@@ -20,7 +21,7 @@ Spec = dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
-class Stored:
+class LazyArray:
     """An array that has not been read: `read` gives the part that a tuple of slices asks for."""
 
     shape: tuple[int, ...]
@@ -60,7 +61,7 @@ def _own_parts(array: Any) -> Iterator[tuple[Index, Any]]:
         for shard in array.addressable_shards:
             if shard.replica_id == 0:
                 yield shard.index, shard.data
-    elif processes.is_first():
+    elif multihost.is_primary():
         yield (slice(None),) * array.ndim, array
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from promptscale.checkpoints.arrays import Index, Stored
+from promptscale.checkpoints.arrays import Index, LazyArray
 from promptscale.errors import CheckpointError
 
 _SELF = "layer.0.SelfAttention"
@@ -60,7 +60,7 @@ def is_checkpoint(folder: Path) -> bool:
     return any((folder / f"model.safetensors{suffix}").is_file() for suffix in ("", ".index.json"))
 
 
-def open_arrays(folder: Path) -> dict[str, Stored]:
+def open_arrays(folder: Path) -> dict[str, LazyArray]:
     """Finds the parameters of a Hugging Face T5 1.1 model.
 
     Returns:
@@ -84,21 +84,21 @@ def open_arrays(folder: Path) -> dict[str, Stored]:
     return dict(_translate(name, tensor) for name, tensor in tensors.items())
 
 
-def _translate(name: str, tensor: Stored) -> tuple[str, Stored]:
+def _translate(name: str, tensor: LazyArray) -> tuple[str, LazyArray]:
     for pattern, ours, transposed in _PATTERNS:
         if match := pattern.fullmatch(name):
             return ours.format(**match.groupdict()), _transposed(tensor) if transposed else tensor
     return name, tensor
 
 
-def _transposed(tensor: Stored) -> Stored:
+def _transposed(tensor: LazyArray) -> LazyArray:
     def read(index: Index) -> np.ndarray:
         return tensor.read(index[::-1]).T
 
-    return Stored(tensor.shape[::-1], tensor.dtype, read)
+    return LazyArray(tensor.shape[::-1], tensor.dtype, read)
 
 
-def _open_tensors(folder: Path) -> dict[str, Stored]:
+def _open_tensors(folder: Path) -> dict[str, LazyArray]:
     index = folder / "model.safetensors.index.json"
     if not index.is_file():
         return _open_file(folder / "model.safetensors")
@@ -107,7 +107,7 @@ def _open_tensors(folder: Path) -> dict[str, Stored]:
         shards = sorted(set(shard_of.values()))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{index} is damaged: it should have a `weight_map`.") from error
-    tensors: dict[str, Stored] = {}
+    tensors: dict[str, LazyArray] = {}
     for shard in shards:
         tensors |= _open_file(folder / shard)
     if lost := sorted(set(shard_of) - set(tensors)):
@@ -115,7 +115,7 @@ def _open_tensors(folder: Path) -> dict[str, Stored]:
     return tensors
 
 
-def _open_file(path: Path) -> dict[str, Stored]:
+def _open_file(path: Path) -> dict[str, LazyArray]:
     try:
         file = safe_open(path, framework="numpy")
         return {name: _tensor(file, name) for name in file.keys()}  # noqa: SIM118
@@ -124,9 +124,9 @@ def _open_file(path: Path) -> dict[str, Stored]:
         raise CheckpointError(f"The checkpoint file {path} {what} ({error}).") from error
 
 
-def _tensor(file: Any, name: str) -> Stored:
+def _tensor(file: Any, name: str) -> LazyArray:
     part = file.get_slice(name)
     shape = tuple(part.get_shape())
     # What NumPy has no name for, as bfloat16, is known when something of it is read.
     dtype = part[tuple(slice(0, 0) for _ in shape)].dtype
-    return Stored(shape, dtype, lambda index: np.asarray(part[index]))
+    return LazyArray(shape, dtype, lambda index: np.asarray(part[index]))

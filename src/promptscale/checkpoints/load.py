@@ -10,15 +10,15 @@ import numpy as np
 from jaxtyping import Float
 
 from promptscale.checkpoints import huggingface, t5x
-from promptscale.checkpoints.arrays import Stored
+from promptscale.checkpoints.arrays import LazyArray
 from promptscale.checkpoints.t5x import Checkpoint
 from promptscale.errors import CheckpointError
-from promptscale.files import replacing
+from promptscale.storage.atomic import atomic_write
 
 Shape = tuple[int, ...]
 
 
-Place = Callable[[str, Stored], Any]
+Place = Callable[[str, LazyArray], Any]
 
 
 def load(
@@ -45,7 +45,7 @@ def load(
     """
     stored = check(location, expected, with_optimizer=with_optimizer)
 
-    def made(name: str, array: Stored) -> Any:
+    def made(name: str, array: LazyArray) -> Any:
         if place and name in stored.params:
             return place(name, array)
         return array.whole().astype(np.float32, copy=False)
@@ -56,7 +56,7 @@ def load(
 def check(
     location: str, expected: Mapping[str, Shape], *, with_optimizer: bool = True
 ) -> Checkpoint:
-    """Finds a checkpoint's arrays, as `Stored`, and compares them with those of a model.
+    """Finds a checkpoint's arrays, as `LazyArray`, and compares them with those of a model.
 
     Arguments and errors are those of `load`.
     """
@@ -82,7 +82,7 @@ def read_embedding(location: str) -> Float[np.ndarray, "V D"]:
 
 def point_to(location: str, pointer: Path) -> None:
     """Writes the small file that stands for a checkpoint in the workflow."""
-    with replacing(pointer) as partial:
+    with atomic_write(pointer) as partial:
         partial.write_text(json.dumps({"location": location}) + "\n")
 
 
@@ -116,7 +116,7 @@ def _open(location: str, with_optimizer: bool) -> Checkpoint:
 
 
 def _params_problems(
-    params: Mapping[str, Stored], expected: Mapping[str, Shape]
+    params: Mapping[str, LazyArray], expected: Mapping[str, Shape]
 ) -> Iterator[tuple[str, str]]:
     """Pairs of (kind, line) for each parameter that is not as it should be."""
     for name in expected.keys() - params.keys():
@@ -130,7 +130,7 @@ def _params_problems(
 
 
 def _optimizer_problems(
-    optimizer: Mapping[str, Mapping[str, Stored]], expected: Mapping[str, Shape]
+    optimizer: Mapping[str, Mapping[str, LazyArray]], expected: Mapping[str, Shape]
 ) -> Iterator[tuple[str, str]]:
     """The same for the accumulators: none at all, or a set for each parameter."""
     for name in expected.keys() - optimizer.keys() if optimizer else ():

@@ -20,11 +20,12 @@ import tensorstore as ts
 from flax import serialization
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from promptscale import processes, storage
 from promptscale.checkpoints import arrays
-from promptscale.checkpoints.arrays import Index, Stored
+from promptscale.checkpoints.arrays import Index, LazyArray
+from promptscale.distributed import multihost
 from promptscale.errors import CheckpointError
-from promptscale.files import partial_folder, replacing_folder
+from promptscale.storage import store as storage
+from promptscale.storage.atomic import atomic_directory, partial_directory
 
 VERSION = 3
 SLOTS = ("m", "v", "v_row", "v_col")  # Adafactor's accumulators; unused ones have shape (1,)
@@ -76,7 +77,7 @@ def read(location: str, *, with_optimizer: bool = True) -> Checkpoint:
 
 
 def open_checkpoint(location: str, *, with_optimizer: bool = True) -> Checkpoint:
-    """Finds a checkpoint's arrays, as `Stored`: its folder, its file `checkpoint`, or one msgpack.
+    """Finds a checkpoint's arrays: its folder, its file `checkpoint`, or one msgpack.
 
     A one-file msgpack may also be a bare tree of parameters (under `params` or not).
 
@@ -143,13 +144,13 @@ def write(location: str | Path, checkpoint: Checkpoint) -> None:
     """
     location = str(location)
     if location.startswith("gs://"):
-        if processes.is_first():
+        if multihost.is_primary():
             storage.delete_folder(location)
         _write(location, checkpoint)
         return
     path = Path(location)
-    shared = contextlib.nullcontext(partial_folder(path))
-    with replacing_folder(path) if processes.is_first() else shared as partial:
+    shared = contextlib.nullcontext(partial_directory(path))
+    with atomic_directory(path) if multihost.is_primary() else shared as partial:
         _write(str(partial), checkpoint)
 
 
@@ -165,11 +166,11 @@ def _write(folder: str, checkpoint: Checkpoint) -> None:
             in_zarr.append((_rebased(folder, flat[name]), array))
         else:
             flat[name] = np.asarray(array)
-    processes.wait_for_all("the folder is there")
+    multihost.barrier("the folder is there")
     with storage.clear_errors(f"The checkpoint {folder} cannot be written"):
         arrays.write(in_zarr)
-    processes.wait_for_all("the arrays are written")
-    if processes.is_first():
+    multihost.barrier("the arrays are written")
+    if multihost.is_primary():
         tree = unflatten_dict(flat, sep="/")
         tree.setdefault("state", {}).setdefault("param_states", {})
         tree["state"]["step"] = np.asarray(checkpoint.step, np.int32)
@@ -221,7 +222,7 @@ def _spec(name: str, array: np.ndarray) -> dict[str, Any]:
 
 
 def _opened(location: str, found: Mapping[str, Any]) -> dict[str, Any]:
-    """The leaves, those that are arrays as `Stored`; zarr arrays are opened when they are read."""
+    """The leaves; those that are arrays become `LazyArray`, opened when they are read."""
     opened = dict(found)
     for name, leaf in found.items():
         if isinstance(leaf, dict):
@@ -229,11 +230,11 @@ def _opened(location: str, found: Mapping[str, Any]) -> dict[str, Any]:
                 opened[name] = _of_zarr(location, name, leaf)
         elif isinstance(leaf, np.ndarray | np.generic):
             array = np.asarray(leaf)
-            opened[name] = Stored(array.shape, array.dtype, array.__getitem__)
+            opened[name] = LazyArray(array.shape, array.dtype, array.__getitem__)
     return opened
 
 
-def _of_zarr(location: str, name: str, spec: dict[str, Any]) -> Stored:
+def _of_zarr(location: str, name: str, spec: dict[str, Any]) -> LazyArray:
     def read(index: Index) -> np.ndarray:
         with _naming(location, name):
             store = ts.open(spec, open=True, context=storage.CONTEXT).result()
@@ -245,7 +246,7 @@ def _of_zarr(location: str, name: str, spec: dict[str, Any]) -> Stored:
     known: Any = ts.Spec(spec)
     if known.rank is None or known.dtype is None:
         known = ts.open(spec, open=True, context=storage.CONTEXT).result()
-    return Stored(tuple(known.shape), known.dtype.numpy_dtype, read)
+    return LazyArray(tuple(known.shape), known.dtype.numpy_dtype, read)
 
 
 def _naming(location: str, array: str) -> contextlib.AbstractContextManager[None]:
@@ -269,14 +270,14 @@ def _check_ends(store: ts.TensorStore) -> None:
 
 def _sort_out(location: str, found: Mapping[str, Any]) -> Checkpoint:
     """Gives every leaf its place; what has none is an error."""
-    params: dict[str, Stored] = {}
-    optimizer: dict[str, dict[str, Stored]] = {}
+    params: dict[str, LazyArray] = {}
+    optimizer: dict[str, dict[str, LazyArray]] = {}
     unknown = []
     for name, leaf in found.items():
         parameter, _, slot = name.removeprefix(_STATES).rpartition("/")
         if name == _STEP:
             continue
-        if not isinstance(leaf, Stored):
+        if not isinstance(leaf, LazyArray):
             unknown.append(name)
         elif name.startswith(_TARGET):
             params[name.removeprefix(_TARGET)] = leaf
@@ -289,7 +290,7 @@ def _sort_out(location: str, found: Mapping[str, Any]) -> Checkpoint:
             f"The checkpoint {location} has entries that T5X's have not:\n  " + "\n  ".join(unknown)
         )
     step = found.get(_STEP)
-    if isinstance(step, Stored) and math.prod(step.shape) == 1:
+    if isinstance(step, LazyArray) and math.prod(step.shape) == 1:
         step = step.whole().item()
     if not isinstance(step, int | np.integer):
         raise CheckpointError(f"The checkpoint {location} has no step number at {_STEP}.")

@@ -12,7 +12,7 @@ from promptscale.config.jobs import (
     PromptDesignJob,
     PromptTuningJob,
     adaptation_steps,
-    base_of,
+    checkpoint_name,
 )
 from promptscale.config.schema import Config, Optimizer, PromptTuning
 
@@ -21,7 +21,7 @@ Setting = tuple[str, PromptTuning]  # frozen model and how prompts are tuned on 
 
 def prompt_settings(config: Config) -> dict[str, list[Setting]]:
     """The settings of prompt tuning by axis of the ablations; each axis has the default too."""
-    base, default = config.default_checkpoint, config.prompt_tuning
+    checkpoint, default = config.default_checkpoint, config.prompt_tuning
     ablations = config.ablations
 
     def changed(**fields) -> PromptTuning:
@@ -34,15 +34,17 @@ def prompt_settings(config: Config) -> dict[str, list[Setting]]:
     steps = ablations.lm_adaptation_steps
     objectives = ablations.pretraining_objective
     axes: dict[str, list[Setting]] = {
-        "prompt_length": [(base, changed(prompt_length=n)) for n in ablations.prompt_length],
-        "initialization": [(base, changed(initialization=start)) for start in starts],
+        "prompt_length": [(checkpoint, changed(prompt_length=n)) for n in ablations.prompt_length],
+        "initialization": [(checkpoint, changed(initialization=start)) for start in starts],
         "pretraining_objective": [
             ("span_corruption", changed(sentinel=name.endswith("sentinel"))) for name in objectives
         ],
-        "lm_adaptation": [(base_of(n), default) for n in steps],
+        "lm_adaptation": [(checkpoint_name(n), default) for n in steps],
     }
     # An ablation's value may be the default's: the same setting.
-    return {axis: _once([(base, default), *settings], key=repr) for axis, settings in axes.items()}
+    return {
+        axis: _once([(checkpoint, default), *settings], key=repr) for axis, settings in axes.items()
+    }
 
 
 def prompt_jobs(config: Config, axis: str | None = None) -> list[PromptTuningJob]:
@@ -53,8 +55,8 @@ def prompt_jobs(config: Config, axis: str | None = None) -> list[PromptTuningJob
     return [
         job
         for size in config.sizes
-        for base, setting in settings
-        for job in _prompt_jobs(config, size, base, setting, config.tasks, config.seeds)
+        for checkpoint, setting in settings
+        for job in _prompt_jobs(config, size, checkpoint, setting, config.tasks, config.seeds)
     ]
 
 
@@ -119,8 +121,12 @@ def domain_shift_jobs(config: Config) -> list[PromptTuningJob | ModelTuningJob]:
     jobs: list[PromptTuningJob | ModelTuningJob] = []
     for size in shift.sizes if shift else ():
         tasks = tuple(shift.evaluate_on) if shift else ()
-        base, prompts, tuning = config.default_checkpoint, config.prompt_tuning, config.model_tuning
-        jobs += _prompt_jobs(config, size, base, prompts, tasks, config.seeds)
+        checkpoint, prompts, tuning = (
+            config.default_checkpoint,
+            config.prompt_tuning,
+            config.model_tuning,
+        )
+        jobs += _prompt_jobs(config, size, checkpoint, prompts, tasks, config.seeds)
         if tuning:
             for group, seeds in _groups(tasks, config.seeds, config.runs_per_job.model_tuning):
                 common = _common(config, size, tuning.checkpoint, group, seeds)
@@ -200,41 +206,41 @@ def all_jobs(config: Config) -> dict[str, AnyJob]:
     return {job.name: job for job in jobs}
 
 
-def language_modeling_job(config: Config, size: str, base: str) -> LanguageModelingJob:
-    """The job that trains the frozen model `base` of one size."""
-    steps = adaptation_steps(base)
+def language_modeling_job(config: Config, size: str, checkpoint: str) -> LanguageModelingJob:
+    """The job that trains the frozen model `checkpoint` of one size."""
+    steps = adaptation_steps(checkpoint)
     settings = config.lm_adaptation if steps else config.pretraining
     if settings is None:
-        raise KeyError(f"{base} is not trained in this configuration")
-    first = adaptation_steps(start_of(config, base) or "") if steps else 0
+        raise KeyError(f"{checkpoint} is not trained in this configuration")
+    first = adaptation_steps(start_of(config, checkpoint) or "") if steps else 0
     if steps:
         settings = settings.model_copy(update={"steps": steps - first})
     return LanguageModelingJob(
         size=size,
         architecture=config.all_sizes[size],
-        base=base,
+        checkpoint=checkpoint,
         first_step=first,
         settings=settings,
     )
 
 
-def start_of(config: Config, base: str) -> str | None:
-    """The frozen model that the training of `base` continues, if any.
+def start_of(config: Config, checkpoint: str) -> str | None:
+    """The frozen model that the training of `checkpoint` continues, if any.
 
     An adaptation continues the longest shorter one: with a schedule that does not depend on the
     number of steps, that is the same training.
     """
-    steps = adaptation_steps(base)
+    steps = adaptation_steps(checkpoint)
     if not steps:
         return None
     shorter = [other for other in config.checkpoints.lm_adaptation if other < steps]
-    return base_of(max(shorter, default=0))
+    return checkpoint_name(max(shorter, default=0))
 
 
-def source(config: Config, size: str, base: str) -> str:
+def source(config: Config, size: str, checkpoint: str) -> str:
     """Where the frozen model comes from: `train`, or its location."""
     checkpoints = config.checkpoints
-    steps = adaptation_steps(base)
+    steps = adaptation_steps(checkpoint)
     template = checkpoints.lm_adaptation[steps] if steps else checkpoints.span_corruption
     return template.replace("{size}", size)
 
@@ -242,19 +248,19 @@ def source(config: Config, size: str, base: str) -> str:
 def _prompt_jobs(
     config: Config,
     size: str,
-    base: str,
+    checkpoint: str,
     setting: PromptTuning,
     tasks: Sequence[str],
     seeds: Sequence[int],
 ) -> list[PromptTuningJob]:
     return [
-        PromptTuningJob(settings=setting, **_common(config, size, base, group, some))
+        PromptTuningJob(settings=setting, **_common(config, size, checkpoint, group, some))
         for group, some in _groups(tasks, seeds, config.runs_per_job.prompt_tuning)
     ]
 
 
 def _common(
-    config: Config, size: str, base: str, tasks: Sequence[str], seeds: Sequence[int]
+    config: Config, size: str, checkpoint: str, tasks: Sequence[str], seeds: Sequence[int]
 ) -> dict:
     shift = config.domain_shift
     others = shift.evaluate_on if shift and size in shift.sizes else {}
@@ -262,10 +268,10 @@ def _common(
         "world": config.world,
         "size": size,
         "architecture": config.all_sizes[size],
-        "base": base,
+        "checkpoint": checkpoint,
         "tasks": tuple(tasks),
         "seeds": tuple(seeds),
-        "shifted": {task: others[task] for task in tasks if task in others},
+        "transfer_tasks": {task: others[task] for task in tasks if task in others},
         "evaluation": config.evaluation,
     }
 

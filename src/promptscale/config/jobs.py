@@ -27,12 +27,12 @@ from promptscale.config.tasks import SUPER_GLUE
 MIXTURE = "superglue"  # the eight tasks together, as multi-task runs are trained on them
 
 
-def adaptation_steps(base: str) -> int:
+def adaptation_steps(checkpoint: str) -> int:
     """Steps of LM adaptation behind a frozen model's name (`lm_<steps>`; 0: span corruption)."""
-    return int(base.removeprefix("lm_")) if base.startswith("lm_") else 0
+    return int(checkpoint.removeprefix("lm_")) if checkpoint.startswith("lm_") else 0
 
 
-def base_of(steps: int) -> str:
+def checkpoint_name(steps: int) -> str:
     """The name of the frozen model after so many steps of LM adaptation."""
     return f"lm_{steps}" if steps else "span_corruption"
 
@@ -46,20 +46,20 @@ class JobRun(NamedTuple):
 
 
 class _TuningJob(Strict):
-    """What all jobs share. `shifted`: further tasks that a task's runs are evaluated on."""
+    """What all jobs share. `transfer_tasks`: further tasks that a task's runs are evaluated on."""
 
     world: str
     size: str
     architecture: ModelConfig
-    base: str
+    checkpoint: str
     tasks: tuple[str, ...]
     seeds: tuple[int, ...]
-    shifted: Mapping[str, tuple[str, ...]] = Field(default={})
+    transfer_tasks: Mapping[str, tuple[str, ...]] = Field(default={})
     evaluation: Evaluation
 
     @property
     def runs(self) -> tuple[JobRun, ...]:
-        """The job's runs, in the order in which they lie in the bank."""
+        """The job's runs, in the order in which they lie in the train_state."""
         return tuple(JobRun(task, seed) for task in self.tasks for seed in self.seeds)
 
     @property
@@ -70,7 +70,7 @@ class _TuningJob(Strict):
     @property
     def evaluated_tasks(self) -> tuple[str, ...]:
         """The tasks whose validation splits are read."""
-        return tuple(dict.fromkeys([*self.tasks, *sum(self.shifted.values(), ())]))
+        return tuple(dict.fromkeys([*self.tasks, *sum(self.transfer_tasks.values(), ())]))
 
     @property
     @abstractmethod
@@ -87,11 +87,11 @@ class _TuningJob(Strict):
     @property
     def description(self) -> dict[str, Any]:
         """The columns of `runs.csv` that all of the job's runs share."""
-        steps = adaptation_steps(self.base)
+        steps = adaptation_steps(self.checkpoint)
         return {
             "method": self.stem.split("/")[0],
             "size": self.size,
-            "checkpoint": self.base,
+            "checkpoint": self.checkpoint,
             "objective": "lm_adaptation" if steps else "span_corruption",
             "adaptation_steps": steps,
             "prompt_length": 0,
@@ -117,7 +117,7 @@ class PromptTuningJob(_TuningJob):
 
     @property
     def runs(self) -> tuple[JobRun, ...]:
-        """The job's runs, in the order in which they lie in the bank."""
+        """The job's runs, in the order in which they lie in the train_state."""
         return tuple(
             JobRun(task, seed, trial)
             for trial in range(max(len(self.trials), 1))
@@ -131,10 +131,10 @@ class PromptTuningJob(_TuningJob):
         settings = self.settings
         if self.trials:
             part = f"batch_{settings.batch_size}-steps_{settings.steps}"
-            return f"hyperparameter_search/{self.size}/{self.base}/{part}"
+            return f"hyperparameter_search/{self.size}/{self.checkpoint}/{part}"
         setting = f"length_{settings.prompt_length}-{settings.initialization.method}"
         setting += "-sentinel" if settings.sentinel else ""
-        return f"{self.method}/{self.size}/{self.base}/{setting}"
+        return f"{self.method}/{self.size}/{self.checkpoint}/{setting}"
 
     @property
     def description(self) -> dict[str, Any]:
@@ -162,7 +162,7 @@ class ModelTuningJob(_TuningJob):
     @property
     def stem(self) -> str:
         """Method and the model that tuning starts from."""
-        return f"{self.method}/{self.size}/{self.base}"
+        return f"{self.method}/{self.size}/{self.checkpoint}"
 
 
 class MultitaskTuningJob(_TuningJob):
@@ -184,7 +184,7 @@ class MultitaskTuningJob(_TuningJob):
     @property
     def stem(self) -> str:
         """Method and the model that tuning starts from."""
-        return f"{self.method}/{self.size}/{self.base}"
+        return f"{self.method}/{self.size}/{self.checkpoint}"
 
 
 class PromptDesignJob(_TuningJob):
@@ -196,7 +196,7 @@ class PromptDesignJob(_TuningJob):
     @property
     def stem(self) -> str:
         """Method, frozen model and setting."""
-        return f"{self.method}/{self.size}/{self.base}/shots_{self.settings.shots}"
+        return f"{self.method}/{self.size}/{self.checkpoint}/shots_{self.settings.shots}"
 
 
 TuningJob = Annotated[
@@ -213,7 +213,7 @@ class LanguageModelingJob(Strict):
 
     size: str
     architecture: ModelConfig
-    base: str
+    checkpoint: str
     first_step: int = 0
     seed: int = 0
     settings: LanguageModeling

@@ -22,11 +22,11 @@ def splits(config: Config) -> list[Split]:
     return sorted({*needed, *counted})
 
 
-def frozen_models(config: Config) -> list[tuple[str, str]]:
+def checkpoints(config: Config) -> list[tuple[str, str]]:
     """Size and name of every frozen model that a job starts from, or that one of them continues."""
-    needed = {(job.size, job.base) for job in all_jobs(config).values()}
-    for size, base in sorted(needed):
-        start: str | None = base
+    needed = {(job.size, job.checkpoint) for job in all_jobs(config).values()}
+    for size, checkpoint in sorted(needed):
+        start: str | None = checkpoint
         while start and source(config, size, start) == "train":
             needed.add((size, start))
             start = start_of(config, start)
@@ -35,12 +35,12 @@ def frozen_models(config: Config) -> list[tuple[str, str]]:
     return sorted(needed)
 
 
-def trained_models(config: Config) -> list[tuple[str, str]]:
+def trained_checkpoints(config: Config) -> list[tuple[str, str]]:
     """Those of them that are trained here."""
     return [
-        (size, base)
-        for size, base in frozen_models(config)
-        if source(config, size, base) == "train"
+        (size, checkpoint)
+        for size, checkpoint in checkpoints(config)
+        if source(config, size, checkpoint) == "train"
     ]
 
 

@@ -276,7 +276,7 @@ class Config(Strict):
         return SIZES | self.architectures
 
     @property
-    def bases(self) -> tuple[str, ...]:
+    def checkpoint_names(self) -> tuple[str, ...]:
         """Names of the frozen models of each size: `span_corruption`, `lm_<steps>`."""
         return ("span_corruption", *(f"lm_{steps}" for steps in self.checkpoints.lm_adaptation))
 
@@ -285,10 +285,10 @@ class Config(Strict):
         _known("sizes", self.sizes, self.all_sizes)
         _known("tasks", self.tasks, TRAINABLE)
         _known("hardware", self.hardware, self.all_sizes)
-        _known("default_checkpoint", (self.default_checkpoint,), self.bases)
+        _known("default_checkpoint", (self.default_checkpoint,), self.checkpoint_names)
         for name in ("model_tuning", "multitask_tuning"):
             if tuning := getattr(self, name):
-                _known(f"{name}.checkpoint", (tuning.checkpoint,), self.bases)
+                _known(f"{name}.checkpoint", (tuning.checkpoint,), self.checkpoint_names)
         if self.multitask_tuning:
             _known("multitask_tuning.auxiliary", self.multitask_tuning.auxiliary, TRAINABLE)
         for name in ("domain_shift", "ensembles"):

@@ -20,7 +20,7 @@ class Task:
     Attributes:
       name: the short name used in configurations and paths.
       title: the name the paper prints.
-      kind: which post-processing applies (`promptscale.metrics`).
+      kind: which post-processing applies (`promptscale.evaluation.metrics`).
       labels: target strings by class index; empty for free-form targets.
       init_words: strings whose embeddings start a class-label prompt.
       metrics: names of the metrics, in the paper's order.

@@ -14,8 +14,8 @@ import numpy as np
 from jaxtyping import Bool, Int, Int32, Integer
 
 from promptscale.data.batches import Batch
+from promptscale.data.corpus import Shard
 from promptscale.data.permutation import permute
-from promptscale.data.text import Shard
 from promptscale.data.vocabulary import EOS_ID
 from promptscale.errors import DataError
 

@@ -16,7 +16,7 @@ from jaxtyping import Int, Integer
 from safetensors.numpy import save_file
 
 from promptscale.errors import DataError
-from promptscale.files import replacing
+from promptscale.storage.atomic import atomic_write
 
 HEADER_SIZE = 8  # bytes at the start of a safetensors file that tell how long its header is
 _DTYPES = {"U16": np.uint16, "U32": np.uint32, "I64": np.int64}
@@ -94,7 +94,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 def write_rows(path: Path, rows: Iterable[Mapping]) -> None:
     """Writes one JSON object per line."""
-    with replacing(path) as partial, partial.open("w", encoding="utf-8") as file:
+    with atomic_write(path) as partial, partial.open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
@@ -122,7 +122,7 @@ def places(header: Mapping[str, Any], names: Sequence[str]) -> list[Place]:
 
 def save_arrays(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
     """Writes a safetensors file."""
-    with replacing(path) as partial:
+    with atomic_write(path) as partial:
         save_file(dict(tensors), partial)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 import tensorstore as ts
 
 from promptscale.errors import TpuError
-from promptscale.storage import CONTEXT, clear_errors, kvstore
+from promptscale.storage.store import CONTEXT, clear_errors, kvstore
 
 
 class Bucket:

@@ -19,7 +19,9 @@ from promptscale.tpu.bucket import Bucket
 from promptscale.tpu.cloud import Busy, Cloud, Phase, Shape
 from promptscale.tpu.environment import STARTUP, Environment
 from promptscale.tpu.outputs import bring
+from promptscale.tpu.pending_job import Outcome, Work, explain
 from promptscale.tpu.pool import Limits, Pool, Slice
+from promptscale.tpu.remote_job import Done, Task
 from promptscale.tpu.status import (
     Failure,
     Mail,
@@ -29,8 +31,6 @@ from promptscale.tpu.status import (
     parent,
     startup_key,
 )
-from promptscale.tpu.tasks import Done, Task
-from promptscale.tpu.work import Outcome, Work, explain
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import promptscale
 from promptscale.errors import TpuError
-from promptscale.tpu.tasks import sha256
+from promptscale.tpu.remote_job import sha256
 
 STARTUP = Path(__file__).with_name("startup.sh").read_text()
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from promptscale.files import replacing, replacing_folder
+from promptscale.storage.atomic import atomic_directory, atomic_write
 from promptscale.tpu.bucket import Bucket
-from promptscale.tpu.tasks import Done, sha256, within
+from promptscale.tpu.remote_job import Done, sha256, within
 
 
 def bring(bucket: Bucket, done: Done, outputs: Mapping[str, Path]) -> list[str]:
@@ -24,12 +24,12 @@ def bring(bucket: Bucket, done: Done, outputs: Mapping[str, Path]) -> list[str]:
         return damaged
     for path, final in outputs.items():
         if path in done.folders:
-            with replacing_folder(final) as folder:
+            with atomic_directory(final) as folder:
                 for inner in within(path, files):
                     target = folder / inner.removeprefix(f"{path}/")
                     target.parent.mkdir(parents=True, exist_ok=True)
                     target.write_bytes(files[inner])
         else:
-            with replacing(final) as partial:
+            with atomic_write(final) as partial:
                 partial.write_bytes(files[path])
     return []

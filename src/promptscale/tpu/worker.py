@@ -22,8 +22,8 @@ from typing import Any
 from promptscale.errors import TpuError
 from promptscale.tpu.bucket import Bucket
 from promptscale.tpu.metadata import Host, this_host
+from promptscale.tpu.remote_job import Done, Task, sha256
 from promptscale.tpu.status import Failure, Mail, Status, host_key, log_key, parent
-from promptscale.tpu.tasks import Done, Task, sha256
 
 log = logging.getLogger(__name__)
 
@@ -172,7 +172,7 @@ class Worker:
         """Runs the script and sends its log off; its exit status, None where it was called off."""
         with output.open("ab") as opened:
             process = subprocess.Popen(
-                [sys.executable, "-m", "promptscale.remote", "task.json"],
+                [sys.executable, "-m", "promptscale.tpu.run_job", "task.json"],
                 cwd=folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,

@@ -16,9 +16,9 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from promptscale.data.batches import Batch
-from promptscale.training.mesh import gathered
+from promptscale.distributed.mesh import to_host
 from promptscale.training.resume import State
-from promptscale.training.step import Bank, Step
+from promptscale.training.step import Step, TrainState
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ class _Progress:
 
 def train(
     step: Step,
-    bank: Bank,
+    train_state: TrainState,
     frozen: Any,
     batch: Callable[[int], Batch],
     keys: Key[Array, " N"],
@@ -86,11 +86,11 @@ def train(
     state: State,
     evaluate: Evaluate | None = None,
 ) -> Outcome:
-    """Trains a bank of N runs, continuing from `state` if a killed job of the same kind left one.
+    """Trains a batch of N runs, continuing from `state` if a killed job of the same kind left one.
 
     Args:
       step: from `make_step`.
-      bank: from `start`; N runs.
+      train_state: from `start`; N runs.
       frozen: what the loss takes and does not differentiate.
       batch: the batches [N, B, ...] of a step, in place; must not depend on anything else.
       keys: one per run [N].
@@ -101,37 +101,41 @@ def train(
     """
     runs = len(keys)
     progress = _Progress(0, [-np.inf] * runs, [0] * runs, [], 0.0)
-    best = jax.tree.map(jnp.copy, bank.trainable) if evaluate else None
+    best = jax.tree.map(jnp.copy, train_state.trainable) if evaluate else None
     kept: list[Any] = [None] * runs
-    if resumed := state.restore((bank, best)):
-        (bank, best), saved = resumed
+    if resumed := state.restore((train_state, best)):
+        (train_state, best), saved = resumed
         progress = _Progress(**saved)
         log.info("resuming at step %d of %d", progress.step, schedule.steps)
-    places = jax.tree.map(lambda leaf: leaf.sharding, bank)
+    places = jax.tree.map(lambda leaf: leaf.sharding, train_state)
     compilable = jax.jit(step, donate_argnums=0, out_shardings=places)
-    compiled = compilable.lower(bank, frozen, batch(schedule.first), keys, np.int32(0)).compile()
+    compiled = compilable.lower(
+        train_state, frozen, batch(schedule.first), keys, np.int32(0)
+    ).compile()
     started = time.perf_counter() - progress.seconds
     while progress.step < schedule.steps:
         number = schedule.first + progress.step
-        bank = compiled(bank, frozen, batch(number), keys, np.int32(number))
+        train_state = compiled(train_state, frozen, batch(number), keys, np.int32(number))
         progress.step += 1
         last = progress.step == schedule.steps
         if last or progress.step % schedule.evaluate_every == 0:
-            found = evaluate(bank.trainable) if evaluate else [Evaluation({})] * runs
-            losses = gathered(bank.loss) / gathered(bank.tokens)
-            bank = bank._replace(loss=jnp.zeros_like(bank.loss), tokens=jnp.zeros_like(bank.tokens))
+            found = evaluate(train_state.trainable) if evaluate else [Evaluation({})] * runs
+            losses = to_host(train_state.loss) / to_host(train_state.tokens)
+            train_state = train_state._replace(
+                loss=jnp.zeros_like(train_state.loss), tokens=jnp.zeros_like(train_state.tokens)
+            )
             progress.seconds = time.perf_counter() - started
             _report(progress, found, runs, losses)
             if evaluate:
-                best = _keep_better(progress, found, bank.trainable, best, kept)
+                best = _keep_better(progress, found, train_state.trainable, best, kept)
         if last or progress.step % schedule.save_every == 0:
-            jax.block_until_ready(bank)
+            jax.block_until_ready(train_state)
             progress.seconds = time.perf_counter() - started
-            state.save((bank, best), dataclasses.asdict(progress))
+            state.save((train_state, best), dataclasses.asdict(progress))
     for row in progress.rows:
         row["selected"] = row["step"] == (progress.best_step[row["run"]] or schedule.steps)
-    trainable = bank.trainable if best is None else best
-    return Outcome(trainable, bank.optimizer, progress.rows, kept)
+    trainable = train_state.trainable if best is None else best
+    return Outcome(trainable, train_state.optimizer, progress.rows, kept)
 
 
 def _report(
@@ -140,7 +144,7 @@ def _report(
     runs: int,
     losses: np.ndarray,
 ) -> None:
-    """Adds the rows of one evaluation; each run of a bank is charged its share of the devices."""
+    """Adds the rows of one evaluation; each run is charged its share of the devices."""
     for run, (scores, _) in enumerate(evaluations):
         found = [(task, *item) for task, metrics in scores.items() for item in metrics.items()]
         found.append(("", "loss", float(losses[run])))

@@ -61,7 +61,7 @@ def adafactor(settings: Optimizer, step_offset: int) -> optax.GradientTransforma
 
 
 class Trials(NamedTuple):
-    """Settings of the optimiser as numbers, so that the runs of one bank may differ in them."""
+    """Settings of the optimiser as numbers, so that the runs of one job may differ in them."""
 
     count: Int[Array, "*N"]
     learning_rate: Float[Array, "*N"]
@@ -112,7 +112,7 @@ _PARAMETER_SCALE = optax.scale_by_param_block_rms()
 
 
 def set_trials(state: optax.OptState, trials: Sequence[Optimizer]) -> optax.OptState:
-    """The state of `trial_adafactor`, mapped over a bank, with each run's own settings in it."""
+    """The state of `trial_adafactor` for several runs, with each run's settings in it."""
     return optax.tree.set(
         state,
         learning_rate=jnp.array([one.learning_rate for one in trials], jnp.float32),

@@ -23,10 +23,10 @@ import tensorstore as ts
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from promptscale import processes, storage
 from promptscale.checkpoints import arrays
+from promptscale.distributed import mesh, multihost
 from promptscale.errors import CheckpointError
-from promptscale.training import mesh
+from promptscale.storage import store as storage
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class State:
                 placed = self._placed(metadata["arrays"], tensors, leaves)
             except CheckpointError as error:
                 log.warning("the saved state %s is damaged (%s)", file, error)
-            if processes.all_agree(len(placed) == len(leaves)):
+            if multihost.all_agree(len(placed) == len(leaves)):
                 self._saves, self._newest = saves + 1, metadata["arrays"]
                 return jax.tree.unflatten(structure, placed), json.loads(metadata["progress"])
             damaged.append(file)
@@ -83,8 +83,8 @@ class State:
         leaves = {str(index): leaf for index, leaf in enumerate(jax.tree.leaves(tree))}
         apart = {name: leaf for name, leaf in leaves.items() if leaf.nbytes > LARGE}
         folder = self._write_apart(apart) if apart else ""
-        small = {n: mesh.gathered(leaf) for n, leaf in leaves.items() if n not in apart}
-        if processes.is_first():
+        small = {n: mesh.to_host(leaf) for n, leaf in leaves.items() if n not in apart}
+        if multihost.is_primary():
             metadata = {
                 "progress": json.dumps(progress),
                 "job": self._job,
@@ -103,7 +103,7 @@ class State:
         On a slice (which sets PROMPTSCALE_KEEP_STATE) it does need it until its results have left
         the machine; whoever takes them deletes the state.
         """
-        if processes.is_first() and "PROMPTSCALE_KEEP_STATE" not in os.environ:
+        if multihost.is_primary() and "PROMPTSCALE_KEEP_STATE" not in os.environ:
             for file in self._files:
                 storage.delete(file)
             storage.delete_folder(self._arrays)
@@ -113,7 +113,9 @@ class State:
         found, damaged = {}, []
         for file in self._files:
             folder, _, name = file.rpartition("/")
-            content = processes.told_by_first(functools.partial(storage.read_bytes, folder, name))
+            content = multihost.broadcast_from_primary(
+                functools.partial(storage.read_bytes, folder, name)
+            )
             if content is None:
                 continue
             try:
@@ -130,7 +132,7 @@ class State:
 
     def _write_apart(self, apart: Mapping[str, jax.Array]) -> str:
         """Writes large arrays to a new folder; its name, once all processes have written."""
-        unique = processes.told_by_first(lambda: uuid.uuid4().hex.encode())
+        unique = multihost.broadcast_from_primary(lambda: uuid.uuid4().hex.encode())
         assert unique is not None
         folder = unique.decode()
         with storage.clear_errors(f"The folder {self._arrays}/{folder} cannot be written"):
@@ -138,7 +140,7 @@ class State:
                 (self._spec(folder, name, chunks=arrays.chunks(array), array=array), array)
                 for name, array in apart.items()
             ])  # fmt: skip
-        processes.wait_for_all("the state's arrays are written")
+        multihost.barrier("the state's arrays are written")
         return folder
 
     def _placed(
@@ -152,11 +154,11 @@ class State:
 
         def place(name: str, leaf: jax.Array) -> jax.Array:
             if name in tensors:
-                return mesh.placed(tensors[name], leaf.sharding)
+                return mesh.put(tensors[name], leaf.sharding)
             with storage.clear_errors(f"its array {name} cannot be read"):
                 spec = self._spec(folder, name, array=leaf)
                 store = ts.open(spec, open=True, context=storage.CONTEXT).result()
-                return mesh.placed_parts(
+                return mesh.put_parts(
                     leaf.shape, leaf.sharding, lambda index: store[index].read().result()
                 )
 

@@ -1,9 +1,9 @@
-"""One training step for a bank of N runs that share a frozen model.
+"""One training step for a batch of N runs that share a frozen model.
 
 Each run has its own trainable, optimiser state, batch and dropout key; `vmap` lays the runs side
-by side, so that a run trains in a bank exactly as it would alone and the model sees one large
-batch. N = 1 is no special case. On a CPU the runs pass in blocks, because what a block computes
-stays in the cache: six runs at a time take two thirds of the time of 24 at once.
+by side, so that a run trains in a batch of runs exactly as it would alone and the model sees one
+large batch. N = 1 is no special case. On a CPU the runs pass in blocks, because what a block
+computes stays in the cache: six runs at a time take two thirds of the time of 24 at once.
 """
 
 from collections.abc import Callable
@@ -16,12 +16,12 @@ import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from promptscale.data.batches import Batch
+from promptscale.distributed.mesh import Devices
 from promptscale.errors import ConfigError
-from promptscale.training.mesh import Devices
 from promptscale.training.methods import LossFunction
 
 
-class Bank(NamedTuple):
+class TrainState(NamedTuple):
     """N runs in training; every leaf has a leading axis of N."""
 
     trainable: Any
@@ -32,15 +32,15 @@ class Bank(NamedTuple):
 
 _BLOCK = 6
 
-Step = Callable[..., Bank]  # (bank, frozen, batches, keys, step number) -> bank
+Step = Callable[..., TrainState]  # (train_state, frozen, batches, keys, step number) -> train_state
 
 
-def start(optimizer: optax.GradientTransformation, trainable: Any, devices: Devices) -> Bank:
-    """A bank about to take its first step; `trainable` has a leading axis of N and is in place."""
+def start(optimizer: optax.GradientTransformation, trainable: Any, devices: Devices) -> TrainState:
+    """The state before the first step; `trainable` has a leading axis of N and is in place."""
     runs = jax.tree.leaves(trainable)[0].shape[0]
-    init = jax.jit(jax.vmap(optimizer.init), out_shardings=devices.everywhere())
+    init = jax.jit(jax.vmap(optimizer.init), out_shardings=devices.replicated())
     loss, tokens = devices.replicate((np.zeros(runs, np.float32), np.zeros(runs, np.float32)))
-    return Bank(trainable, init(trainable), loss, tokens)
+    return TrainState(trainable, init(trainable), loss, tokens)
 
 
 def make_step(
@@ -49,7 +49,7 @@ def make_step(
     loss_normalizing_factor: float = 1.0,
     examples_at_a_time: int = 0,
 ) -> Step:
-    """The step (bank, frozen, batches, keys, step number) -> bank, for `train` to compile.
+    """The step (state, frozen, batches, keys, step number) -> state, for `train` to compile.
 
     `batches` hold [N, B, ...]; `keys` [N] are the runs' own, folded with the step number here.
     The optimiser is vmapped with the rest: Adafactor's factoring and clipping see one run's
@@ -83,24 +83,32 @@ def make_step(
         pieces = jax.tree.map(cut, batch), jax.random.split(key, parts)
         return jax.lax.scan(add, nothing, pieces)[0]
 
-    def one(bank: Bank, frozen: Any, batch: Batch, key: PRNGKeyArray, step: Array) -> Bank:
+    def one(
+        train_state: TrainState, frozen: Any, batch: Batch, key: PRNGKeyArray, step: Array
+    ) -> TrainState:
         gradient, (loss, tokens) = gradients(
-            bank.trainable, frozen, batch, jax.random.fold_in(key, step)
+            train_state.trainable, frozen, batch, jax.random.fold_in(key, step)
         )
-        updates, optimizer_state = optimizer.update(gradient, bank.optimizer, bank.trainable)
-        trainable = optax.apply_updates(bank.trainable, updates)
-        return Bank(trainable, optimizer_state, bank.loss + loss, bank.tokens + tokens)
+        updates, optimizer_state = optimizer.update(
+            gradient, train_state.optimizer, train_state.trainable
+        )
+        trainable = optax.apply_updates(train_state.trainable, updates)
+        return TrainState(
+            trainable, optimizer_state, train_state.loss + loss, train_state.tokens + tokens
+        )
 
-    def step(bank: Bank, frozen: Any, batch: Batch, keys: Array, number: Array) -> Bank:
+    def step(
+        train_state: TrainState, frozen: Any, batch: Batch, keys: Array, number: Array
+    ) -> TrainState:
         block = _block(len(keys))
         if block == len(keys):
-            return jax.vmap(one, (0, None, 0, 0, None))(bank, frozen, batch, keys, number)
+            return jax.vmap(one, (0, None, 0, 0, None))(train_state, frozen, batch, keys, number)
 
-        def of_block(run: tuple[Bank, Batch, PRNGKeyArray]) -> Bank:
+        def of_block(run: tuple[TrainState, Batch, PRNGKeyArray]) -> TrainState:
             own, rows, key = run
             return one(own, frozen, rows, key, number)
 
-        return jax.lax.map(of_block, (bank, batch, keys), batch_size=block)
+        return jax.lax.map(of_block, (train_state, batch, keys), batch_size=block)
 
     return step
 

@@ -1,0 +1,1 @@
+"""Dev sets, predictions and the tasks' metrics."""

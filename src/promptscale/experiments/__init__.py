@@ -1,0 +1,1 @@
+"""One module per rule that computes: it reads a job's files and writes its results."""

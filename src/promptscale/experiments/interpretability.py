@@ -1,0 +1,163 @@
+"""Interpretability (section 7): the nearest neighbours of prompt tokens in the frozen vocabulary.
+
+Similarity is the cosine between a prompt's row and a row of the embedding. Padding, EOS, the
+unknown token, the sentinels and rows beyond the vocabulary are no neighbours: nothing was learned
+in them, or no text has them.
+"""
+
+import dataclasses
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float, Int
+
+from promptscale.config.jobs import JobRun, PromptTuningJob
+from promptscale.config.tasks import task as task_named
+from promptscale.data.vocabulary import UNK_ID, Vocabulary
+from promptscale.reporting.neighbours import write
+from promptscale.storage.atomic import atomic_write
+
+log = logging.getLogger(__name__)
+
+NEIGHBOURS = 5  # as many as the paper looks at
+_CONTROLS = 100  # random vectors
+
+
+@dataclasses.dataclass(frozen=True)
+class Space:
+    """The frozen embedding, and which of its rows may be neighbours."""
+
+    embedding: Float[np.ndarray, "V D"]
+    allowed: Bool[np.ndarray, " V"]
+
+    @classmethod
+    def of(cls, embedding: Float[np.ndarray, "V D"], vocabulary: Vocabulary) -> "Space":
+        """The space of a vocabulary: its pieces that stand for text."""
+        ids = np.arange(len(embedding))
+        return cls(embedding, (ids > UNK_ID) & (ids < vocabulary.num_pieces))
+
+    def nearest(
+        self, vectors: Float[np.ndarray, "P D"], count: int = NEIGHBOURS
+    ) -> tuple[Int[np.ndarray, "P K"], Float[np.ndarray, "P K"]]:
+        """The ids of the nearest allowed rows, nearest first, and their cosines."""
+        cosines = _unit(vectors) @ _unit(self.embedding).T
+        cosines = np.where(self.allowed, cosines, -np.inf)
+        ids = np.argsort(-cosines, axis=1, kind="stable")[:, :count]
+        return ids, np.take_along_axis(cosines, ids, axis=1)
+
+    def cohesion(self, ids: Int[np.ndarray, "P K"]) -> float:
+        """How alike a vector's neighbours are: mean cosine between them, mean over the vectors."""
+        units = _unit(self.embedding)[ids]
+        cosines = np.einsum("pid,pjd->pij", units, units)
+        upper = np.triu_indices(ids.shape[1], 1)
+        return float(np.mean(cosines[:, upper[0], upper[1]]))
+
+    def random_cohesion(self) -> float:
+        """The control: the cohesion of random vectors with the embedding's mean and spread."""
+        rows = self.embedding[self.allowed]
+        draw = np.random.default_rng(0).normal(size=(_CONTROLS, rows.shape[1]))
+        return self.cohesion(self.nearest(rows.mean(axis=0) + rows.std(axis=0) * draw)[0])
+
+
+def summarize(
+    space: Space, ids: Int[np.ndarray, "P K"], labels: Sequence[Sequence[int]]
+) -> dict[str, Any]:
+    """What one prompt's neighbours say, given the ids of its task's class labels.
+
+    Returns:
+      `labels`: label rows, as many as fit (row i starts as label i if the prompt was so
+      initialised); `labels_persisting`: those with a piece of their own label among the neighbours,
+      whatever the initialisation, so that others are a control; `labels_found`: labels that are a
+      neighbour of any row; `rows_per_label`: of how many rows, in the mean over the found labels
+      (nan if none was found); `duplicates`: share of rows whose nearest neighbour is another row's
+      too; `cohesion`.
+    """
+    labels = labels[: len(ids)]  # a short prompt has no room for more
+    hits = np.array([[bool(set(row) & set(label)) for row in ids] for label in labels])
+    own = len(labels)
+    found = hits.any(axis=1)
+    _, inverse, counts = np.unique(ids[:, 0], return_inverse=True, return_counts=True)
+    return {
+        "labels": own,
+        "labels_persisting": int(np.sum(np.diagonal(hits)[:own])),
+        "labels_found": int(found.sum()),
+        "rows_per_label": float(hits[found].sum(axis=1).mean()) if found.any() else np.nan,
+        "duplicates": float(np.mean(counts[inverse] > 1)),
+        "cohesion": space.cohesion(ids),
+    }
+
+
+def run(
+    parts: Sequence[tuple[PromptTuningJob, Path]],
+    embedding: Float[np.ndarray, "V D"],
+    vocabulary: Vocabulary,
+    load: Callable[[Path], Float[np.ndarray, "P D"]],
+    *,
+    summary: Path,
+    neighbours: Path,
+) -> None:
+    """Writes a summary of every prompt of one size, and the neighbours themselves.
+
+    A prompt that diverged (nan) has no neighbours and is left out.
+
+    Args:
+      parts: the jobs, each with the folder of its prompts.
+      embedding: the frozen model's.
+      vocabulary: its tokens.
+      load: reads a prompt's file (`prompts.load`; not imported here, as it needs JAX).
+      summary: the table of `SCHEMA`.
+      neighbours: a table with the columns size, task, initialization, seed, row, rank, id, piece,
+        cosine, label (the word that the row was started with, or empty).
+    """
+    space = Space.of(embedding, vocabulary)
+    control = space.random_cohesion()
+    summaries, listed = [], []
+    for job, run, prompt in _prompts(parts, load):
+        ids, cosines = space.nearest(prompt)
+        words = task_named(run.task).class_label_words
+        labels = [vocabulary.encode(word) for word in words]
+        started = words if job.settings.initialization.method == "class_label" else ()
+        named = {
+            "size": job.size,
+            "task": run.task,
+            "initialization": job.settings.initialization.method,
+            "seed": run.seed,
+        }
+        found = summarize(space, ids, labels)
+        length = {"prompt_length": job.settings.prompt_length, "world": job.world}
+        summaries.append({**named, **length, **found, "cohesion_random": control})
+        listed += [
+            {
+                **named,
+                "row": row,
+                "rank": rank + 1,
+                "id": int(ids[row, rank]),
+                "piece": vocabulary.piece(int(ids[row, rank])),
+                "cosine": round(float(cosines[row, rank]), 4),
+                "label": started[row] if row < len(started) else "",
+            }
+            for row, rank in np.ndindex(ids.shape)
+        ]
+    write(pd.DataFrame(summaries), summary)
+    with atomic_write(neighbours) as partial:
+        pd.DataFrame(listed).to_csv(partial, index=False)
+
+
+def _prompts(
+    parts: Sequence[tuple[PromptTuningJob, Path]], load: Callable[[Path], np.ndarray]
+) -> Iterator[tuple[PromptTuningJob, JobRun, Float[np.ndarray, "P D"]]]:
+    for job, folder in parts:
+        for run in job.runs:
+            prompt = load(folder / run.task / f"seed_{run.seed}.npy")
+            if np.isfinite(prompt).all():
+                yield job, run, prompt
+            else:
+                log.warning("%s diverged and has no neighbours", job.run_name(run))
+
+
+def _unit(vectors: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "N D"]:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)

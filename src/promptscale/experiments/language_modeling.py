@@ -1,0 +1,165 @@
+"""Pre-training and LM adaptation from files to files: all weights trained on plain text.
+
+Adaptation continues the pre-trained checkpoint with its step and its Adafactor accumulators, as
+T5 did. A longer adaptation continues a shorter one in the same way, bit for bit as if it had been
+one training.
+"""
+
+import concurrent.futures
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from flax import traverse_util
+
+from promptscale.checkpoints import arrays
+from promptscale.checkpoints.sharded import load_model
+from promptscale.checkpoints.t5x import Checkpoint, write
+from promptscale.config.jobs import LanguageModelingJob, adaptation_steps
+from promptscale.data.batches import Batch
+from promptscale.data.corpus import Shard, read_text
+from promptscale.data.objectives import PrefixLM, SpanCorruption
+from promptscale.data.vocabulary import Vocabulary
+from promptscale.distributed import multihost
+from promptscale.distributed.mesh import SINGLE_DEVICE, Devices, Layout, to_host
+from promptscale.model import T5, parameter_shapes
+from promptscale.storage.atomic import atomic_write
+from promptscale.training.loop import Outcome, Schedule, train
+from promptscale.training.methods import model_loss
+from promptscale.training.optimizer import accumulators, adafactor, restore_accumulators
+from promptscale.training.resume import State
+from promptscale.training.step import make_step, start
+
+REPORTS = 20  # how many times the loss is reported
+
+
+@dataclasses.dataclass(frozen=True)
+class Files:
+    """Where a job reads and writes.
+
+    `checkpoint` is what adaptation starts from; `text` the prepared shards of the corpus, which,
+    like `model` and `state`, may be in a bucket.
+    """
+
+    checkpoint: str | None
+    vocabulary: Path
+    text: Sequence[str]
+    model: str
+    losses: Path
+    state: str
+
+
+def run(job: LanguageModelingJob, files: Files, layout: Layout = SINGLE_DEVICE) -> None:
+    """Trains all weights and writes a T5X checkpoint and the curve of the loss per target token.
+
+    Of several processes all train and write the parameters that their devices hold.
+
+    Raises:
+      CheckpointError, DataError: an input is missing, damaged or does not fit.
+    """
+    settings = job.settings
+    model = T5(job.architecture, settings.dropout_rate, jnp.dtype(settings.activations))
+    devices = Devices(layout)
+    beginning = _beginning(job, files, model, devices)
+    optimizer = adafactor(settings.optimizer, beginning.step)
+    trainable = traverse_util.unflatten_dict(beginning.params, sep="/")
+    train_state = start(optimizer, trainable, devices)
+    if beginning.optimizer:
+        restored = restore_accumulators(train_state.optimizer, beginning.optimizer, 1)
+        train_state = train_state._replace(optimizer=devices.replicate(restored))
+
+    with concurrent.futures.ThreadPoolExecutor(arrays.AT_ONCE) as pool:
+        shards = list(pool.map(read_text, files.text))
+    stream = _stream(job, shards, Vocabulary(files.vocabulary))
+    size, rows = settings.batch_size, devices.local_rows(settings.batch_size)
+
+    def batch(step: int) -> Batch:
+        own = stream.batch(step, rows)
+        return Batch(*(devices.shard_batch(array[None], size, axis=1) for array in own))
+
+    loss = model_loss(model, settings.z_loss)
+    factor, at_a_time = settings.loss_normalizing_factor, devices.examples_at_a_time
+    saved = State(files.state, job.model_dump_json())
+    outcome = train(
+        make_step(loss, optimizer, factor, at_a_time),
+        train_state,
+        {},
+        batch,
+        devices.keys([job.seed]),
+        Schedule(
+            settings.steps,
+            max(1, settings.steps // REPORTS),
+            settings.save_every,
+            first=job.first_step,
+        ),
+        saved,
+    )
+    trained = Checkpoint(
+        beginning.step + settings.steps,
+        _without_runs(outcome.trainable, devices),
+        accumulators(jax.tree.map(lambda leaf: to_host(leaf)[0], outcome.optimizer)),
+    )
+    write(files.model, trained)
+    if multihost.is_primary():
+        _write_losses(job, outcome, files.losses)
+    saved.delete()
+
+
+def _write_losses(job: LanguageModelingJob, outcome: Outcome, path: Path) -> None:
+    rows = pd.DataFrame(outcome.rows)[["step", "value", "wall_seconds", "accelerator_seconds"]]
+    rows = rows.assign(step=rows["step"] + job.first_step).rename(columns={"value": "loss"})
+    with atomic_write(path) as partial:
+        rows.to_csv(partial, index=False)
+
+
+def _stream(
+    job: LanguageModelingJob, documents: Sequence[Shard], vocabulary: Vocabulary
+) -> SpanCorruption | PrefixLM:
+    """The objective's batches: prefix LM for adaptation, else span corruption."""
+    settings = job.settings
+    common = {
+        "inputs_length": settings.inputs_length,
+        "batch_size": settings.batch_size,
+        "seed": job.seed,
+    }
+    if adaptation_steps(job.checkpoint):
+        return PrefixLM(documents, **common)
+    return SpanCorruption(documents, vocabulary_size=vocabulary.size, **common)
+
+
+def _beginning(job: LanguageModelingJob, files: Files, model: T5, devices: Devices) -> Checkpoint:
+    """The checkpoint to continue, or a random initialisation at step 0: a batch of one run."""
+    architecture = job.architecture
+    if files.checkpoint is not None:
+        return load_model(files.checkpoint, architecture, devices, with_optimizer=True, runs=1)
+
+    def init(seed: jax.Array) -> dict[str, jax.Array]:
+        tokens = jnp.ones((1, 2), jnp.int32)
+        params = model.init(jax.random.key(seed), tokens, tokens)["params"]
+        return {name: leaf[None] for name, leaf in _flat(params).items()}
+
+    places = {
+        name: devices.parameter(name, shape, runs=True)
+        for name, shape in parameter_shapes(architecture).items()
+    }
+    return Checkpoint(0, jax.jit(init, out_shardings=places)(np.int32(job.seed)), {})
+
+
+def _without_runs(trainable: Any, devices: Devices) -> dict[str, jax.Array]:
+    """The parameters of the only run by T5X's flat names, each where it was."""
+    flat = _flat(trainable)
+    places = {name: devices.parameter(name, leaf.shape[1:]) for name, leaf in flat.items()}
+    take = jax.jit(
+        lambda train_state: {name: leaf[0] for name, leaf in train_state.items()},
+        out_shardings=places,
+    )
+    return take(flat)
+
+
+def _flat(params: Any) -> dict[str, jax.Array]:
+    return traverse_util.flatten_dict(params, sep="/")

@@ -1,0 +1,62 @@
+"""From inputs and a prompt to generated ids: what evaluation, serving and prompt design share.
+
+Letters: B batch, P prompt length, S input positions, T target positions, D d_model.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from promptscale.model import T5, beam_search, greedy_search
+from promptscale.prompts import prepend
+
+Params = dict[str, Any]
+
+
+def encode_inputs(
+    model: T5,
+    params: Params,
+    prompt: Float[Array, "*B P D"] | None,
+    inputs: Int[Array, "B S"],
+    key: PRNGKeyArray | None = None,
+) -> tuple[Float[Array, "B PS D"], Array]:
+    """Encodes the inputs behind the prompt, if there is one; also returns the mask.
+
+    The prompt is one for all examples, or one for each: a batch may mix tasks (Figure 2). Dropout
+    acts where a `key` is given.
+    """
+    variables = {"params": params}
+    embedded, mask = model.apply(variables, inputs, method="embed"), inputs > 0
+    if prompt is not None:
+        tiled = jnp.broadcast_to(prompt, (inputs.shape[0], *prompt.shape[-2:]))
+        embedded, mask = prepend(tiled, embedded, mask)
+    rngs = {} if key is None else {"dropout": key}
+    encoded = model.apply(variables, embedded, mask, key is None, method="encode", rngs=rngs)
+    return encoded, mask
+
+
+def generator(
+    model: T5, decoding: str, length: int, place: jax.sharding.Sharding | None = None
+) -> Callable[..., Int[Array, "B T"]]:
+    """A compiled function (params, prompt or None, inputs [B, S], limit) -> ids [B, length].
+
+    At most `limit` tokens are generated; the rest is 0. The prompt is as in `encode_inputs`.
+    `place`: where the ids go, where several devices share the work.
+    """
+    search = {"beam": beam_search, "greedy": greedy_search}[decoding]
+
+    @functools.partial(jax.jit, out_shardings=place)
+    def generate(
+        params: Params,
+        prompt: Float[Array, "*B P D"] | None,
+        inputs: Int[Array, "B S"],
+        limit: int | Int[Array, ""],
+    ) -> Int[Array, "B T"]:
+        encoded, mask = encode_inputs(model, params, prompt, inputs)
+        return search(model, params, encoded, mask, length, limit)
+
+    return generate

@@ -1,0 +1,1 @@
+"""What a configuration costs: runs, jobs, FLOPs, accelerator-hours and storage."""

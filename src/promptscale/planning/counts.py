@@ -1,0 +1,82 @@
+"""What a configuration asks for, counted before anything starts: the run table and its sums."""
+
+import collections
+from collections.abc import Iterator
+from typing import Any
+
+from promptscale.config import grid, outputs
+from promptscale.config.jobs import AnyJob
+from promptscale.config.schema import Config
+
+
+def run_table(config: Config) -> list[dict[str, Any]]:
+    """The run table: one row per training (or evaluation of text prompts), each run once.
+
+    Columns: `run`, `kind` (what the run is for first), `method`, `size`, `checkpoint`, `task`,
+    `prompt_length`, `initialization`, `sentinel`, `seed`, `job`.
+    """
+    rows: dict[str, dict[str, Any]] = {}
+    for kind, job in _kinds(config):
+        prompt = job.settings if job.method == "prompt_tuning" else None
+        for run in job.runs:
+            name = job.run_name(run)
+            rows.setdefault(name, {
+                "run": name,
+                "kind": kind,
+                "method": job.method,
+                "size": job.size,
+                "checkpoint": job.checkpoint,
+                "task": run.task,
+                "prompt_length": prompt.prompt_length if prompt else 0,
+                "initialization": prompt.initialization.method if prompt else "",
+                "sentinel": prompt.sentinel if prompt else False,
+                "seed": run.seed,
+                "job": job.name,
+            })  # fmt: skip
+    return list(rows.values())
+
+
+def _kinds(config: Config) -> Iterator[tuple[str, AnyJob]]:
+    yield from (("prompt_tuning", job) for job in grid.prompt_jobs(config))
+    yield from (("convergence", job) for job in grid.convergence_jobs(config))
+    for jobs in grid.ensemble_jobs(config).values():
+        yield from (("ensembles", job) for job in jobs)
+    yield from ((job.method, job) for job in grid.model_jobs(config))
+    for job in grid.domain_shift_jobs(config):
+        yield f"domain_shift_{job.method}", job
+    yield from (("prompt_design", job) for job in grid.prompt_design_jobs(config))
+
+
+def trainings(config: Config) -> dict[str, int]:
+    """Trainings by kind, language models included; every run of a job counts."""
+    kinds = collections.Counter(row["kind"] for row in run_table(config))
+    kinds["language_modeling"] = len(outputs.trained_checkpoints(config))
+    return {kind: count for kind, count in kinds.items() if count and kind != "prompt_design"}
+
+
+def jobs(config: Config) -> dict[str, int]:
+    """Snakemake's jobs by rule for the target `all`, on a machine that has no results yet."""
+    tuning = collections.Counter(job.method for job in grid.all_jobs(config).values())
+    models, trained = outputs.checkpoints(config), outputs.trained_checkpoints(config)
+    counts = {
+        "generate_world": int(config.data.generated),
+        "fetch_vocabulary": int((config.data.vocabulary or "").startswith("gs://")),
+        "prepare_task": len(outputs.splits(config)),
+        "prepare_text": config.data.corpus_shards_used if trained else 0,
+        "train_language_model": len(trained),
+        "import_checkpoint": len(models) - len(trained),
+        "train_prompts": tuning["prompt_tuning"],
+        "tune_model": tuning["model_tuning"] + tuning["model_tuning_multitask"],
+        "evaluate_text_prompts": tuning["prompt_design"],
+        "vote": len(grid.ensemble_jobs(config)),
+        "collect_runs": 1,
+        "collect_datasets": 1,
+        "interpret_prompts": len(config.sizes),
+        "collect_interpretability": 1,
+        "serve": int(len(config.tasks) > 1),
+        "figure": len(outputs.figures(config)),
+        "table": len(outputs.tables(config)),
+        "test_claims": 1,
+        "all": 1,
+    }
+    return {rule: count for rule, count in counts.items() if count}

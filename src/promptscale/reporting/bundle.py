@@ -1,0 +1,173 @@
+"""Published results: the tidy tables of an experiment, packed so that others can draw from them.
+
+A bundle is a folder with each table as `NAME.csv.gz` and a manifest: the sha256 of every file, the
+configuration that the results are of, and what made them. Equal tables give equal bytes.
+"""
+
+import gzip
+import hashlib
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+import pydantic
+
+from promptscale.config.schema import Strict
+from promptscale.errors import ResultsError
+from promptscale.storage.atomic import atomic_directory
+
+MANIFEST = "manifest.json"
+_PACKAGES = ("jax", "flax", "optax", "snakemake")
+
+
+class Table(Strict):
+    """One table of a bundle."""
+
+    sha256: str
+    rows: int
+
+
+class Manifest(Strict):
+    """What a bundle holds and where it comes from."""
+
+    form: Literal[1] = 1
+    world: str
+    configuration: dict[str, Any]
+    revision: str | None  # of the repository, where it was one
+    versions: dict[str, str]
+    runs: dict[str, int]  # by method
+    tables: dict[str, Table]
+
+
+def publish(folder: Path, tables: Mapping[str, Path], configuration: str) -> None:
+    """Packs the tables, by name, into `folder`, replacing an older bundle of the same world.
+
+    Args:
+      folder: where the bundle goes.
+      tables: the tidy tables; `runs` must be among them.
+      configuration: the experiment's validated configuration as JSON.
+    Raises:
+      ResultsError: a table is missing, or of another world than the configuration; or `folder`
+        holds results of another world, or something else.
+    """
+    settings = json.loads(configuration)
+    _refuse_another(folder, settings["world"])
+    others = [path for path in folder.glob("*") if not _is_ours(path)]
+    packed = {}
+    with atomic_directory(folder) as partial:
+        for name, path in tables.items():
+            frame = _own(path, settings["world"])
+            file = _file(partial, name)
+            with file.open("wb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=0) as zipped:
+                zipped.write(path.read_bytes())
+            packed[name] = Table(sha256=_sha256(file), rows=len(frame))
+        runs = pd.read_csv(tables["runs"], usecols=["run", "method"]).drop_duplicates()
+        counts = runs["method"].value_counts().sort_index()
+        manifest = Manifest(
+            world=settings["world"],
+            configuration=settings,
+            revision=_revision(),
+            versions={name: metadata.version(name) for name in ("promptscale", *_PACKAGES)},
+            runs={str(method): int(count) for method, count in counts.items()},
+            tables=packed,
+        )
+        (partial / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
+        for other in others:
+            shutil.copy(other, partial)
+
+
+def _is_ours(path: Path) -> bool:
+    return path.name == MANIFEST or path.name.endswith(".csv.gz")
+
+
+def _refuse_another(folder: Path, world: str) -> None:
+    if (folder / MANIFEST).exists():
+        if (other := _manifest(folder).world) != world:
+            raise ResultsError(
+                f"{folder} holds published results of the world {other!r}, these are of {world!r}; "
+                "results of two worlds are never mixed."
+            )
+    elif folder.exists() and any(folder.iterdir()):
+        raise ResultsError(
+            f"{folder} holds something that is no published results ({MANIFEST} is missing); "
+            "publish into a folder of its own."
+        )
+
+
+def verify(folder: Path) -> Manifest:
+    """The manifest of a bundle whose tables are all there and unchanged.
+
+    Raises:
+      ResultsError: names the table that is missing or altered.
+    """
+    manifest = _manifest(folder)
+    for name, table in manifest.tables.items():
+        file = _file(folder, name)
+        if not file.is_file():
+            raise ResultsError(
+                f"The published table {file} is missing; restore it from version control, or run "
+                "`snakemake publish` again."
+            )
+        if _sha256(file) != table.sha256:
+            raise ResultsError(
+                f"The published table {file} is not the one that was published (its sha256 differs "
+                f"from {MANIFEST}'s); restore it from version control, or run `snakemake publish` "
+                "again."
+            )
+    return manifest
+
+
+def table(folder: Path, name: str) -> str:
+    """The path of a table in a bundle."""
+    return str(_file(folder, name))
+
+
+def _file(folder: Path, name: str) -> Path:
+    return folder / f"{name}.csv.gz"
+
+
+def _manifest(folder: Path) -> Manifest:
+    path = folder / MANIFEST
+    try:
+        return Manifest.model_validate_json(path.read_text(encoding="utf-8"))
+    except OSError:
+        raise ResultsError(
+            f"There are no published results in {folder}: {path} is missing; `snakemake publish` "
+            "packs results there."
+        ) from None
+    except pydantic.ValidationError as error:
+        raise ResultsError(
+            f"{path} is not a manifest of published results: {error.errors()[0]['msg']}."
+        ) from None
+
+
+def _own(path: Path, world: str) -> pd.DataFrame:
+    """The table, checked to be of this world wherever it says so."""
+    if not path.is_file():
+        raise ResultsError(f"The table {path} is missing; run the workflow that makes it.")
+    frame = pd.read_csv(path)
+    others = set(frame.get("world", pd.Series(dtype=str))) - {world}
+    if others:
+        raise ResultsError(
+            f"{path} has results of the world {sorted(others)[0]!r}, not of {world!r}; results of "
+            "two worlds are never mixed."
+        )
+    return frame
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _revision() -> str | None:
+    command = ["git", "rev-parse", "HEAD"]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return result.stdout.strip()

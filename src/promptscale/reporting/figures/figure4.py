@@ -1,0 +1,40 @@
+"""Figure 4: task-specific parameters of adaptation methods, exact at the paper's sizes."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from promptscale.reporting import parameter_counts
+from promptscale.reporting.figures import style
+
+LINES = {
+    "model_tuning": style.Line("Model Tuning", style.ORANGE, "o"),
+    "prefix_tuning_training": style.Line("Prefix Tuning (Train)", style.NAVY, "^", (1, 1)),
+    "prefix_tuning": style.Line("Prefix Tuning (Infer)", style.BLUE, "v", (4, 1.5)),
+    # WARP nearly coincides with prompt tuning: a wide line that shows beneath it.
+    "warp": style.Line("WARP", style.PINK, "s", width=3.6),
+    "prompt_tuning": style.default_line("Prompt Tuning"),
+    "prompt_design": style.Line("Prompt Design", style.SKY, "D", (1, 1)),
+}
+
+
+def data(assumptions: parameter_counts.Assumptions = parameter_counts.DEFAULT) -> pd.DataFrame:
+    """What the figure plots (see `parameter_counts.task_parameters`); needs no runs."""
+    return parameter_counts.task_parameters(assumptions=assumptions)
+
+
+def draw(data: pd.DataFrame) -> Figure:
+    """Draws what `data` returned: bands are mean ± sd over the lengths, both axes logarithmic."""
+    with style.theme():
+        figure = Figure(figsize=(style.COLUMN_WIDTH, 3.0), layout="constrained")
+        axes = figure.subplots()
+        style.curves(axes, data, LINES, "method", "percent")
+        axes.set_yscale("log")
+        axes.set_ylabel("Task Parameters (%)")
+        axes.yaxis.set_major_locator(FixedLocator([10.0**power for power in range(-5, 3)]))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter(
+            FuncFormatter(lambda value, _: f"{value:.6f}".rstrip("0").rstrip(".") + "%")
+        )
+        style.legend_below(figure, axes, columns=2)
+    return figure

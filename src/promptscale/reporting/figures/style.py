@@ -1,0 +1,182 @@
+"""How all figures look, and how they are written: one place.
+
+Colours are Okabe and Ito's, chosen to differ in lightness; every curve also has its own marker
+and dash pattern, so nothing depends on colour. The default configuration is the green x that the
+paper gives it.
+"""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, FigureBase
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
+
+from promptscale.reporting import runs_table
+from promptscale.storage.atomic import atomic_write
+
+COLUMN_WIDTH = 3.35  # inches, as one column of a two-column paper
+
+_RC: dict[Any, Any] = {
+    "font.size": 8,
+    "axes.labelsize": 8,
+    "axes.titlesize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "axes.linewidth": 0.7,
+    "grid.linewidth": 0.5,
+    "grid.color": "0.9",
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "xtick.major.size": 3,
+    "ytick.major.size": 3,
+    "pdf.fonttype": 42,
+    "mathtext.default": "regular",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """One curve's look: legend label, colour, marker, dash pattern (empty: solid), line width."""
+
+    label: str
+    color: str
+    marker: str
+    dashes: tuple[int | float, ...] = ()
+    width: float = 1.3
+
+
+GREEN, BLUE, ORANGE, SKY, PURPLE, PINK, NAVY, BLACK = (
+    "#009E73", "#0072B2", "#E69F00", "#56B4E9", "#AA4499", "#CC79A7", "#22306B", "#222222",
+)  # fmt: skip
+
+DEFAULT_COLOR, DEFAULT_MARKER = GREEN, "X"
+
+
+def default_line(label: str) -> Line:
+    """The default configuration's look: the paper's green x."""
+    return Line(label, DEFAULT_COLOR, DEFAULT_MARKER)
+
+
+@contextlib.contextmanager
+def theme() -> Iterator[None]:
+    """Seaborn's ticks theme with sizes for a paper's column, inside a `with` only."""
+    with sns.axes_style("ticks"), mpl.rc_context(_RC):
+        yield
+
+
+def curves(
+    axes: Axes, data: pd.DataFrame, lines: Mapping[str, Line], curve: str, score: str
+) -> None:
+    """Draws `score` against `parameters`, one line per value of `curve`, in the order of `lines`.
+
+    A line is the mean over the rows at one size, its band mean ± sd; a single row has no band.
+    """
+    for name, line in lines.items():
+        rows = data[data[curve] == name]
+        if rows.empty:
+            continue
+        default = line.color == DEFAULT_COLOR
+        sns.lineplot(
+            rows,
+            x="parameters",
+            y=score,
+            label=line.label,
+            color=line.color,
+            marker=line.marker,
+            markersize=6.5 if default else line.width + 3.7,
+            markeredgewidth=0.4,
+            linestyle=(0, line.dashes) if line.dashes else "-",
+            linewidth=line.width,
+            zorder=3 if default else 2,
+            errorbar="sd",
+            err_kws={"alpha": 0.2, "linewidth": 0},
+            legend=False,
+            ax=axes,
+        )
+    axes.set_xscale("log")
+    axes.set_xlabel("Model Parameters")
+    axes.grid(axis="y")
+    _size_ticks(axes, sorted(set(data["parameters"].tolist())))
+    sns.despine(ax=axes)
+
+
+def _size_ticks(axes: Axes, parameters: list[int]) -> None:
+    """Powers of ten, as in the paper; under two decades the models' own sizes say more."""
+    if parameters[-1] / parameters[0] >= 100:
+        axes.xaxis.set_major_locator(LogLocator(base=10, numticks=12))
+        axes.xaxis.set_minor_locator(LogLocator(base=10, subs=range(2, 10), numticks=12))
+    else:
+        axes.xaxis.set_major_locator(FixedLocator(parameters))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_count(float(value))))
+        axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    low, high = parameters[0], parameters[-1]
+    margin = (high / low) ** 0.06 if high > low else 2.0
+    axes.set_xlim(low / margin, high * margin)
+
+
+def short_count(count: float) -> str:
+    """A number of parameters in three characters or so: 23K, 248M, 2.8B."""
+    for unit, letter in ((1e9, "B"), (1e6, "M"), (1e3, "K")):
+        if count >= unit:
+            scaled = count / unit
+            return f"{scaled:.1f}{letter}" if scaled < 10 else f"{scaled:.0f}{letter}"
+    return f"{count:.0f}"
+
+
+def legend_below(figure: FigureBase, axes: Axes, columns: int) -> None:
+    """Puts the legend of `axes` under the figure, where it can cover no data."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(
+        handles,
+        labels,
+        loc="outside lower center",
+        ncols=min(columns, len(handles)),
+        handlelength=2.4,
+        handletextpad=0.5,
+        borderpad=0,
+        columnspacing=1.0,
+    )
+
+
+def badge(figure: Figure, world: str, sizes: int) -> None:
+    """Says on the figure's face that its data are not the paper's, if they are not."""
+    note = runs_table.world_note(world, sizes)
+    if note:
+        figure.suptitle(
+            note,
+            fontsize=6.5,
+            color="0.15",
+            bbox={"boxstyle": "round,pad=0.35", "facecolor": "#FFF4CC", "edgecolor": "#D9B84A",
+                  "linewidth": 0.6},
+        )  # fmt: skip
+
+
+def save(figure: Figure, data: pd.DataFrame, stem: Path) -> tuple[Path, ...]:
+    """Writes STEM.pdf, STEM.png (200 dpi) and STEM.csv (what is plotted), each when whole.
+
+    The same figure gives the same bytes: nothing records a time or a version.
+    """
+    metadata = {
+        "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+        "png": {"Software": None},
+    }
+    paths = []
+    with theme():
+        for kind, fields in metadata.items():
+            paths.append(stem.with_name(f"{stem.name}.{kind}"))
+            with atomic_write(paths[-1]) as partial:
+                figure.savefig(partial, format=kind, dpi=200, metadata=fields)
+    paths.append(stem.with_name(f"{stem.name}.csv"))
+    with atomic_write(paths[-1]) as partial:
+        data.to_csv(partial, index=False, lineterminator="\n")
+    return tuple(paths)

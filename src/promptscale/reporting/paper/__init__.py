@@ -1,0 +1,39 @@
+"""The paper's printed numbers and its misprints, as data (sources: README.md in this folder)."""
+
+from importlib import resources
+
+import pandas as pd
+
+from promptscale.config.tasks import SUPER_GLUE
+
+_FOLDER = resources.files("promptscale.reporting.paper")
+
+
+def numbers(name: str) -> pd.DataFrame:
+    """The table `name` as printed: `table1` to `table7`, `label_distributions`, `gpt3_few_shot`."""
+    with (_FOLDER / f"{name}.csv").open(encoding="utf-8") as file:
+        return pd.read_csv(file, keep_default_na=False, na_values=[""])
+
+
+def errata(table: str) -> dict[tuple[str, str], dict[str, str]]:
+    """The misprints of one table: (row, column) to the texts `printed`, `correct` and `why`."""
+    with (_FOLDER / "errata.csv").open(encoding="utf-8") as file:
+        rows = pd.read_csv(file, dtype=str)
+    found = rows[rows["table"] == table].to_dict("records")
+    return {
+        (row["row"], row["column"]): {key: row[key] for key in ("printed", "correct", "why")}
+        for row in found
+    }
+
+
+def gpt3_scores(tasks: tuple[str, ...] = SUPER_GLUE) -> pd.DataFrame:
+    """GPT-3's few-shot mean score over some SuperGLUE tasks (Figure 1's prompt design).
+
+    Returns:
+      Columns `size`, `parameters` and `score`: the mean over tasks of the mean over metrics.
+    """
+    values = numbers("gpt3_few_shot")
+    values = values[values["task"].isin(tasks)]
+    per_task = values.groupby(["parameters", "size", "task"], as_index=False)["value"].mean()
+    scores = per_task.groupby(["parameters", "size"], as_index=False)["value"].mean()
+    return scores.rename(columns={"value": "score"})

@@ -1,0 +1,1 @@
+"""Files on the local disk and objects in buckets, and writes that leave nothing half-written."""

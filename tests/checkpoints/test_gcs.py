@@ -1,0 +1,101 @@
+"""Checkpoints in a bucket."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from promptscale.checkpoints import arrays, t5x
+from promptscale.checkpoints.load import load, read_embedding
+from promptscale.errors import CheckpointError
+from promptscale.storage import store as storage
+from tests.tpu.fake_bucket import FakeBucket, bucket_environment
+
+from . import synthetic_checkpoints as synthetic
+
+NAME = "t5-data/pretrained_models/t5x/tiny/checkpoint_1100000"
+LOCATION = f"gs://{NAME}"
+
+
+@pytest.fixture
+def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeBucket]:
+    """A bucket with the synthetic checkpoint at `LOCATION`."""
+    bucket = FakeBucket()
+    for name, value in bucket_environment(bucket).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(arrays, "CHUNK_BYTES", 256)
+    t5x.write(tmp_path / NAME, synthetic.checkpoint())
+    for file in (one for one in tmp_path.rglob("*") if one.is_file()):
+        bucket.put(str(file.relative_to(tmp_path)), file.read_bytes(), None)
+    yield bucket
+    bucket.stop()
+
+
+def test_the_folder_form(bucket: FakeBucket):
+    expected = synthetic.checkpoint()
+    for location in (LOCATION, f"{LOCATION}/", f"{LOCATION}/checkpoint"):
+        checkpoint = load(location, synthetic.SHAPES)
+        assert checkpoint.step == expected.step
+        synthetic.assert_identical(checkpoint.params, expected.params)
+        for name, slots in expected.optimizer.items():
+            synthetic.assert_identical(checkpoint.optimizer[name], slots)
+
+
+def test_one_file(bucket: FakeBucket):
+    from flax import serialization
+    from flax.traverse_util import unflatten_dict
+
+    params = synthetic.checkpoint().params
+    content = serialization.to_bytes(unflatten_dict(params, sep="/"))
+    bucket.put("t5-data/whole.msgpack", content, None)
+    synthetic.assert_identical(t5x.read("gs://t5-data/whole.msgpack").params, params)
+
+
+def test_a_missing_chunk(bucket: FakeBucket):
+    del bucket.objects[f"{NAME}/target.token_embedder.embedding/1.0"]
+    with pytest.raises(CheckpointError, match=r"token_embedder/embedding.*1\.0.*missing"):
+        t5x.read(LOCATION)
+
+
+def test_nothing_there(bucket: FakeBucket):
+    bucket.objects.clear()
+    with pytest.raises(CheckpointError, match=f"There is no T5X checkpoint at {LOCATION}"):
+        t5x.read(LOCATION)
+
+
+def test_the_embedding_alone(bucket: FakeBucket):
+    """Only its chunks are read: the others may be missing."""
+    for name in bucket.names(f"{NAME}/target."):
+        if not name.startswith(f"{NAME}/target.token_embedder.embedding/"):
+            del bucket.objects[name]
+    expected = synthetic.checkpoint().params["token_embedder/embedding"]
+    np.testing.assert_array_equal(read_embedding(LOCATION), expected)
+
+
+def test_a_single_file_is_fetched_whole_or_not_at_all(bucket: FakeBucket, tmp_path: Path):
+    bucket.put(f"{NAME}/sentencepiece.model", b"pieces", None)
+    storage.fetch(f"{LOCATION}/sentencepiece.model", tmp_path / "own" / "copy.model")
+    assert (tmp_path / "own" / "copy.model").read_bytes() == b"pieces"
+    with pytest.raises(CheckpointError, match=f"There is no file {LOCATION}/absent"):
+        storage.fetch(f"{LOCATION}/absent", tmp_path / "absent")
+    assert not (tmp_path / "absent").exists()
+
+
+def test_a_public_bucket_is_read_without_credentials(bucket: FakeBucket, tmp_path: Path):
+    """In a process of its own, as TensorStore keeps what it has found as long as it lives."""
+    nowhere = {"CLOUDSDK_CONFIG": str(tmp_path), "GCE_METADATA_ROOT": "127.0.0.1:9"}
+    without = {name: value for name, value in os.environ.items() if not name.startswith("GOOGLE_")}
+    program = f"from promptscale.checkpoints import t5x; print(t5x.read({LOCATION!r}).step)"
+    found = subprocess.run(
+        [sys.executable, "-c", program],
+        env=without | nowhere,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout == f"{synthetic.checkpoint().step}\n"
+    assert bucket.credentials == {None}

@@ -1,0 +1,226 @@
+"""The configuration: shipped files load, faults are named, jobs follow."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from promptscale.cli import app
+from promptscale.config import grid, outputs
+from promptscale.config.load import load_config, validate
+from promptscale.config.schema import Config
+from promptscale.config.sizes import ModelConfig, parameter_counts
+from promptscale.errors import ConfigError
+from promptscale.planning.counts import run_table, trainings
+from promptscale.reporting import runs_table
+
+CONFIGS = Path(__file__).parents[2] / "config"
+FILES = sorted(set(CONFIGS.glob("*.yaml")) - {CONFIGS / "accelerators.yaml"})
+MINIATURE = yaml.safe_load((CONFIGS / "miniature.yaml").read_text())
+
+
+def changed(path: str, value) -> dict:
+    """The miniature's configuration with the value at a dotted path replaced."""
+    content = json.loads(json.dumps(MINIATURE))
+    *parents, last = path.split(".")
+    place = content
+    for key in parents:
+        place = place.setdefault(key, {})
+    place[last] = value
+    return content
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_shipped_configuration_is_valid(path):
+    assert grid.all_jobs(load_config(path))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "sentence"),
+    [
+        ("taks", ["boolq"], "there is no key 'taks'; did you mean 'tasks'?"),
+        ("prompt_tuning.prompt_lenght", 5, "did you mean 'prompt_length'?"),
+        ("prompt_tuning.optimizer.momentum", 1, "there is no key 'prompt_tuning.optimizer.mom"),
+        ("prompt_tuning.prompt_length", -1, "prompt_tuning.prompt_length is -1; it should be"),
+        ("prompt_tuning.optimizer.learning_rate", "fast", "learning_rate is 'fast'; it should be"),
+        ("prompt_tuning.optimizer.learning_rate", float("nan"), "should be a finite number"),
+        ("prompt_tuning.initialization", {"method": "file"}, "method 'file' needs the key 'file'"),
+        ("prompt_tuning.initialization", {"uniform_range": [1, 0]}, "low below high"),
+        ("sizes", ["gigantic"], "sizes has 'gigantic'; known are small"),
+        ("tasks", ["boolq", "sst2"], "tasks has 'sst2'; known are boolq"),
+        ("seeds", [1, 1], "seeds has a value twice"),
+        ("default_checkpoint", "lm_7", "default_checkpoint has 'lm_7'; known are span_corruption"),
+        ("data", {"generated": False}, "data.vocabulary is needed"),
+        ("pretraining", None, "pretraining is needed"),
+        ("tasks", ["race"], "tasks has 'race'; known are boolq"),  # it has no training split
+        ("ensembles.seeds", [5, 6], "ensembles.seeds must contain the seeds of all other runs"),
+        ("domain_shift.sizes", ["xxl"], "domain_shift.sizes has 'xxl'; known are mini-small"),
+        ("domain_shift.evaluate_on", {"squad": ["narrativeqa"]}, "has 'narrativeqa'; known are"),
+        ("data.corpus_shards_used", 2, "data.corpus_shards_used is more than data.corpus_shards"),
+        ("world", "mars", "world is 'mars'; it should be 'miniature', 'real' or 'paper'"),
+    ],
+)
+def test_each_fault_is_one_sentence_that_names_the_key(path, value, sentence):
+    with pytest.raises(ConfigError) as error:
+        validate(Config, changed(path, value), "here")
+    (line,) = str(error.value).splitlines()
+    assert line.startswith("here: ") and sentence in line
+
+
+def test_all_faults_are_named_at_once():
+    content = changed("prompt_tuning.steps", 0) | {"colour": "red"}
+    with pytest.raises(ConfigError) as error:
+        validate(Config, content, "here")
+    assert len(str(error.value).splitlines()) == 2
+
+
+def test_a_missing_or_broken_file_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"absent.yaml cannot be read"):
+        load_config(tmp_path / "absent.yaml")
+    (tmp_path / "broken.yaml").write_text("a: [1, 2")
+    with pytest.raises(ConfigError, match=r"broken.yaml is not valid YAML"):
+        load_config(tmp_path / "broken.yaml")
+
+
+def test_an_impossible_architecture_is_refused():
+    with pytest.raises(ConfigError, match="num_heads is 0; it must be a positive whole number"):
+        ModelConfig(d_model=4, d_ff=8, num_encoder_layers=1, num_decoder_layers=1, num_heads=0)
+
+
+PAPER = yaml.safe_load((CONFIGS / "paper.yaml").read_text())
+
+
+@pytest.fixture(scope="module")
+def paper():
+    return validate(Config, PAPER, "paper")
+
+
+def test_the_papers_grid_has_its_number_of_runs(paper):
+    """Section 3.2 and appendix A: 11 settings x 5 sizes x 8 tasks x 3 seeds, and what is beside."""
+    assert trainings(paper) == {
+        "prompt_tuning": 1320,
+        "convergence": 15,  # length 50 on BoolQ
+        "ensembles": 16,  # two more prompts for each task
+        "model_tuning": 120,
+        "model_tuning_multitask": 15,
+        "domain_shift_prompt_tuning": 9,
+        "domain_shift_model_tuning": 9,
+        "language_modeling": 10,  # 10,000 and 50,000 steps were never released
+    }
+    names = [row["run"] for row in run_table(paper)]
+    assert len(set(names)) == len(names)
+
+
+def test_axes_are_the_default_and_one_thing_changed(paper):
+    default, checkpoint = paper.prompt_tuning, paper.default_checkpoint
+    axes = grid.prompt_settings(paper)
+    assert {axis: len(settings) for axis, settings in axes.items()} == {
+        "prompt_length": 5, "initialization": 3, "pretraining_objective": 3, "lm_adaptation": 4,
+    }  # fmt: skip
+    for axis, settings in axes.items():
+        assert (checkpoint, default) in settings
+        for frozen, setting in settings:
+            moved = {name for name, value in setting if value != getattr(default, name)}
+            moved |= {"checkpoint"} if frozen != checkpoint else set()
+            assert (
+                moved
+                <= {
+                    "prompt_length": {"prompt_length"},
+                    "initialization": {"initialization"},
+                    "pretraining_objective": {"checkpoint", "sentinel"},
+                    "lm_adaptation": {"checkpoint"},
+                }[axis]
+            )
+
+
+def test_released_checkpoints_are_used_and_the_others_trained(paper):
+    assert grid.source(paper, "xl", "lm_100000").startswith("gs://")
+    assert grid.source(paper, "xl", "span_corruption").endswith("t5_1_1_xl/checkpoint_1000000")
+    trained = [
+        checkpoint for _, checkpoint in outputs.checkpoints(paper) if checkpoint == "lm_10000"
+    ]
+    assert len(trained) == 5 and grid.source(paper, "xl", "lm_10000") == "train"
+    job = grid.language_modeling_job(paper, "xl", "lm_50000")
+    assert grid.start_of(paper, "lm_50000") == "lm_10000"
+    assert (job.first_step, job.settings.steps) == (10_000, 40_000)
+
+
+@pytest.mark.parametrize(("together", "jobs"), [(1, 24), (2, 16), (3, 8), (8, 4), (24, 1)])
+def test_runs_are_the_same_however_they_are_grouped(together, jobs):
+    content = changed("runs_per_job.prompt_tuning", together) | {"sizes": ["mini-small"]}
+    content |= {"ablations": {}, "domain_shift": None, "ensembles": None, "convergence": None}
+    content |= {"hyperparameter_search": None}
+    config = validate(Config, content, "miniature")
+    grouped = grid.prompt_jobs(config)
+    names = sorted(job.run_name(run) for job in grouped for run in job.runs)
+    assert len(grouped) == jobs and len(names) == len(set(names)) == 24
+    assert all(len(job.runs) <= together for job in grouped)
+    assert len({job.name for job in grouped}) == jobs
+
+
+def test_a_changed_setting_changes_only_the_jobs_that_use_it():
+    def specifications(content):
+        jobs = grid.all_jobs(validate(Config, content, ""))
+        return {name: job.model_dump_json() for name, job in jobs.items()}
+
+    before, after = specifications(MINIATURE), specifications(changed("model_tuning.steps", 7))
+    moved = {name for name in before if before[name] != after[name]}
+    assert moved == {name for name in before if name.startswith("model_tuning/")}
+
+
+def test_search_trials_are_drawn_from_the_space_and_grouped_by_shape(paper):
+    space, trials = paper.hyperparameter_search.space, grid.trials(paper)
+    assert len(trials) == 40 and trials == grid.trials(paper)
+    for batch_size, steps, optimizer in trials:
+        low, high = space.learning_rate
+        assert batch_size in space.batch_size and steps in space.steps
+        assert low <= optimizer.learning_rate <= high
+        assert optimizer.decay_factor in space.decay_factor
+    jobs = grid.search_jobs(paper)
+    assert sum(len(job.trials) for job in jobs) == 40
+    assert len({(job.settings.batch_size, job.settings.steps) for job in jobs}) == len(jobs)
+    assert not {job.name for job in jobs} & set(grid.all_jobs(paper))
+
+
+def test_the_plan_command_prints_the_counts_and_writes_the_run_table(tmp_path):
+    table = tmp_path / "runs.csv"
+    arguments = ["plan", "--config", str(CONFIGS / "paper.yaml"), "--json", "--runs", str(table)]
+    printed = json.loads(CliRunner().invoke(app, arguments).stdout)
+    assert printed["trainings"]["prompt_tuning"] == 1320
+    assert printed["jobs"]["train_prompts"] == (1320 + 15 + 9) // 3 + 8
+    rows = pd.read_csv(table)
+    assert len(rows) == sum(printed["trainings"].values()) - 10
+    assert rows["run"].is_unique
+
+
+def test_the_parameters_command_prints_table_4():
+    runner = CliRunner()
+    arguments = ["parameters", "--size", "xxl", "--prompt-length", "50", "--json"]
+    printed = json.loads(runner.invoke(app, arguments).stdout)
+    assert printed == parameter_counts("xxl", 50)
+    assert printed["trainable"] == 204_800 and printed["total"] == 11_135_537_152
+    assert round(printed["percent"], 5) == 0.00184
+
+
+def test_the_scores_command_prints_mean_and_spread_over_seeds(tmp_path):
+    row = {
+        "method": "prompt_tuning", "size": "mini-xl", "task": "boolq", "eval_task": "boolq",
+        "checkpoint": "lm_7", "objective": "lm_adaptation", "adaptation_steps": 7,
+        "prompt_length": 5, "initialization": "class_label", "step": 10, "metric": "score",
+        "selected": True, "wall_seconds": 1.0, "accelerator_seconds": 1.0, "world": "miniature",
+    }  # fmt: skip
+    values = [60.0, 70.0, 80.0]
+    rows = [row | {"run": f"r{seed}", "seed": seed, "value": v} for seed, v in enumerate(values)]
+    pd.DataFrame(rows)[list(runs_table.COLUMNS)].to_csv(tmp_path / "runs.csv", index=False)
+    printed = CliRunner().invoke(app, ["scores", str(tmp_path / "runs.csv")]).stdout
+    assert printed.splitlines()[1].split()[-3:] == ["70.0", "10.0", "3"]
+    assert "not the paper's results" in printed
+
+
+def test_commands_end_with_a_sentence_not_a_traceback():
+    result = CliRunner().invoke(app, ["parameters", "--size", "huge"])
+    assert result.exit_code != 0
+    assert str(result.exception).startswith("promptscale: There is no size 'huge'")

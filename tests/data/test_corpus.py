@@ -1,0 +1,61 @@
+"""Shards of a corpus in a bucket: the spans that are asked for, and nothing else."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from promptscale.data.corpus import read_text, write_text
+from promptscale.data.prepared import Ragged
+from promptscale.errors import DataError
+from tests.tpu.fake_bucket import FakeBucket, bucket_environment
+
+DOCUMENTS = Ragged.pack([range(3, 3 + length) for length in (40, 0, 7, 1000)])
+
+
+@pytest.fixture
+def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeBucket]:
+    """A bucket with a shard of 16-bit ids, one of 32-bit ids, and one that is cut off."""
+    bucket = FakeBucket()
+    for name, value in bucket_environment(bucket).items():
+        monkeypatch.setenv(name, value)
+    wide = Ragged(DOCUMENTS.ids.astype(np.uint32) + 2**16, DOCUMENTS.offsets)
+    for name, documents in (("shard", DOCUMENTS), ("wide", wide)):
+        write_text(tmp_path / name, documents)
+        bucket.put(f"ours/c4/{name}", (tmp_path / name).read_bytes(), None)
+    bucket.put("ours/c4/cut", bucket.objects["ours/c4/shard"][1][:-100], None)
+    bucket.put("ours/c4/junk", b"\xff" * 100, None)
+    yield bucket
+    bucket.stop()
+
+
+@pytest.mark.parametrize("name", ["shard", "wide"])
+def test_spans_are_those_of_the_local_file(bucket: FakeBucket, tmp_path: Path, name: str):
+    shard, local = read_text(f"gs://ours/c4/{name}"), read_text(str(tmp_path / name))
+    np.testing.assert_array_equal(shard.offsets, local.offsets)
+    before, expected = bucket.sent, 0
+    spans = [(0, 40), (40, 47), (39, 41), (1046, 1047), (5, 5)]
+    waiting = [shard.ask(*span) for span in spans]
+    for span, wait in zip(spans, waiting, strict=True):
+        found = local.ask(*span)()
+        np.testing.assert_array_equal(wait(), found)
+        assert wait().dtype == found.dtype
+        expected += found.nbytes
+    assert bucket.sent - before == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [("absent", "There is no prepared dataset at"), ("junk", "is damaged|cannot be read")],
+)
+def test_what_cannot_be_opened_is_a_sentence(bucket: FakeBucket, name: str, sentence: str):
+    with pytest.raises(DataError, match=sentence):
+        read_text(f"gs://ours/c4/{name}")
+
+
+def test_a_shard_that_is_cut_off_is_a_sentence(bucket: FakeBucket):
+    shard = read_text("gs://ours/c4/cut")
+    shard.ask(0, 40)()
+    with pytest.raises(DataError, match="gs://ours/c4/cut"):
+        shard.ask(1000, 1047)()

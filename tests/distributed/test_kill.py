@@ -1,0 +1,63 @@
+"""A training that is killed at any moment ends with the bits of one that was not."""
+
+import functools
+import os
+import random
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.distributed import site
+from tests.distributed.test_devices import finish, results, start
+
+# `make chaos` kills at many more moments than every run of the tests.
+MOMENTS = int(os.environ.get("PROMPTSCALE_KILLS", "3"))
+SETTINGS = ("steps=60", "evaluate_every=20")  # and a state after each step
+SHARED = ("steps=12", "evaluate_every=6", "model_axis=4", "large=100")  # arrays apart
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return site.make(tmp_path_factory.mktemp("kill"))
+
+
+def begin(folder: Path, out: Path, method: str) -> subprocess.Popen:
+    """Starts a training: of prompts on one device, of a model that four devices share."""
+    settings = SETTINGS if method == "prompt_tuning" else SHARED
+    devices = 1 if method == "prompt_tuning" else 4
+    return start(folder, out, method, *settings, devices=devices)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(folder) -> Callable[[str], Path]:
+    """What a method ends with that is not killed."""
+    return functools.cache(lambda name: finish(folder / name, begin(folder, folder / name, name)))
+
+
+@pytest.mark.parametrize("moment", range(MOMENTS))
+def test_a_killed_training_ends_with_the_same_bits(folder, undisturbed, tmp_path, moment):
+    """Killed once while it trains: in a step, in an evaluation, or while a state is written."""
+    draw = random.Random(moment)
+    method = ("prompt_tuning", "prompt_tuning", "model_tuning")[moment % 3]
+    process = begin(folder, tmp_path, method)
+    while process.poll() is None and not (tmp_path / "state.0").exists():
+        time.sleep(0.001)
+    # Most of its time goes into writing states.
+    time.sleep(draw.uniform(0, 0.5))
+    process.kill()
+    process.wait()
+    ended = (tmp_path / "metrics.csv").exists()
+    finish(tmp_path, begin(folder, tmp_path, method))
+    assert ended or "resuming at step" in (tmp_path / "log_0.txt").read_text()
+    rows, predictions, prompts = results(tmp_path)
+    their_rows, their_predictions, their_prompts = results(undisturbed(method))
+    assert rows.equals(their_rows) and predictions == their_predictions
+    assert prompts.keys() == their_prompts.keys()
+    for name, prompt in prompts.items():
+        np.testing.assert_array_equal(prompt, their_prompts[name])
+    left = [path.name for path in tmp_path.iterdir() if path.name.startswith("state")]
+    assert not left

@@ -1,0 +1,75 @@
+"""Neighbours of prompts: planted ones are found, forbidden ones never are."""
+
+import numpy as np
+import pytest
+
+from promptscale.errors import ResultsError
+from promptscale.experiments.interpretability import Space, read, summarize
+
+
+@pytest.fixture
+def space():
+    """20 random rows of width 8, of which the first three and the last five are no neighbours."""
+    embedding = np.random.default_rng(1).normal(size=(20, 8)).astype(np.float32)
+    allowed = (np.arange(20) > 2) & (np.arange(20) < 15)
+    return Space(embedding, allowed)
+
+
+def test_a_row_of_the_embedding_is_its_own_nearest_neighbour(space):
+    ids, cosines = space.nearest(space.embedding[3:15])
+    np.testing.assert_array_equal(ids[:, 0], np.arange(3, 15))
+    np.testing.assert_allclose(cosines[:, 0], 1, rtol=1e-6)
+    assert np.all(np.diff(cosines, axis=1) <= 0)
+
+
+def test_length_does_not_matter(space):
+    vectors = np.random.default_rng(2).normal(size=(6, 8)).astype(np.float32)
+    ids, cosines = space.nearest(vectors)
+    scaled_ids, scaled = space.nearest(vectors * 50)
+    np.testing.assert_array_equal(ids, scaled_ids)
+    np.testing.assert_allclose(cosines, scaled, rtol=1e-5)
+
+
+def test_special_tokens_and_unused_rows_are_no_neighbours(space):
+    ids, _ = space.nearest(space.embedding)
+    assert ids.min() >= 3 and ids.max() < 15
+
+
+def neighbours(space, vectors):
+    """The nearest row alone, twice, so that there is a pair to cohere."""
+    return np.repeat(space.nearest(vectors, count=1)[0], 2, axis=1)
+
+
+def test_labels_that_stay_and_labels_that_wander(space):
+    labels = [[4], [5, 6], [7]]
+    rows = space.embedding
+    found = summarize(space, neighbours(space, rows[[4, 9, 7]]), labels)
+    assert (found["labels"], found["labels_persisting"], found["labels_found"]) == (3, 2, 2)
+    assert found["rows_per_label"] == 1.0 and found["duplicates"] == 0.0
+    # The second label's other piece in all three rows: found, shared, and at home in one.
+    found = summarize(space, neighbours(space, rows[[6, 6, 6]]), labels)
+    assert (found["labels_persisting"], found["labels_found"]) == (1, 1)
+    assert found["rows_per_label"] == 3.0 and found["duplicates"] == 1.0
+
+
+def test_a_short_prompt_has_room_for_few_labels(space):
+    found = summarize(space, neighbours(space, space.embedding[[6]]), [[4], [5, 6], [7]])
+    assert (found["labels"], found["labels_persisting"], found["labels_found"]) == (1, 0, 0)
+    assert np.isnan(found["rows_per_label"])
+
+
+def test_clusters_cohere_and_unrelated_rows_do_not(space):
+    """Rows in tight groups of five: a member's neighbours are its group."""
+    draw = np.random.default_rng(3)
+    centres = np.repeat(draw.normal(size=(8, 16)), 5, axis=0)
+    embedding = (centres + 0.05 * draw.normal(size=centres.shape)).astype(np.float32)
+    clustered = Space(embedding, np.ones(40, bool))
+    ids, _ = clustered.nearest(embedding[::5])
+    assert clustered.cohesion(ids) > 0.95
+    assert space.cohesion(space.nearest(space.embedding[3:15])[0]) < 0.6
+    assert -1 <= space.random_cohesion() < 0.6
+
+
+def test_a_missing_summary_is_named(tmp_path):
+    with pytest.raises(ResultsError, match="is missing"):
+        read(tmp_path / "absent.csv")

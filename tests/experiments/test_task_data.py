@@ -1,0 +1,148 @@
+"""What jobs read: names before inputs, sentinels before targets, mixtures in proportion."""
+
+import collections
+import json
+
+import numpy as np
+import pytest
+import sentencepiece
+
+from promptscale.config import grid
+from promptscale.config.jobs import JobRun
+from promptscale.config.load import validate
+from promptscale.config.schema import Config
+from promptscale.data import prepared
+from promptscale.data.batches import Batch
+from promptscale.data.vocabulary import Vocabulary
+from promptscale.distributed.mesh import Devices
+from promptscale.evaluation.dev_set import answer
+from promptscale.experiments.prompt_design import cut, text_prompt
+from promptscale.experiments.task_data import batches, dev_sets, reported_on, selected_by
+
+from .test_config import MINIATURE
+
+ROWS = {"boolq": 60, "cb": 20, "dpr": 40}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A vocabulary and prepared splits whose inputs start with a token that names their task."""
+    folder = tmp_path_factory.mktemp("data")
+    words = [
+        "boolq",
+        "cb",
+        "wsc:",
+        "True",
+        "False",
+        "entailment",
+        "contradiction",
+        "neutral",
+        ".",
+        "equivalent",
+        "a",
+        "b",
+        "c",
+        "d",
+    ]
+    sentencepiece.SentencePieceTrainer.Train(
+        sentence_iterator=iter([" ".join(words)] * 50), model_prefix=str(folder / "pieces"),
+        vocab_size=40, hard_vocab_limit=False, pad_id=0, eos_id=1, unk_id=2, bos_id=-1,
+        minloglevel=2,
+    )  # fmt: skip
+    vocabulary = Vocabulary(folder / "pieces.model")
+    for place, (task, count) in enumerate(ROWS.items()):
+        for split in ("train", "validation"):
+            rows = [{"id": str(i), "inputs": "a", "targets": "True"} for i in range(count)]
+            inputs = prepared.Ragged.pack([[100 + place, 20] for _ in rows])
+            targets = prepared.Ragged.pack([[30 + place] for _ in rows])
+            prepared.write(folder / task / split, inputs, targets, rows)
+    return vocabulary, {task: folder / task for task in ROWS}
+
+
+def configured(**changes) -> Config:
+    content = json.loads(json.dumps(MINIATURE))
+    content |= {"sizes": ["mini-small"], "tasks": ["boolq", "cb"], "ensembles": None}
+    content |= {"domain_shift": None, "convergence": None, "hyperparameter_search": None}
+    for section, fields in changes.items():
+        content[section] = {**content[section], **fields}
+    return validate(Config, content, "")
+
+
+def train_of(prefixes):
+    return {task: folder / "train" for task, folder in prefixes.items()}
+
+
+def test_every_run_of_a_bank_sees_its_own_task_in_its_own_order(data):
+    vocabulary, prefixes = data
+    (job,) = grid.prompt_jobs(configured(ablations={}), "prompt_length")[:1]
+    batch = batches(job, train_of(prefixes), vocabulary, Devices())(0)
+    assert job.runs[0] == JobRun("boolq", 0) and batch.inputs.shape[:2] == (6, 8)
+    for run, inputs in zip(job.runs, np.asarray(batch.inputs), strict=True):
+        assert set(inputs[:, 0]) == {100 if run.task == "boolq" else 101}
+
+
+def test_the_sentinel_stands_before_the_targets_alone(data):
+    vocabulary, prefixes = data
+    config = configured(prompt_tuning={"sentinel": True})
+    job = grid.prompt_jobs(config, "prompt_length")[0]
+    batch = batches(job, train_of(prefixes), vocabulary, Devices())(0)
+    batch = Batch(*map(np.asarray, batch))
+    assert set(batch.targets[..., 0].ravel()) == {vocabulary.size - 1}
+    assert set(batch.targets[0, :, 1]) == {30} and set(batch.inputs[0, :, 0]) == {100}
+    plain = grid.prompt_jobs(configured(), "prompt_length")[0]
+    validation = {task: folder / "validation" for task, folder in prefixes.items()}
+    limits = [
+        dev_sets(one, validation, vocabulary, Devices())["boolq"].limit for one in (plain, job)
+    ]
+    assert limits[1] == limits[0] + 1  # and one more token is generated
+
+
+def test_a_mixture_has_every_task_in_proportion_and_by_name(data):
+    """One epoch visits every example of every task once, the auxiliary task's too."""
+    vocabulary, prefixes = data
+    config = configured(multitask_tuning={"batch_size": 30})
+    job = next(j for j in grid.model_jobs(config) if j.method == "model_tuning_multitask")
+    batch = batches(job, train_of(prefixes), vocabulary, Devices())
+    epoch = np.concatenate([np.asarray(batch(step).inputs)[0] for step in range(4)])
+    names = {task: vocabulary.encode(name) for task, name in
+             (("boolq", "boolq"), ("cb", "cb"), ("dpr", "wsc:"))}  # fmt: skip
+    found = collections.Counter()
+    for row in epoch:
+        task = next(t for t, place in (("boolq", 100), ("cb", 101), ("dpr", 102)) if place in row)
+        assert list(row[: len(names[task])]) == names[task]
+        found[task] += 1
+    assert found == ROWS
+    assert selected_by(job, job.runs[0]) == ("boolq", "cb")  # not by the auxiliary task
+
+
+def test_shifted_tasks_are_reported_and_do_not_select():
+    config = validate(Config, MINIATURE, "")
+    job = next(j for j in grid.domain_shift_jobs(config) if "squad" in j.tasks)
+    run = next(run for run in job.runs if run.task == "mrpc")
+    assert selected_by(job, run) == ("mrpc",) and reported_on(job, run) == ("mrpc", "qqp")
+    assert set(job.evaluated_tasks) == {
+        "squad", "mrpc", "qqp", "textbookqa", "bioasq", "race", "re", "duorc", "drop",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "trained", "evaluated", "sentinel", "meant"),
+    [
+        ("not_duplicate", "qqp", "mrpc", False, "not_equivalent"),
+        ("duplicate", "qqp", "qqp", False, "duplicate"),
+        ("equivalent", "mrpc", "qqp", False, "duplicate"),
+        ("rome", "squad", "drop", False, "rome"),
+        ("<extra_id_0> True", "boolq", "boolq", True, "True"),
+        ("<extra_id_0> True", "boolq", "boolq", False, "<extra_id_0> True"),
+    ],
+)
+def test_answers_are_read_in_the_words_of_the_task(text, trained, evaluated, sentinel, meant):
+    assert answer(text, trained, evaluated, sentinel=sentinel) == meant
+
+
+def test_worked_examples_stand_in_a_row_each_ended(data):
+    vocabulary, prefixes = data
+    examples = prepared.read(prefixes["boolq"] / "train")
+    end = vocabulary.encode(".")
+    assert text_prompt(examples, 0, 3, vocabulary, ".") == [100, 20, 30, *end] * 3
+    assert cut("True . question", ".") == "True" and cut("True", ".") == "True"

@@ -1,0 +1,163 @@
+"""What the model must mean, whatever its numbers (those are in tests/parity)."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from promptscale.config.sizes import PAPER_SIZES, ModelConfig
+from promptscale.inference import encode_inputs, generator
+from promptscale.model import T5, beam_search, greedy_search, parameter_shapes
+
+CONFIG = ModelConfig(
+    d_model=16, d_ff=32, num_encoder_layers=2, num_decoder_layers=2, num_heads=2, head_dim=8,
+    vocab_size=64, relative_attention_num_buckets=8, relative_attention_max_distance=16,
+)  # fmt: skip
+MODEL = T5(CONFIG)
+INPUTS = jnp.asarray([[5, 9, 12, 7, 33, 1], [8, 40, 1, 0, 0, 0]])
+TARGETS = jnp.asarray([[11, 3, 25, 1], [17, 1, 0, 0]])
+
+
+@pytest.fixture(scope="module")
+def params():
+    return MODEL.init(jax.random.key(0), INPUTS, TARGETS)["params"]
+
+
+def logits(params, prompt, inputs, targets, key=None, model=MODEL):
+    encoded, mask = encode_inputs(model, params, prompt, inputs, key)
+    return model.apply({"params": params}, encoded, mask, targets, method="decode")
+
+
+@pytest.mark.parametrize(
+    ("size", "total"),
+    [
+        ("small", 76_961_152),
+        ("base", 247_577_856),
+        ("large", 783_150_080),
+        ("xl", 2_849_757_184),
+        ("xxl", 11_135_332_352),
+    ],
+)
+def test_real_sizes_have_the_papers_parameters(size, total):
+    shapes = parameter_shapes(PAPER_SIZES[size])
+    assert sum(map(math.prod, shapes.values())) == PAPER_SIZES[size].num_parameters == total
+
+
+def test_decoder_is_causal(params):
+    """The logits of a position do not depend on the embedding of any later target."""
+    encoded, mask = encode_inputs(MODEL, params, None, INPUTS)
+    embedded = MODEL.apply({"params": params}, TARGETS, method="embed")
+
+    def run(embedded, position):
+        decoded = MODEL.apply(
+            {"params": params},
+            lambda module: module.decoder(embedded, encoded, mask, True),
+            method=lambda module, call: call(module),
+        )
+        return decoded[:, position].sum()
+
+    for position in range(TARGETS.shape[1]):
+        gradient = jax.grad(run)(embedded, position)
+        assert np.all(np.asarray(gradient[:, position + 1 :]) == 0)
+        assert np.all(np.abs(gradient[:, : position + 1]).max(axis=-1) > 0)
+
+
+def test_a_prompt_of_token_embeddings_equals_those_tokens(params):
+    """Position, mask and cross-attention treat a prompt exactly as text (section 2)."""
+    embedding = params["token_embedder"]["embedding"]
+    as_prompt = logits(params, embedding[INPUTS[0, :3]], INPUTS[:1, 3:], TARGETS[:1])
+    as_text = logits(params, None, INPUTS[:1], TARGETS[:1])
+    np.testing.assert_allclose(as_prompt, as_text, rtol=1e-5, atol=1e-5)
+
+
+def test_padding_changes_nothing(params):
+    prompt = jax.random.normal(jax.random.key(1), (3, CONFIG.d_model))
+    wide = jnp.pad(INPUTS, ((0, 0), (0, 5)))
+    long = jnp.pad(TARGETS, ((0, 0), (0, 3)))
+    padded = logits(params, prompt, wide, long)[:, : TARGETS.shape[1]]
+    plain = logits(params, prompt, INPUTS, TARGETS)
+    real = np.asarray(TARGETS > 0)
+    np.testing.assert_allclose(padded[real], plain[real], rtol=1e-5, atol=1e-5)
+    alone = logits(params, prompt, INPUTS[1:, :3], TARGETS[1:, :2])
+    np.testing.assert_allclose(plain[1, :2], alone[0], rtol=1e-5, atol=1e-5)
+
+
+def test_cached_steps_equal_the_whole_decode(params):
+    encoded, mask = encode_inputs(MODEL, params, None, INPUTS)
+    variables = {"params": params}
+    cache = MODEL.apply(variables, encoded, mask, 4, method="start_decoding")
+    fed = jnp.pad(TARGETS[:, :-1], ((0, 0), (1, 0)))
+    whole = MODEL.apply(variables, encoded, mask, TARGETS, method="decode")
+    for index in range(4):
+        step, cache = MODEL.apply(
+            variables, fed[:, index], cache, jnp.int32(index), method="decode_step"
+        )
+        np.testing.assert_allclose(step, whole[:, index], rtol=1e-4, atol=1e-5)
+
+
+def test_greedy_search_takes_the_likeliest_token_each_time(params):
+    encoded, mask = encode_inputs(MODEL, params, None, INPUTS)
+    generated = np.asarray(greedy_search(MODEL, params, encoded, mask, 6))
+    whole = MODEL.apply({"params": params}, encoded, mask, jnp.asarray(generated), method="decode")
+    likeliest = np.asarray(jnp.argmax(whole, axis=-1))
+    for row, best in zip(generated, likeliest, strict=True):
+        end = int(np.flatnonzero(row == 1)[0]) if 1 in row else len(row) - 1
+        np.testing.assert_array_equal(row[: end + 1], best[: end + 1])
+        assert np.all(row[end + 1 :] == 0)
+
+
+def test_beam_search_does_not_depend_on_its_neighbours(params):
+    """An example decodes the same in a batch and alone, though the loop ends for all together."""
+    encoded, mask = encode_inputs(MODEL, params, None, INPUTS)
+    together = beam_search(MODEL, params, encoded, mask, 8)
+    for row in range(2):
+        one = slice(row, row + 1)
+        alone = beam_search(MODEL, params, encoded[one], mask[one], 8)
+        np.testing.assert_array_equal(together[one], alone)
+
+
+@pytest.mark.parametrize("search", [greedy_search, beam_search])
+@pytest.mark.parametrize("limit", [1, 3, 8])
+def test_a_limit_is_a_shorter_decode(params, search, limit):
+    """Known only at run time, it gives what a decode of that length gives."""
+    encoded, mask = encode_inputs(MODEL, params, None, INPUTS)
+    limited = search(MODEL, params, encoded, mask, 8, jnp.int32(limit))
+    np.testing.assert_array_equal(limited[:, :limit], search(MODEL, params, encoded, mask, limit))
+    assert np.all(np.asarray(limited[:, limit:]) == 0)
+
+
+@pytest.mark.parametrize("decoding", ["greedy", "beam"])
+def test_a_mixed_batch_is_served_as_each_task_alone(params, decoding):
+    """Figure 2: every example behind its own prompt, outputs identical to one prompt at a time."""
+    generate = generator(MODEL, decoding, 6)
+    prompts = 3 * jax.random.normal(jax.random.key(1), (3, 4, CONFIG.d_model))
+    inputs = jnp.concatenate([INPUTS] * 3)
+    tasks = jnp.asarray([2, 0, 1, 1, 0, 2])
+    mixed = np.asarray(generate(params, prompts[tasks], inputs, 6))
+    for task in range(3):
+        own = np.asarray(generate(params, prompts[task], inputs, 6))
+        np.testing.assert_array_equal(mixed[tasks == task], own[tasks == task])
+    assert len({tuple(row) for row in mixed.tolist()}) > 2
+
+
+def test_dropout_acts_only_with_a_key_and_is_drawn_from_it(params):
+    model = T5(CONFIG, dropout_rate=0.5)
+    prompt = jnp.ones((2, CONFIG.d_model))
+
+    def encoded(key):
+        return encode_inputs(model, params, prompt, INPUTS, key)[0]
+
+    np.testing.assert_array_equal(encoded(None), encode_inputs(MODEL, params, prompt, INPUTS)[0])
+    one, same, other = (encoded(jax.random.key(seed)) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, same)
+    assert np.abs(np.asarray(one - other)).max() > 0
+
+
+def test_bfloat16_activations_keep_a_float32_head(params):
+    model = T5(CONFIG, dtype=jnp.dtype(jnp.bfloat16))
+    encoded, mask = encode_inputs(model, params, None, INPUTS)
+    assert encoded.dtype == jnp.bfloat16
+    decoded = model.apply({"params": params}, encoded, mask, TARGETS, method="decode")
+    assert decoded.dtype == jnp.float32

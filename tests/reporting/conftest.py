@@ -1,0 +1,95 @@
+"""Runs made by hand: every figure and table is tested on results whose numbers are known."""
+
+from collections.abc import Callable
+
+import pandas as pd
+import pytest
+
+from promptscale.config.tasks import TASKS
+from promptscale.reporting.runs_table import COLUMNS, PromptSetting
+
+STEPS = (100, 200, 300)
+SETTING = PromptSetting(prompt_length=20, adaptation_steps=400)
+
+
+def run_rows(
+    method: str,
+    size: str,
+    task: str,
+    seed: int,
+    score: float,
+    length: int = 20,
+    world: str = "miniature",
+    eval_tasks: tuple[str, ...] = (),
+) -> list[dict]:
+    """A run whose score is half of `score`, then all of it (selected), then a point less."""
+    tuned = method == "prompt_tuning"
+    adapted = method in ("prompt_tuning", "prompt_design")
+    rows = []
+    for eval_task in eval_tasks or (task,):
+        for step, value in zip(STEPS, (score / 2, score, score - 1), strict=True):
+            for metric in (*TASKS[eval_task].metrics, "score", "loss"):
+                rows.append({
+                    "run": f"{method}/{size}/{task}/{length if tuned else 0}/{seed}",
+                    "method": method,
+                    "size": size,
+                    "task": task,
+                    "eval_task": eval_task,
+                    "checkpoint": "lm_400" if adapted else "span_corruption",
+                    "objective": "lm_adaptation" if adapted else "span_corruption",
+                    "adaptation_steps": 400 if adapted else 0,
+                    "prompt_length": length if tuned else 0,
+                    "initialization": "class_label" if tuned else "",
+                    "seed": seed,
+                    "step": step,
+                    "metric": metric,
+                    "value": 1.5 if metric == "loss" else value,
+                    "selected": step == 200,
+                    "wall_seconds": step * 2.0,
+                    "accelerator_seconds": step * 36.0 + seed,
+                    "world": world,
+                })  # fmt: skip
+    return rows
+
+
+Maker = Callable[..., pd.DataFrame]
+
+
+@pytest.fixture
+def setting() -> PromptSetting:
+    """The default configuration of the hand-made runs."""
+    return SETTING
+
+
+@pytest.fixture
+def make_runs() -> Maker:
+    """Makes runs over a grid; a score is 50, 60, 70 by size, plus seed, less 10 for one token."""
+
+    def make(
+        sizes=("mini-small", "mini-large", "mini-xxl"),
+        tasks=("boolq", "squad"),
+        seeds=(0, 1, 2),
+        lengths=(1, 20),
+        methods=("prompt_tuning", "model_tuning"),
+        world="miniature",
+    ) -> pd.DataFrame:
+        rows = []
+        for place, size in enumerate(sizes):
+            for seed in seeds:
+                for task in tasks:
+                    score = 50.0 + 10 * place + seed
+                    for length in lengths:
+                        lost = 10 if length == 1 else 0
+                        rows += run_rows(
+                            "prompt_tuning", size, task, seed, score - lost, length, world
+                        )
+                    if "model_tuning" in methods:
+                        rows += run_rows("model_tuning", size, task, seed, score + 5, world=world)
+                if "model_tuning_multitask" in methods:
+                    rows += run_rows(
+                        "model_tuning_multitask", size, "super_glue", seed, score + 6,
+                        world=world, eval_tasks=tasks,
+                    )  # fmt: skip
+        return pd.DataFrame(rows, columns=list(COLUMNS))
+
+    return make

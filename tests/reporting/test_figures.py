@@ -1,0 +1,309 @@
+"""The figures plot the right numbers, say what they are, and are written the same every time."""
+
+import dataclasses
+import subprocess
+import sys
+
+import matplotlib.colors
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
+
+from promptscale.config.tasks import SUPER_GLUE
+from promptscale.errors import ResultsError
+from promptscale.reporting import runs_table
+from promptscale.reporting.figures import figure1, figure3, figure4, style
+from promptscale.reporting.report import draw_figure
+from promptscale.reporting.runs_table import PromptSetting
+
+PAPER = {"sizes": ("small", "base", "large", "xl", "xxl"), "tasks": SUPER_GLUE, "world": "paper"}
+
+
+def texts(figure) -> list[str]:
+    return [text.get_text() for text in figure.findobj(Text)]
+
+
+def test_figure1_plots_the_mean_over_tasks(make_runs, setting):
+    data = figure1.data(make_runs(), setting)
+    assert set(data["method"]) == {"prompt_tuning", "model_tuning"}
+    assert set(data["tasks"]) == {"boolq squad"}
+    points = data.set_index(["method", "size", "seed"])
+    assert points.loc[("prompt_tuning", "mini-large", 2), "score"] == 62
+    assert points.loc[("model_tuning", "mini-large", 2), "parameters"] == 82432
+    axes = figure1.draw(data).axes[0]
+    line = axes.lines[-1]
+    np.testing.assert_allclose(line.get_ydata(), [51, 61, 71])
+    np.testing.assert_allclose(line.get_xdata(), [22704, 82432, 263168])
+    assert line.get_marker() == style.DEFAULT_MARKER
+    assert matplotlib.colors.same_color(line.get_color(), style.GREEN)
+    assert (axes.get_xlabel(), axes.get_ylabel()) == (
+        "Model Parameters",
+        "Mean Score\n(BoolQ, SQuAD)",
+    )
+    band = axes.collections[-1].get_paths()[0].vertices
+    assert (band[:, 1].min(), band[:, 1].max()) == pytest.approx((50, 72))
+
+
+def test_figure1_of_all_eight_tasks_is_the_superglue_score(make_runs, setting):
+    runs = make_runs(tasks=(*SUPER_GLUE, "squad"), seeds=(0,), sizes=("mini-small", "mini-xxl"))
+    data = figure1.data(runs, setting)
+    assert set(data["tasks"]) == {" ".join(SUPER_GLUE)}
+    assert figure1.draw(data).axes[0].get_ylabel() == "SuperGLUE Score"
+
+
+def test_gpt3_stands_beside_the_papers_sizes_alone(make_runs, setting):
+    assert "gpt3_prompt_design" not in set(figure1.data(make_runs(), setting)["method"])
+    runs = make_runs(methods=("model_tuning_multitask",), **PAPER)
+    data = figure1.data(runs, setting)
+    gpt3 = data[data["method"] == "gpt3_prompt_design"]
+    assert gpt3["score"].max() == pytest.approx(73.2, abs=0.05)
+    assert gpt3["parameters"].max() == 175e9
+    shown = texts(figure1.draw(data))
+    assert {"Prompt Design (GPT-3)", "Model Tuning (Multi-task)", "Prompt Tuning"} <= set(shown)
+
+
+def test_the_face_says_whose_results_these_are(make_runs, setting):
+    three = figure1.draw(figure1.data(make_runs(), setting))
+    note = "Miniature (generated data, three tiny T5s): not the paper's results"
+    assert note in texts(three)
+    assert note in texts(figure3.draw(figure3.data(make_runs(), setting, ["a"])))
+    real = figure1.draw(figure1.data(make_runs(world="real"), setting))
+    assert any(text.startswith("Real data") for text in texts(real))
+    paper = figure1.draw(figure1.data(make_runs(**PAPER), setting))
+    assert not any("not the paper's" in text for text in texts(paper))
+
+
+def test_the_floor_is_a_line_with_a_name(make_runs, setting):
+    figure = figure1.draw(figure1.data(make_runs(), setting), floor=42.5)
+    assert "Majority Class" in texts(figure)
+    assert list(figure.axes[0].lines[-1].get_ydata()) == [42.5, 42.5]
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1, 2)])
+def test_figures_need_neither_all_methods_nor_several_seeds(make_runs, setting, seeds):
+    runs = make_runs(methods=(), seeds=seeds, sizes=("mini-small",), tasks=("boolq",))
+    data = figure1.data(runs, setting)
+    assert set(data["method"]) == {"prompt_tuning"}
+    assert figure1.draw(data).axes[0].get_ylabel() == "BoolQ Score"
+    figure3.draw(figure3.data(runs, setting, ["a"]))
+
+
+def test_figure3_has_one_curve_per_length(make_runs, setting):
+    data = figure3.data(make_runs(lengths=(100, 5, 20, 1)), setting, ["a"])
+    figure = figure3.draw(data)
+    (axes,) = figure.axes
+    handles, labels = axes.get_legend_handles_labels()
+    assert labels == ["1", "5", "20 (default)", "100"]
+    assert len({handle.get_marker() for handle in handles}) == 4
+    assert len({handle.get_color() for handle in handles}) == 4
+    default = handles[labels.index("20 (default)")]
+    assert default.get_marker() == style.DEFAULT_MARKER
+    assert matplotlib.colors.same_color(default.get_color(), style.GREEN)
+    np.testing.assert_allclose(axes.lines[0].get_ydata(), [41, 51, 61])
+
+
+def test_figure3_leaves_out_what_differs_in_anything_else(make_runs, setting):
+    runs = make_runs(lengths=(1, 20))
+    other = make_runs(lengths=(5,), methods=()).assign(initialization="random_uniform")
+    other["run"] += "/uniform"
+    data = figure3.data(pd.concat([runs, other]), setting, ["a"])
+    assert set(data["curve"]) == {"1", "20"}
+
+
+def ablated(make_runs, **changes) -> pd.DataFrame:
+    """Runs of another setting: the hand-made ones under other descriptions."""
+    runs = make_runs(lengths=(20,), methods=()).assign(**changes)
+    runs["run"] += "/" + "-".join(map(str, changes.values()))
+    return runs
+
+
+@pytest.fixture
+def all_ablations(make_runs):
+    span = {"objective": "span_corruption", "adaptation_steps": 0}
+    return pd.concat([
+        make_runs(lengths=(1, 20)),
+        ablated(make_runs, initialization="random_uniform"),
+        ablated(make_runs, initialization="sampled_vocab"),
+        ablated(make_runs, initialization="text"),
+        ablated(make_runs, **span),
+        ablated(make_runs, **span | {"objective": "span_corruption_sentinel"}),
+        ablated(make_runs, adaptation_steps=40),
+    ])  # fmt: skip
+
+
+def test_each_panel_varies_one_thing(all_ablations, setting):
+    data = figure3.data(all_ablations, setting)
+    figure = figure3.draw(data)
+    shown = [axes.get_legend_handles_labels()[1] for axes in figure.axes]
+    assert shown == [
+        ["1", "20 (default)"],
+        ["Random Uniform", "Sampled Vocab", "Class Label (default)"],
+        ["Span Corruption", "Span Corruption + Sentinel", "LM Adaptation (400 steps)"],
+        ["0", "40", "400 (default)"],  # the sentinel's runs have 0 steps too, and are not here
+    ]
+    for axes in figure.axes:
+        lines = axes.get_legend_handles_labels()[0]
+        assert [line.get_marker() == style.DEFAULT_MARKER for line in lines].count(True) == 1
+        assert lines[-1].get_marker() == style.DEFAULT_MARKER
+    assert len(data[data["panel"] == "d"]) == 3 * 3 * 3
+    assert "text" not in set(data["curve"])
+
+
+def test_the_panels_legends_are_on_the_page_and_their_ranges_one(all_ablations, setting):
+    figure = figure3.draw(figure3.data(all_ablations, setting))
+    FigureCanvasAgg(figure).draw()
+    assert len({axes.get_ylim() for axes in figure.axes}) == 1
+    assert len({round(axes.get_position().height, 6) for axes in figure.axes}) == 1
+    for part in figure.subfigs:
+        (legend,) = part.legends
+        box = legend.get_window_extent()
+        assert part.bbox.x0 <= box.x0 and box.x1 <= part.bbox.x1
+
+
+def test_steps_are_written_as_the_paper_does_where_they_are_of_its_magnitude():
+    lines = figure3.PANELS["d"].lines(["100000", "0", "10000"], "100000")
+    assert [line.label for line in lines.values()] == ["0K", "10K", "100K (default)"]
+    lines = figure3.PANELS["c"].lines(["lm_100000", "span_corruption"], "lm_100000")
+    assert [line.label for line in lines.values()] == [
+        "Span Corruption", "LM Adaptation (100K steps)",
+    ]  # fmt: skip
+
+
+def test_a_curve_may_lack_a_size(all_ablations, setting):
+    uniform = all_ablations["initialization"] == "random_uniform"
+    part = all_ablations[~uniform | (all_ablations["size"] == "mini-small")]
+    data = figure3.data(part, setting)
+    found = data[(data["panel"] == "b") & (data["curve"] == "random_uniform")]
+    assert set(found["size"]) == {"mini-small"}
+    assert len(figure3.draw(data).axes) == 4
+
+
+def test_a_setting_outside_the_panel_takes_nothing_from_it(all_ablations, setting):
+    """Prompts that start from a text, on one task and seed alone, leave panel (b) as it is."""
+    text = all_ablations["initialization"] == "text"
+    few = (all_ablations["task"] == "boolq") & (all_ablations["seed"] == 0)
+    whole = figure3.data(all_ablations, setting, ["b"])
+    pd.testing.assert_frame_equal(figure3.data(all_ablations[~text | few], setting, ["b"]), whole)
+
+
+def test_a_length_of_one_task_alone_is_not_a_curve(make_runs, setting):
+    """Table 5 tunes some lengths on BoolQ only; the panel stays a mean over all tasks."""
+    runs = make_runs(lengths=(1, 20, 50))
+    data = figure3.data(
+        runs[(runs["prompt_length"] != 50) | (runs["task"] == "boolq")], setting, ["a"]
+    )
+    assert set(data["curve"]) == {"1", "20"}
+    assert set(data["tasks"]) == {"boolq squad"}
+    boolq = runs[runs["task"] == "boolq"]
+    assert set(figure3.data(boolq, setting, ["a"])["curve"]) == {"1", "20", "50"}
+
+
+def test_only_the_seeds_that_all_have_are_drawn(make_runs, setting):
+    """An ensemble's further prompts are not in the figures."""
+    further = make_runs(seeds=(3, 4), lengths=(20,), methods=(), sizes=("mini-xxl",))
+    data = figure3.data(pd.concat([make_runs(), further]), setting, ["a"])
+    assert set(data["seed"]) == {0, 1, 2}
+
+
+def test_an_ensemble_takes_nothing_from_figure1(make_runs, setting):
+    runs = make_runs()
+    voted = runs[(runs["method"] == "prompt_tuning") & (runs["size"] == "mini-xxl")]
+    voted = voted[(voted["seed"] == 0) & (voted["prompt_length"] == 20)]
+    voted = voted.assign(method="prompt_ensemble", run="ensemble/" + voted["run"])
+    data = figure1.data(pd.concat([runs, voted]), setting)
+    pd.testing.assert_frame_equal(data, figure1.data(runs, setting))
+
+
+def test_a_task_of_one_size_alone_is_left_out_of_the_mean(make_runs, setting):
+    """Domain shift trains on SQuAD at the largest size; the curves are over the others."""
+    runs = make_runs()
+    small = runs[(runs["task"] == "boolq") | (runs["size"] == "mini-xxl")]
+    assert set(figure1.data(small, setting)["tasks"]) == {"boolq"}
+
+
+def test_a_missing_superglue_task_is_named(make_runs, setting):
+    runs = make_runs(tasks=SUPER_GLUE, lengths=(20,))
+    lost = (runs["task"] == "cb") & (runs["size"] == "mini-large") & (runs["seed"] == 1)
+    with pytest.raises(ResultsError, match=r"no score on cb for .*size mini-large, seed 1"):
+        figure1.data(runs[~lost], setting)
+
+
+def test_curves_without_a_common_seed_are_refused(make_runs, setting):
+    runs = make_runs()
+    apart = (runs["method"] == "model_tuning") == (runs["seed"] == 0)
+    with pytest.raises(ResultsError, match="no seed that every method"):
+        figure1.data(runs[apart], setting)
+
+
+@pytest.mark.parametrize("name", ["figure1", "figure3", *map("figure3{}".format, "abcd")])
+def test_figures_are_drawn_by_name(all_ablations, setting, tmp_path, name):
+    runs_table.write_runs([all_ablations], tmp_path / "runs.csv")
+    majority = tmp_path / "majority.csv"
+    majority.write_text("task,score\nboolq,60\nsquad,0\n")
+    default = dataclasses.asdict(setting)
+    draw_figure(name, tmp_path / "runs.csv", majority, default, {}, tmp_path / name)
+    assert (tmp_path / f"{name}.png").stat().st_size > 0
+    panels = pd.read_csv(tmp_path / f"{name}.csv").get("panel", pd.Series(dtype=str))
+    assert "".join(dict.fromkeys(panels)) == {"figure1": "", "figure3": "abcd"}.get(name, name[-1])
+
+
+def test_no_matching_runs_is_one_sentence(make_runs):
+    other = PromptSetting(prompt_length=7, adaptation_steps=9)
+    with pytest.raises(ResultsError, match=r"no runs for Figure 3\(a\)"):
+        figure3.data(make_runs(), other)
+    with pytest.raises(ResultsError, match="no run of the configurations"):
+        figure1.data(make_runs(methods=()), other)
+
+
+def test_curves_without_a_common_task_are_refused(make_runs, setting):
+    runs = make_runs()
+    apart = (runs["method"] == "model_tuning") == (runs["task"] == "boolq")
+    with pytest.raises(ResultsError, match="no task that every method"):
+        figure1.data(runs[apart], setting)
+
+
+def test_figure4_has_the_papers_methods_and_axes():
+    data = figure4.data()
+    (axes,) = figure4.draw(data).axes
+    assert axes.get_xscale() == axes.get_yscale() == "log"
+    labels = axes.get_legend_handles_labels()[1]
+    assert labels == [line.label for line in figure4.LINES.values()]
+    prompt = next(line for line in axes.lines if line.get_label() == "Prompt Tuning")
+    small = data[(data["method"] == "prompt_tuning") & (data["size"] == "small")]["percent"]
+    assert prompt.get_ydata()[0] == pytest.approx(small.mean())
+
+
+def test_colours_differ_in_grey_or_by_marker():
+    for lines in (figure1.LINES, figure4.LINES):
+        together = {name: line for name, line in lines.items() if name != "gpt3_prompt_design"}
+        assert len({line.marker for line in together.values()}) == len(together)
+        assert len({line.color for line in together.values()}) == len(together)
+
+
+def test_written_figures_are_the_same_every_time(make_runs, setting, tmp_path):
+    def write(stem):
+        data = figure1.data(make_runs(), setting)
+        return style.save(figure1.draw(data), data, stem)
+
+    first, second = write(tmp_path / "a" / "figure1"), write(tmp_path / "b" / "figure1")
+    assert [path.name for path in first] == ["figure1.pdf", "figure1.png", "figure1.csv"]
+    for one, two in zip(first, second, strict=True):
+        assert one.read_bytes() == two.read_bytes()
+    assert first[0].read_bytes().startswith(b"%PDF")
+    assert b"Date" not in first[0].read_bytes()
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_figures_and_tables_import_neither_jax_nor_tensorflow():
+    program = (
+        "import sys, promptscale.reporting.figures.figure1, promptscale.reporting.figures.figure3, "
+        "promptscale.reporting.figures.figure4, promptscale.reporting.tables.table4, "
+        "promptscale.reporting.tables.table5, "
+        "promptscale.reporting.tables.tables7to16, promptscale.reporting.parameter_counts;"
+        "print([name for name in ('jax', 'flax', 'tensorflow', 'seqio', 't5') "
+        "if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr

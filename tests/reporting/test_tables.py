@@ -1,0 +1,305 @@
+"""The tables show our numbers beside the paper's and say where and why they differ."""
+
+import csv
+
+import pandas as pd
+import pytest
+
+from promptscale.config.tasks import MRQA, SUPER_GLUE, TASKS
+from promptscale.errors import ResultsError
+from promptscale.reporting.runs_table import COLUMNS
+from promptscale.reporting.tables import (
+    cells,
+    dataset_statistics,
+    table1,
+    table2,
+    table3,
+    table4,
+    table5,
+    table6,
+    tables7to16,
+)
+from promptscale.reporting.tables import interpretability as interpretability_table
+from promptscale.reporting.tables import serving as serving_table
+from promptscale.reporting.tables.table import Table, latex, markdown, write
+
+COUNTS = """\
+task,split,examples,label,count
+boolq,train,9427,False,3553
+boolq,train,9427,True,5874
+rte,train,2490,entailment,1249
+rte,train,2490,not_entailment,1241
+copa,train,400,choice1,195
+copa,train,400,choice2,205
+cb,train,200,contradiction,100
+cb,train,200,entailment,100
+record,train,138854,,0
+wsc,train,259,True,259
+"""
+
+
+@pytest.fixture
+def counted(tmp_path):
+    path = tmp_path / "statistics.csv"
+    path.write_text(COUNTS)
+    return path
+
+
+def test_a_table_in_three_formats(tmp_path):
+    table = Table(
+        number=7,
+        title="50% & more",
+        columns=("Name", "Count"),
+        rows=(("a_b", 1234), ("c|d", None)),
+        notes=("† 1 ± 2.",),
+    )
+    paths = write(table, tmp_path / "new" / "table")
+    assert [path.suffix for path in paths] == [".csv", ".md", ".tex"]
+    with paths[0].open() as file:
+        assert list(csv.reader(file)) == [["Name", "Count"], ["a_b", "1234"], ["c|d", ""]]
+    assert "| a_b  | 1,234 |" in paths[1].read_text()
+    assert r"| c\|d |     – |" in paths[1].read_text()
+    tex = paths[2].read_text()
+    assert r"\caption{50\% \& more}" in tex
+    assert r"\begin{tabular}{lr}" in tex
+    assert r"a\_b & 1,234 \\" in tex
+    assert r"$^\dagger$ 1 $\pm$ 2." in tex
+    assert all(rule in tex for rule in (r"\toprule", r"\midrule", r"\bottomrule"))
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_table4_marks_the_papers_misprints():
+    table = table4.build()
+    text = markdown(table)
+    assert sum("†" in str(cell) for row in table.rows for cell in row) == len(table.notes) == 6
+    assert "10,420†" in text
+    assert "0.01907%†" in text
+    assert "11,137,380,352†" in text
+    assert "right is 11,135,537,152" in text
+    assert latex(table).count(r"\\") == 31
+
+
+def test_table5_is_the_first_time_within_one_percent(make_runs, setting):
+    runs = make_runs(seeds=(0, 1, 2), sizes=("mini-small",), lengths=(20,))
+    seconds = table5.convergence(runs, setting, "boolq")
+    # Scores 50, 51, 52 at step 200: 99% of their mean is 50.49, which seed 0 never reaches.
+    times = dict(zip(seconds["seed"], seconds["seconds"], strict=True))
+    assert times == pytest.approx({0: float("nan"), 1: 7201.0, 2: 7202.0}, nan_ok=True)
+    table = table5.build(runs, setting)
+    assert table.rows == ((20, "mini-small", "2:00:02 ± 0:00:01", "2 of 3"),)
+    assert "Miniature" in table.title
+    runs["accelerator_seconds"] /= 1000
+    brief = table5.build(runs, setting)
+    assert brief.columns[2] == "Time (s)" and brief.rows[0][2] == "7.20 ± 0.00"
+
+
+def test_table5_shows_the_papers_times_where_it_has_them(make_runs, setting):
+    runs = make_runs(sizes=("xl", "small"), lengths=(1, 20), seeds=(0,), world="paper")
+    table = table5.build(runs, setting)
+    assert [row[:2] for row in table.rows] == [(1, "small"), (1, "xl"), (20, "small"), (20, "xl")]
+    assert [row[-1] for row in table.rows] == [None, "3:37 ± 02:11", None, "49:08 ± 18:53"]
+    assert table.rows[0][2] == "2:00:00"
+    assert "Miniature" not in table.title
+    with pytest.raises(ResultsError, match="no prompt tuning on rte"):
+        table5.build(runs, setting, "rte")
+
+
+def test_tables_7_to_16_mark_what_differs(counted):
+    tables = tables7to16.build(dataset_statistics.read(counted), "real")
+    assert list(tables) == [f"table{number}" for number in range(7, 17)]
+    sizes = {row[0]: row[1:] for row in tables["table7"].rows}
+    assert sizes["BoolQ"] == (9427, None, None, 9427, 3270, 3245)
+    assert sizes["CB"][0] == "200‡"
+    assert sizes["ReCoRD"][0] == "138,854‡"
+    assert any("queries" in note for note in tables["table7"].notes)
+    assert tables["table8"].rows[0] == ("Training", "37.7", "62.3", "37.7", "62.3")
+    assert tables["table8"].rows[1] == ("Validation", None, None, "37.8", "62.2")
+    assert tables["table9"].rows[0][1:4] == ("50.0‡", "50.0‡", "0.0‡")
+    assert tables["table10"].rows[0][1:3] == ("48.8", "51.2")
+    assert tables["table13"].rows[0][1:3] == ("0.0", "100.0")
+
+
+def test_table14s_misprint_is_noted(counted):
+    table = tables7to16.build(dataset_statistics.read(counted), "real")["table14"]
+    assert table.rows[0] == ("Training", "50.2", "49.8", "51.2†", "49.8")
+    assert any("51.2" in note and "50.2" in note for note in table.notes)
+
+
+def test_generated_rows_are_not_compared(counted):
+    tables = tables7to16.build(dataset_statistics.read(counted), "miniature")
+    for table in tables.values():
+        assert "miniature" in table.title
+        assert any("generated" in note for note in table.notes)
+        assert not any("‡" in str(cell) for row in table.rows for cell in row)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("chess,train,1,,0", "line 12: task is 'chess'; the tasks are boolq"),
+        ("cb,dev,1,,0", "split is 'dev'; it must be train, validation or test"),
+        ("cb,train,200,entailment,1", "label is 'entailment'; this task and split have it already"),
+        ("cb,train,200,neutral,-1", "count is '-1'; it must be 0 or more"),
+        ("cb,train,201,neutral,1", "cb train two different numbers of examples"),
+    ],
+)
+def test_bad_statistics_are_named(counted, line, message):
+    counted.write_text(COUNTS + line + "\n")
+    with pytest.raises(ResultsError) as caught:
+        dataset_statistics.read(counted)
+    assert message in str(caught.value)
+    assert str(counted) in str(caught.value)
+
+
+def test_clock():
+    assert [table5.clock(seconds) for seconds in (0.4, 59.6, 3600.0, 36061.0)] == [
+        "0:00:00", "0:01:00", "1:00:00", "10:01:01",
+    ]  # fmt: skip
+
+
+def test_rows_fit_their_columns():
+    with pytest.raises(ValueError, match="1 cells"):
+        Table(number=1, title="", columns=("a", "b"), rows=(("x",),))
+
+
+def shifted_runs(make_runs, train: str, others: tuple[str, ...], world="miniature"):
+    """Both methods trained on `train`: 60 + seed and, on other tasks, 50 + seed (prompts + 2)."""
+    size = "mini-xxl" if world == "miniature" else "xxl"
+    runs = make_runs(sizes=(size,), tasks=(train,), lengths=(20,), world=world)
+    kept = runs[runs["selected"] & (runs["metric"] == "score")].copy()
+    prompts = kept["method"] == "prompt_tuning"
+    parts = []
+    for task in (train, *others):
+        for metric in (*TASKS[task].metrics, "score"):
+            value = (60 if task == train else 50) + kept["seed"] + 2.0 * prompts
+            parts.append(kept.assign(eval_task=task, metric=metric, value=value))
+    return pd.concat(parts, ignore_index=True)[list(COLUMNS)]
+
+
+def test_table1_has_both_methods_on_every_set(make_runs, setting):
+    table = table1.build(shifted_runs(make_runs, "squad", MRQA), setting)
+    assert [row[0] for row in table.rows][:2] == ["SQuAD", "TextbookQA"]
+    assert table.rows[0][2:6] == ("61.0 ± 1.0", "63.0 ± 1.0", "+2.0", "3, 3")
+    assert table.rows[1][2:9] == (
+        "51.0 ± 1.0", "53.0 ± 1.0", "+2.0", "3, 3", "54.3 ± 3.7", "66.8 ± 2.9", "+12.5",
+    )  # fmt: skip
+    assert "not the paper's results" in table.title and len(table.rows) == 7
+    assert table.notes == ("Model: mini-xxl.", cells.ORIENTATION)
+    assert r"\begin{tabular}{llrrrrrrr}" in latex(table)  # differences stand to the right, too
+
+
+def test_table1_measures_the_difference_from_the_paper_in_its_sds(make_runs, setting):
+    table = table1.build(shifted_runs(make_runs, "squad", MRQA, "paper"), setting)
+    textbookqa = dict(zip(table.columns, table.rows[1], strict=True))
+    assert textbookqa["Model (sds)"] == f"{(51 - 54.3) / 3.7:+.1f}"
+    assert "not the paper's" not in table.title
+    assert table.notes == ("Model: xxl.", cells.SDS)
+
+
+def test_table1_names_a_missing_set(make_runs, setting):
+    with pytest.raises(ResultsError, match="no F1 on drop for Table 1"):
+        table1.build(shifted_runs(make_runs, "squad", MRQA[:-1]), setting)
+
+
+def test_table2_has_both_directions(make_runs, setting):
+    runs = pd.concat([
+        shifted_runs(make_runs, "qqp", ("mrpc",)), shifted_runs(make_runs, "mrpc", ("qqp",)),
+    ])  # fmt: skip
+    table = table2.build(runs, setting)
+    assert [row[:3] for row in table.rows] == [
+        ("QQP", "MRPC", "Model"), ("QQP", "MRPC", "Prompt"),
+        ("MRPC", "QQP", "Model"), ("MRPC", "QQP", "Prompt"),
+    ]  # fmt: skip
+    assert table.rows[1][3:8] == ("53.0 ± 1.0", "53.0 ± 1.0", 3, "76.3 ± 0.1", "84.3 ± 0.3")
+
+
+def test_table3_is_the_mean_the_best_and_the_vote(make_runs, setting):
+    single = make_runs(
+        sizes=("mini-xxl",), tasks=SUPER_GLUE, lengths=(20,), seeds=(0, 1, 2, 3, 4), methods=()
+    )
+    voted = single[(single["seed"] == 0) & single["selected"]].assign(
+        method="prompt_ensemble", value=58.5
+    )
+    voted["run"] = "ensemble/" + voted["run"]
+    table = table3.build(pd.concat([single, voted]), setting)
+    assert table.rows[0][:5] == ("BoolQ (acc.)", "52.0 ± 1.6", "54.0", "58.5", 5)
+    assert table.rows[-1] == (
+        "SuperGLUE (dev)", "52.0 ± 1.6", "54.0", "58.5", 5, "90.5", "91.0†", "91.3",
+    )  # fmt: skip
+    assert any("right is 91.1" in note for note in table.notes)
+    assert "Model: mini-xxl." in table.notes
+
+
+def test_table3s_best_prompt_is_that_of_the_task_score(make_runs, setting):
+    """On CB another prompt has the best accuracy; the best prompt's own accuracy is shown."""
+    single = make_runs(sizes=("mini-xxl",), tasks=SUPER_GLUE, lengths=(20,), methods=())
+    cb = single["selected"] & (single["task"] == "cb")
+    for metric, values in {"accuracy": (90.0, 60.0, 60.0), "f1_macro": (10.0, 80.0, 60.0),
+                           "score": (50.0, 70.0, 60.0)}.items():  # fmt: skip
+        for seed, value in enumerate(values):
+            single.loc[cb & (single["metric"] == metric) & (single["seed"] == seed), "value"] = (
+                value
+            )
+    voted = single[single["selected"] & (single["seed"] == 0)].assign(method="prompt_ensemble")
+    voted["run"] = "ensemble/" + voted["run"]
+    table = table3.build(pd.concat([single, voted]), setting)
+    rows = {row[0]: row[1:4] for row in table.rows}
+    assert rows["CB (acc.)"] == ("70.0 ± 17.3", "60.0", "90.0")
+    assert rows["CB (F1)"] == ("50.0 ± 36.1", "80.0", "10.0")
+    # The mean over tasks of the best prompts' scores: seven of 52 and CB's 70.
+    assert rows["SuperGLUE (dev)"][1] == f"{(7 * 52 + 70) / 8:.1f}"
+
+
+def test_tables_are_of_the_largest_size_that_has_the_runs(make_runs, setting):
+    """Domain shift at two sizes, and plain SQuAD at a larger one."""
+    shifted = shifted_runs(make_runs, "squad", MRQA)
+    runs = pd.concat([
+        shifted.assign(size="mini-small", value=1.0, run="small/" + shifted["run"]),
+        shifted.assign(size="mini-large", run="large/" + shifted["run"]),
+        make_runs(sizes=("mini-xxl",), tasks=("squad",), lengths=(20,)),
+    ])  # fmt: skip
+    table = table1.build(runs, setting)
+    assert table.rows[1][2] == "51.0 ± 1.0"
+    assert "Model: mini-large." in table.notes
+
+
+def test_table6_shows_what_was_tried_and_what_was_best():
+    trials = pd.DataFrame({
+        "trial": [1, 2], "size": "mini-base", "learning_rate": [0.3, 0.05],
+        "parameter_scaling": [False, True], "batch_size": [32, 64], "steps": [20_000, 10_000],
+        "warmup_steps": [0, 2000], "decay_factor": [None, 0.1], "steps_per_decay": [4000, 4000],
+        "score": [60.0, 40.0], "world": "miniature",
+    })  # fmt: skip
+    table = table6.build(trials.iloc[::-1])
+    assert "2 trials; the best has a mean score of 60.0" in table.title
+    rows = {row[0]: row[2:] for row in table.rows}
+    assert rows["Learning Rate"] == ("0.05–0.3", "0.3")
+    assert rows["Parameter Scaling"] == ("False, True", "False")
+    assert rows["Number of Steps"] == ("10,000, 20,000", "20,000")
+    assert rows["Warmup Steps"] == ("off, 2,000", "off")
+    assert rows["Decay Factor"] == ("off, 0.1", "off")
+    assert "126" in table.notes[0]
+
+
+def test_interpretability_by_size_and_initialisation():
+    row = {
+        "size": "mini-xxl", "task": "cb", "initialization": "class_label", "prompt_length": 20,
+        "seed": 0, "world": "miniature", "labels": 3, "labels_persisting": 3, "labels_found": 3,
+        "rows_per_label": 1.0, "duplicates": 0.5, "cohesion": 0.4, "cohesion_random": 0.1,
+    }  # fmt: skip
+    other = {"initialization": "random_uniform", "labels_persisting": 0, "size": "mini-small"}
+    frame = pd.DataFrame([row, row | {"seed": 1, "labels_persisting": 0}, row | other])
+    table = interpretability_table.build(frame)
+    assert [cells[:3] for cells in table.rows] == [
+        ("mini-small", "Random Uniform", "0.0"), ("mini-xxl", "Class Label", "50.0 ± 70.7"),
+    ]  # fmt: skip
+    assert table.number is None and not markdown(table).startswith("**Table")
+    assert "setcounter" not in latex(table)
+
+
+def test_serving_shows_the_gain():
+    frame = pd.DataFrame({
+        "size": ["mini-xxl"], "tasks": [8], "requests": [512], "per_task": [4], "identical": [1.0],
+        "mixed_per_second": [300.0], "separate_per_second": [100.0], "world": ["miniature"],
+    })  # fmt: skip
+    assert serving_table.build(frame).rows == ((32, 4, "100.0%", 300, 100, "3.00"),)

@@ -1,0 +1,294 @@
+"""Only prompts change, runs together equal runs alone, and restarts change nothing."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from promptscale.config.schema import Optimizer
+from promptscale.config.sizes import ModelConfig
+from promptscale.data.batches import Batch
+from promptscale.distributed.mesh import Devices
+from promptscale.model import T5
+from promptscale.planning.flops import forward
+from promptscale.training.loop import Evaluation, Schedule, train
+from promptscale.training.methods import model_loss, prompt_loss
+from promptscale.training.optimizer import (
+    accumulators,
+    adafactor,
+    restore_accumulators,
+    set_trials,
+    trial_adafactor,
+)
+from promptscale.training.resume import State
+from promptscale.training.step import make_step, start
+
+CONFIG = ModelConfig(
+    d_model=16, d_ff=32, num_encoder_layers=1, num_decoder_layers=1, num_heads=2, head_dim=8,
+    vocab_size=64,
+)  # fmt: skip
+MODEL = T5(CONFIG, dropout_rate=0.1)
+OPTIMIZER = adafactor(Optimizer(learning_rate=0.3, weight_decay=1e-5), 1_100_000)
+SEEDS = (3, 4, 5)
+DEVICES = Devices()
+
+
+def batch(step: int, seeds=SEEDS) -> Batch:
+    """Random token batches that depend on seed and step alone, [N, 4, ...]."""
+    draws = [np.random.default_rng([seed, step]) for seed in seeds]
+    inputs = np.stack([draw.integers(2, 64, (4, 6), np.int32) for draw in draws])
+    targets = np.stack([draw.integers(2, 64, (4, 3), np.int32) for draw in draws])
+    return Batch(inputs, targets)
+
+
+def keys(seeds=SEEDS):
+    return jnp.stack([jax.random.key(seed) for seed in seeds])
+
+
+def prompts(seeds=SEEDS):
+    return jnp.stack([jax.random.normal(jax.random.key(seed), (5, 16)) for seed in seeds])
+
+
+@pytest.fixture(scope="module")
+def params():
+    tokens = jnp.ones((1, 2), jnp.int32)
+    return MODEL.init(jax.random.key(0), tokens, tokens)["params"]
+
+
+@pytest.fixture(scope="module")
+def step():
+    return jax.jit(make_step(prompt_loss(MODEL, 1e-4), OPTIMIZER))
+
+
+def test_only_the_prompts_change(params, step):
+    before = jax.tree.map(np.array, params)
+    train_state = start(OPTIMIZER, prompts(), DEVICES)
+    for index in range(3):
+        train_state = step(train_state, params, batch(index), keys(), jnp.int32(index))
+    jax.tree.map(np.testing.assert_array_equal, params, before)
+    moved = np.sqrt(np.mean(np.square(train_state.trainable - prompts()), axis=(1, 2)))
+    assert np.all(moved > 0.3)
+
+
+def test_the_first_step_moves_a_prompt_by_the_learning_rate(params, step):
+    """With the restored step the clip is active: the change has RMS 0.3 (13.3 of the facts)."""
+    train_state = step(start(OPTIMIZER, prompts(), DEVICES), params, batch(0), keys(), jnp.int32(0))
+    change = np.sqrt(np.mean(np.square(train_state.trainable - prompts()), axis=(1, 2)))
+    np.testing.assert_allclose(change, 0.3, rtol=1e-4)
+
+
+def test_a_bank_of_three_trains_each_as_alone(params, step):
+    """Dropout included: each run draws from its own key."""
+    train_state = start(OPTIMIZER, prompts(), DEVICES)
+    alone = [start(OPTIMIZER, prompts((seed,)), DEVICES) for seed in SEEDS]
+    for index in range(3):
+        train_state = step(train_state, params, batch(index), keys(), jnp.int32(index))
+        alone = [
+            step(one, params, batch(index, (seed,)), keys((seed,)), jnp.int32(index))
+            for one, seed in zip(alone, SEEDS, strict=True)
+        ]
+    for row, one in zip(train_state.trainable, alone, strict=True):
+        np.testing.assert_allclose(row, one.trainable[0], rtol=1e-3, atol=1e-3)
+
+
+def test_a_long_prompt_is_factored_alone_and_in_a_bank():
+    """P = 150 of d_model 512 has factored moments, P = 100 has not, stacked or not (facts 2.1)."""
+    for length, factored in ((100, False), (150, True)):
+        train_state = start(OPTIMIZER, jnp.zeros((3, length, 512)), DEVICES)
+        assert train_state.optimizer[0].v_row.shape == ((3, length) if factored else (3, 1))
+        assert train_state.optimizer[0].v_col.shape == ((3, 512) if factored else (3, 1))
+
+
+class _KilledError(Exception):
+    """Stands for the machine that goes away."""
+
+
+@pytest.mark.parametrize("killed_at", [1, 5, 8])
+def test_a_killed_job_ends_with_the_same_bits(params, step, tmp_path, killed_at):
+    """Prompts, selection and losses after a restart equal those without one."""
+
+    def evaluate(trainable):
+        means = [float(-np.abs(np.mean(row) - 0.5)) for row in np.asarray(trainable)]
+        return [Evaluation({"task": {"score": mean}}, mean) for mean in means]
+
+    def run(state, batches):
+        schedule = Schedule(steps=10, evaluate_every=2, save_every=3)
+        train_state = start(OPTIMIZER, prompts(), DEVICES)
+        return train(
+            step, train_state, params, batches, keys(), schedule, State(str(state), "job"), evaluate
+        )
+
+    def dying(index):
+        if index == killed_at:
+            raise _KilledError
+        return batch(index)
+
+    whole = run(tmp_path / "whole", batch)
+    with pytest.raises(_KilledError):
+        run(tmp_path / "killed", dying)
+    resumed = run(tmp_path / "killed", batch)
+    np.testing.assert_array_equal(whole.trainable, resumed.trainable)
+    timeless = [
+        [(row["run"], row["step"], row["metric"], row["value"], row["selected"]) for row in rows]
+        for rows in (whole.rows, resumed.rows)
+    ]
+    assert timeless[0] == timeless[1]
+
+
+def test_the_first_of_the_best_dev_steps_is_kept(params, step, tmp_path):
+    scores = iter([[1.0, 5.0, 2.0], [3.0, 5.0, 1.0], [2.0, 4.0, 2.0]])
+    seen = []
+
+    def evaluate(trainable):
+        seen.append(np.array(trainable))
+        # The mean over the tasks decides; the second alone would keep other steps.
+        pairs = [{"a": {"score": s + 4}, "b": {"score": s - 4}} for s in next(scores)]
+        return [Evaluation(pair, f"evaluation {len(seen)}") for pair in pairs]
+
+    outcome = train(
+        step, start(OPTIMIZER, prompts(), DEVICES), params, batch, keys(), Schedule(6, 2, 6),
+        State(str(tmp_path / "state"), "job"), evaluate,
+    )  # fmt: skip
+    kept = {row["run"]: row["step"] for row in outcome.rows if row["selected"]}
+    assert kept == {0: 4, 1: 2, 2: 2}
+    assert outcome.kept == ["evaluation 2", "evaluation 1", "evaluation 1"]
+    for run, evaluation in ((0, 1), (1, 0), (2, 0)):
+        np.testing.assert_array_equal(outcome.trainable[run], seen[evaluation][run])
+
+
+def test_a_training_continued_by_another_job_is_one_training(params, step, tmp_path):
+    """Batches and dropout go on from the first job's last step."""
+    optimizer = adafactor(Optimizer(learning_rate=0.3), 0)
+    step = jax.jit(make_step(prompt_loss(MODEL, 1e-4), optimizer))
+
+    def run(train_state, schedule):
+        state = tmp_path / f"{schedule.first}-{schedule.steps}"
+        return train(step, train_state, params, batch, keys(), schedule, State(str(state), "job"))
+
+    whole = run(start(optimizer, prompts(), DEVICES), Schedule(5, 5, 5))
+    first = run(start(optimizer, prompts(), DEVICES), Schedule(2, 2, 2))
+    train_state = start(optimizer, first.trainable, DEVICES)._replace(optimizer=first.optimizer)
+    second = run(train_state, Schedule(3, 3, 3, first=2))
+    np.testing.assert_array_equal(whole.trainable, second.trainable)
+
+
+def test_trials_train_together_as_each_alone():
+    """Optimisers that differ in every searched setting; parameter scaling too."""
+    trials = [
+        Optimizer(learning_rate=0.3, weight_decay=1e-5),
+        Optimizer(learning_rate=0.1, weight_decay=1e-5, parameter_scaling=True, warmup_steps=3),
+        Optimizer(learning_rate=0.5, weight_decay=1e-5, decay_factor=0.1, steps_per_decay=2),
+    ]
+
+    def loss(prompt, frozen, batch, key):
+        """Of no model, as this is about optimisers; its gradient changes with batch and prompt."""
+        wanted = jnp.mean(batch.inputs) / 32 + jax.random.normal(key, prompt.shape)
+        return jnp.sum(jnp.square(prompt - wanted)), jnp.float32(1)
+
+    together = trial_adafactor(trials[0], 1_100_000)
+    train_state = start(together, prompts(), DEVICES)
+    train_state = train_state._replace(optimizer=set_trials(train_state.optimizer, trials))
+    step = jax.jit(make_step(loss, together))
+    for index in range(5):
+        train_state = step(train_state, {}, batch(index), keys(), jnp.int32(index))
+    for run, (seed, settings) in enumerate(zip(SEEDS, trials, strict=True)):
+        alone = adafactor(settings, 1_100_000)
+        own = start(alone, prompts((seed,)), DEVICES)
+        step = jax.jit(make_step(loss, alone))
+        for index in range(5):
+            own = step(own, {}, batch(index, (seed,)), keys((seed,)), jnp.int32(index))
+        np.testing.assert_allclose(
+            train_state.trainable[run], own.trainable[0], rtol=1e-6, atol=1e-6
+        )
+
+
+def test_a_changed_job_does_not_resume(params, step, tmp_path):
+    schedule = Schedule(2, 2, 1)
+    for job in ("one", "another"):
+        outcome = train(
+            step,
+            start(OPTIMIZER, prompts(), DEVICES),
+            params,
+            batch,
+            keys(),
+            schedule,
+            State(str(tmp_path / "s"), job),
+        )
+        assert {row["step"] for row in outcome.rows} == {2}
+
+
+def test_accumulators_survive_a_checkpoint(params):
+    settings = Optimizer(learning_rate=1e-3, parameter_scaling=True)
+    optimizer = adafactor(settings, 7)
+    stacked = jax.tree.map(lambda leaf: leaf[None], params)
+    step = jax.jit(make_step(model_loss(MODEL, 1e-4), optimizer))
+    train_state = step(
+        start(optimizer, stacked, DEVICES), {}, batch(0, (0,)), keys((0,)), jnp.int32(0)
+    )
+    saved = accumulators(jax.tree.map(lambda leaf: leaf[0], train_state.optimizer))
+    fresh = start(optimizer, train_state.trainable, DEVICES).optimizer
+    restored = restore_accumulators(fresh, saved, 1)
+    jax.tree.map(np.testing.assert_array_equal, restored[0].v, train_state.optimizer[0].v)
+
+
+def dot_flops(function, *arguments) -> float:
+    """Multiply-adds times two of all matrix products in the traced function."""
+
+    def count(jaxpr) -> float:
+        total = 0.0
+        for equation in jaxpr.eqns:
+            if equation.primitive.name == "dot_general":
+                ((left, _), _) = equation.params["dimension_numbers"]
+                shape = equation.invars[0].aval.shape
+                summed = np.prod([shape[axis] for axis in left])
+                total += 2.0 * summed * np.prod(equation.outvars[0].aval.shape)
+            for value in equation.params.values():
+                inner = getattr(value, "jaxpr", value if hasattr(value, "eqns") else None)
+                if inner is not None:
+                    total += count(inner)
+        return total
+
+    return count(jax.make_jaxpr(function)(*arguments).jaxpr)
+
+
+def test_the_step_has_no_weight_gradient_product():
+    """Dot FLOPs equal the formula for input gradients only (2 linear + 3 attention), to 2 %."""
+    config = ModelConfig(
+        d_model=64, d_ff=128, num_encoder_layers=2, num_decoder_layers=2, num_heads=4, head_dim=16,
+        vocab_size=512,
+    )  # fmt: skip
+    runs, rows, text, length, t = 3, 4, 40, 20, 10
+    model = T5(config, dropout_rate=0.1)
+    tokens = jax.ShapeDtypeStruct((1, 2), jnp.int32)
+    params = jax.eval_shape(model.init, jax.random.key(0), tokens, tokens)["params"]
+    train_state = jax.eval_shape(
+        lambda: start(OPTIMIZER, jnp.zeros((runs, length, config.d_model)), DEVICES)
+    )
+    batches = Batch(
+        jax.ShapeDtypeStruct((runs, rows, text), jnp.int32),
+        jax.ShapeDtypeStruct((runs, rows, t), jnp.int32),
+    )
+    step = jax.jit(make_step(prompt_loss(model, 1e-4), OPTIMIZER))
+    counted = dot_flops(step, train_state, params, batches, keys(), jnp.int32(0))
+
+    linear, attention = (runs * rows * n for n in forward(config, text + length, t))
+    # The decoder's self-attention sees no prompt before its first cross-attention, so the first
+    # layer's self-attention and everything below need no gradient.
+    joint = config.num_heads * config.head_dim
+    below = runs * rows * (2 * t * 4 * config.d_model * joint + 2 * 4 * joint * t * t)
+    expected = 2 * linear + 3 * attention - below
+    assert counted == pytest.approx(expected, rel=0.02)
+    # The count itself can tell: tuning all weights shows their gradients' products.
+    full = dot_flops(
+        jax.jit(make_step(model_loss(model, 1e-4), OPTIMIZER)),
+        jax.eval_shape(
+            lambda p: start(OPTIMIZER, jax.tree.map(lambda x: jnp.stack([x] * runs), p), DEVICES),
+            params,
+        ),
+        {},
+        batches,
+        keys(),
+        jnp.int32(0),
+    )
+    linear, attention = (runs * rows * n for n in forward(config, text, t))
+    assert full == pytest.approx(3 * linear + 3 * attention, rel=0.02)
