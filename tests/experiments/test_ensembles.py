@@ -15,8 +15,7 @@ from promptscale.errors import ResultsError
 from promptscale.evaluation import metrics
 from promptscale.experiments.ensembles import run, vote
 from promptscale.reporting.runs_table import read_runs
-
-from .test_config import MINIATURE
+from tests.config.test_config import MINIATURE
 
 
 @pytest.mark.parametrize(

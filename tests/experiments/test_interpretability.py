@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from promptscale.errors import ResultsError
-from promptscale.experiments.interpretability import Space, read, summarize
+from promptscale.experiments.interpretability import Space, summarize
+from promptscale.reporting.neighbours import read
 
 
 @pytest.fixture

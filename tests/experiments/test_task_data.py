@@ -18,8 +18,7 @@ from promptscale.distributed.mesh import Devices
 from promptscale.evaluation.dev_set import answer
 from promptscale.experiments.prompt_design import cut, text_prompt
 from promptscale.experiments.task_data import batches, dev_sets, reported_on, selected_by
-
-from .test_config import MINIATURE
+from tests.config.test_config import MINIATURE
 
 ROWS = {"boolq": 60, "cb": 20, "dpr": 40}
 

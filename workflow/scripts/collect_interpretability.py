@@ -9,6 +9,6 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with script(snakemake):
-    from promptscale.experiments.interpretability import combine
+    from promptscale.reporting.neighbours import combine
 
     combine(list(map(Path, snakemake.input)), Path(snakemake.output[0]))

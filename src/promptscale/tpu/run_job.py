@@ -2,7 +2,8 @@
 
 The script finds the object `snakemake` that it would find there, made from a task's file
 (`promptscale.tpu.remote_job`), and paths relative to the current folder. So it does not know
-where it runs. Where a slice has several hosts, each runs it, and `promptscale.workflow_script` joins them.
+where it runs. Where a slice has several hosts, each runs it, and `promptscale.workflow_script`
+joins them.
 """
 
 import sys
