@@ -106,7 +106,7 @@ def devices_of(arguments: argparse.Namespace) -> list:
 
 
 def measure(arguments: argparse.Namespace) -> str:
-    """What each device keeps between steps, and allocates within a step on top of that."""
+    """The memory of each device between steps, and what a step allocates besides."""
     import jax
     import jax.numpy as jnp
     from flax import traverse_util
@@ -116,9 +116,9 @@ def measure(arguments: argparse.Namespace) -> str:
     from promptscale.data.batches import Batch
     from promptscale.distributed.mesh import Devices, Layout
     from promptscale.model import T5, parameter_shapes
+    from promptscale.training import optimizer
     from promptscale.training import step as training_step
     from promptscale.training.methods import model_loss, prompt_loss
-    from promptscale.training.optimizer import adafactor
 
     architecture = model_config(arguments.size)
     layout = Layout(arguments.model_axis, arguments.examples_at_a_time)
@@ -134,48 +134,49 @@ def measure(arguments: argparse.Namespace) -> str:
         array((runs, examples, arguments.targets_length), jnp.int32, place),
     )
     model = T5(architecture, 0.1, jnp.dtype(arguments.activations))
-    of_prompts = arguments.trains == "prompt"
-    copies = () if of_prompts else (runs,)
-    kept = arguments.activations if of_prompts else "float32"
+    trains_prompts = arguments.trains == "prompt"
+    copies = () if trains_prompts else (runs,)
+    dtype = arguments.activations if trains_prompts else "float32"
     flat = {
         name: array(
             (*copies, *shape),
-            jnp.float32 if "logits_dense" in name else jnp.dtype(kept),
+            jnp.float32 if "logits_dense" in name else jnp.dtype(dtype),
             devices.parameter(name, shape, runs=bool(copies)),
         )
         for name, shape in parameter_shapes(architecture).items()
     }
     params = traverse_util.unflatten_dict(flat, sep="/")
-    if of_prompts:
+    if trains_prompts:
         prompt = array((runs, arguments.prompt_length, architecture.d_model), jnp.float32)
         trainable, frozen, loss = prompt, params, prompt_loss(model, 0.0)
     else:
         trainable, frozen, loss = params, {}, model_loss(model, 0.0)
-    optimizer = adafactor(Optimizer(learning_rate=0.3), 0)
+    settings = optimizer.hyperparameters([Optimizer(learning_rate=0.3)] * runs, 0)
     state = jax.tree.map(
         lambda leaf: array(leaf.shape, leaf.dtype),
-        jax.eval_shape(jax.vmap(optimizer.init), trainable),
+        jax.eval_shape(jax.vmap(optimizer.init), trainable, settings),
     )
     train_state = training_step.TrainState(trainable, state, *[array((runs,), jnp.float32)] * 2)
     seeds = jax.eval_shape(jax.vmap(jax.random.key), jnp.arange(runs))
     keys = array(seeds.shape, seeds.dtype)
-    step = training_step.make_step(loss, optimizer, 1.0, arguments.examples_at_a_time)
+    step = training_step.make_step(loss, 1.0, arguments.examples_at_a_time)
     places = jax.tree.map(lambda leaf: leaf.sharding, train_state)
     compilable = jax.jit(step, donate_argnums=0, out_shardings=places)
     lowered = compilable.lower(train_state, frozen, batch, keys, array((), jnp.int32))
-    # The best trainables so far are kept beside those in training.
+    # The trainables of the best step so far stay beside those in training.
     best = sum(
         math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize
         for leaf in jax.tree.leaves(trainable)
     )
     try:
-        found = lowered.compile().memory_analysis()
+        memory = lowered.compile().memory_analysis()
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
         return f"does not fit: {str(error).splitlines()[0]}"
-    kept_bytes, within = found.argument_size_in_bytes + best, found.temp_size_in_bytes
-    return f"{kept_bytes / 2**30:.1f} GiB kept, {within / 2**30:.1f} GiB within a step, per device"
+    between, within = memory.argument_size_in_bytes + best, memory.temp_size_in_bytes
+    gib = (f"{size / 2**30:.1f} GiB" for size in (between, within))
+    return "{} between steps, {} within a step, per device".format(*gib)
 
 
 if __name__ == "__main__":

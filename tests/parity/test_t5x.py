@@ -18,7 +18,7 @@ from promptscale.inference import encode_inputs
 from promptscale.model import T5, beam_search, greedy_search, parameter_shapes
 from promptscale.training.loss import cross_entropy
 from promptscale.training.methods import prompt_loss
-from promptscale.training.optimizer import adafactor
+from promptscale.training.optimizer import hyperparameters, init, update
 from promptscale.training.step import make_step, start
 
 from .conftest import assert_close, cases
@@ -122,11 +122,11 @@ SETTINGS = Optimizer(learning_rate=0.3, weight_decay=1e-5)
 @OFFSETS
 def test_adafactor_on_the_recorded_gradients(case, offset):
     recorded = recorded_training(case, offset)
-    optimizer = adafactor(SETTINGS, offset)
     prompt = case.prompts["prompted"]
-    state = optimizer.init(prompt)
+    settings = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), hyperparameters([SETTINGS], offset))
+    state = init(prompt, settings)
     for index, gradient in enumerate(recorded["grads"]):
-        updates, state = optimizer.update(jnp.asarray(gradient), state, prompt)
+        updates, state = update(jnp.asarray(gradient), state, prompt)
         prompt = optax.apply_updates(prompt, updates)
         expected = recorded["prompts"][index + 1]
         np.testing.assert_allclose(prompt, expected, rtol=1e-5, atol=1e-6)
@@ -135,9 +135,9 @@ def test_adafactor_on_the_recorded_gradients(case, offset):
 @OFFSETS
 def test_five_adafactor_steps(case, offset):
     recorded = recorded_training(case, offset)
-    optimizer = adafactor(SETTINGS, offset)
-    step = make_step(prompt_loss(T5(case.config), 1e-4), optimizer)
-    train_state = start(optimizer, case.prompts["prompted"][None], Devices())
+    step = make_step(prompt_loss(T5(case.config), 1e-4))
+    prompts = case.prompts["prompted"][None]
+    train_state = start(prompts, hyperparameters([SETTINGS], offset), Devices())
     batches = Batch(*(array[None] for array in case.batch))
     for index in range(5):
         assert_close(train_state.trainable[0], recorded["prompts"][index])
@@ -145,7 +145,7 @@ def test_five_adafactor_steps(case, offset):
         train_state = step(train_state, case.params, batches, KEY[None], jnp.int32(index))
         assert_close(float(train_state.loss[0]) - before, recorded["losses_before_step"][index])
         for kind in ("v", "v_row", "v_col"):
-            (moments,) = jax.tree.leaves(getattr(train_state.optimizer[0], kind))
+            (moments,) = jax.tree.leaves(optax.tree.get(train_state.optimizer, kind))
             assert_close(moments[0], recorded[kind][index])
     assert_close(train_state.trainable[0], recorded["prompts"][5])
 

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from promptscale.config.schema import Optimizer
@@ -13,13 +14,7 @@ from promptscale.model import T5
 from promptscale.planning.flops import forward
 from promptscale.training.loop import Evaluation, Schedule, train
 from promptscale.training.methods import model_loss, prompt_loss
-from promptscale.training.optimizer import (
-    accumulators,
-    adafactor,
-    restore_accumulators,
-    set_trials,
-    trial_adafactor,
-)
+from promptscale.training.optimizer import accumulators, hyperparameters, restore_accumulators
 from promptscale.training.resume import State
 from promptscale.training.step import make_step, start
 
@@ -28,7 +23,8 @@ CONFIG = ModelConfig(
     vocab_size=64,
 )  # fmt: skip
 MODEL = T5(CONFIG, dropout_rate=0.1)
-OPTIMIZER = adafactor(Optimizer(learning_rate=0.3, weight_decay=1e-5), 1_100_000)
+OPTIMIZER = Optimizer(learning_rate=0.3, weight_decay=1e-5)
+CHECKPOINT_STEP = 1_100_000
 SEEDS = (3, 4, 5)
 DEVICES = Devices()
 
@@ -49,6 +45,12 @@ def prompts(seeds=SEEDS):
     return jnp.stack([jax.random.normal(jax.random.key(seed), (5, 16)) for seed in seeds])
 
 
+def started(trainable, optimizer=OPTIMIZER, step=CHECKPOINT_STEP):
+    """The state before the first step of runs with the same optimiser."""
+    runs = jax.tree.leaves(trainable)[0].shape[0]
+    return start(trainable, hyperparameters([optimizer] * runs, step), DEVICES)
+
+
 @pytest.fixture(scope="module")
 def params():
     tokens = jnp.ones((1, 2), jnp.int32)
@@ -57,12 +59,12 @@ def params():
 
 @pytest.fixture(scope="module")
 def step():
-    return jax.jit(make_step(prompt_loss(MODEL, 1e-4), OPTIMIZER))
+    return jax.jit(make_step(prompt_loss(MODEL, 1e-4)))
 
 
 def test_only_the_prompts_change(params, step):
     before = jax.tree.map(np.array, params)
-    train_state = start(OPTIMIZER, prompts(), DEVICES)
+    train_state = started(prompts())
     for index in range(3):
         train_state = step(train_state, params, batch(index), keys(), jnp.int32(index))
     jax.tree.map(np.testing.assert_array_equal, params, before)
@@ -72,15 +74,15 @@ def test_only_the_prompts_change(params, step):
 
 def test_the_first_step_moves_a_prompt_by_the_learning_rate(params, step):
     """With the restored step the clip is active: the change has RMS 0.3 (13.3 of the facts)."""
-    train_state = step(start(OPTIMIZER, prompts(), DEVICES), params, batch(0), keys(), jnp.int32(0))
+    train_state = step(started(prompts()), params, batch(0), keys(), jnp.int32(0))
     change = np.sqrt(np.mean(np.square(train_state.trainable - prompts()), axis=(1, 2)))
     np.testing.assert_allclose(change, 0.3, rtol=1e-4)
 
 
-def test_a_bank_of_three_trains_each_as_alone(params, step):
+def test_three_runs_train_as_each_alone(params, step):
     """Dropout included: each run draws from its own key."""
-    train_state = start(OPTIMIZER, prompts(), DEVICES)
-    alone = [start(OPTIMIZER, prompts((seed,)), DEVICES) for seed in SEEDS]
+    train_state = started(prompts())
+    alone = [started(prompts((seed,))) for seed in SEEDS]
     for index in range(3):
         train_state = step(train_state, params, batch(index), keys(), jnp.int32(index))
         alone = [
@@ -91,12 +93,13 @@ def test_a_bank_of_three_trains_each_as_alone(params, step):
         np.testing.assert_allclose(row, one.trainable[0], rtol=1e-3, atol=1e-3)
 
 
-def test_a_long_prompt_is_factored_alone_and_in_a_bank():
+def test_a_long_prompt_is_factored_alone_and_among_others():
     """P = 150 of d_model 512 has factored moments, P = 100 has not, stacked or not (facts 2.1)."""
     for length, factored in ((100, False), (150, True)):
-        train_state = start(OPTIMIZER, jnp.zeros((3, length, 512)), DEVICES)
-        assert train_state.optimizer[0].v_row.shape == ((3, length) if factored else (3, 1))
-        assert train_state.optimizer[0].v_col.shape == ((3, 512) if factored else (3, 1))
+        train_state = started(jnp.zeros((3, length, 512)))
+        rows, columns = (optax.tree.get(train_state.optimizer, name) for name in ("v_row", "v_col"))
+        assert rows.shape == ((3, length) if factored else (3, 1))
+        assert columns.shape == ((3, 512) if factored else (3, 1))
 
 
 class _KilledError(Exception):
@@ -113,7 +116,7 @@ def test_a_killed_job_ends_with_the_same_bits(params, step, tmp_path, killed_at)
 
     def run(state, batches):
         schedule = Schedule(steps=10, evaluate_every=2, save_every=3)
-        train_state = start(OPTIMIZER, prompts(), DEVICES)
+        train_state = started(prompts())
         return train(
             step, train_state, params, batches, keys(), schedule, State(str(state), "job"), evaluate
         )
@@ -146,28 +149,28 @@ def test_the_first_of_the_best_dev_steps_is_kept(params, step, tmp_path):
         return [Evaluation(pair, f"evaluation {len(seen)}") for pair in pairs]
 
     outcome = train(
-        step, start(OPTIMIZER, prompts(), DEVICES), params, batch, keys(), Schedule(6, 2, 6),
+        step, started(prompts()), params, batch, keys(), Schedule(6, 2, 6),
         State(str(tmp_path / "state"), "job"), evaluate,
     )  # fmt: skip
-    kept = {row["run"]: row["step"] for row in outcome.rows if row["selected"]}
-    assert kept == {0: 4, 1: 2, 2: 2}
-    assert outcome.kept == ["evaluation 2", "evaluation 1", "evaluation 1"]
+    selected = {row["run"]: row["step"] for row in outcome.rows if row["selected"]}
+    assert selected == {0: 4, 1: 2, 2: 2}
+    texts = outcome.kept
+    assert texts == ["evaluation 2", "evaluation 1", "evaluation 1"]
     for run, evaluation in ((0, 1), (1, 0), (2, 0)):
         np.testing.assert_array_equal(outcome.trainable[run], seen[evaluation][run])
 
 
 def test_a_training_continued_by_another_job_is_one_training(params, step, tmp_path):
     """Batches and dropout go on from the first job's last step."""
-    optimizer = adafactor(Optimizer(learning_rate=0.3), 0)
-    step = jax.jit(make_step(prompt_loss(MODEL, 1e-4), optimizer))
+    optimizer = Optimizer(learning_rate=0.3)
 
     def run(train_state, schedule):
         state = tmp_path / f"{schedule.first}-{schedule.steps}"
         return train(step, train_state, params, batch, keys(), schedule, State(str(state), "job"))
 
-    whole = run(start(optimizer, prompts(), DEVICES), Schedule(5, 5, 5))
-    first = run(start(optimizer, prompts(), DEVICES), Schedule(2, 2, 2))
-    train_state = start(optimizer, first.trainable, DEVICES)._replace(optimizer=first.optimizer)
+    whole = run(started(prompts(), optimizer, 0), Schedule(5, 5, 5))
+    first = run(started(prompts(), optimizer, 0), Schedule(2, 2, 2))
+    train_state = started(first.trainable, optimizer, 0)._replace(optimizer=first.optimizer)
     second = run(train_state, Schedule(3, 3, 3, first=2))
     np.testing.assert_array_equal(whole.trainable, second.trainable)
 
@@ -185,20 +188,16 @@ def test_trials_train_together_as_each_alone():
         wanted = jnp.mean(batch.inputs) / 32 + jax.random.normal(key, prompt.shape)
         return jnp.sum(jnp.square(prompt - wanted)), jnp.float32(1)
 
-    together = trial_adafactor(trials[0], 1_100_000)
-    train_state = start(together, prompts(), DEVICES)
-    train_state = train_state._replace(optimizer=set_trials(train_state.optimizer, trials))
-    step = jax.jit(make_step(loss, together))
+    train_state = start(prompts(), hyperparameters(trials, CHECKPOINT_STEP), DEVICES)
+    step = jax.jit(make_step(loss))
     for index in range(5):
         train_state = step(train_state, {}, batch(index), keys(), jnp.int32(index))
     for run, (seed, settings) in enumerate(zip(SEEDS, trials, strict=True)):
-        alone = adafactor(settings, 1_100_000)
-        own = start(alone, prompts((seed,)), DEVICES)
-        step = jax.jit(make_step(loss, alone))
+        alone = started(prompts((seed,)), settings)
         for index in range(5):
-            own = step(own, {}, batch(index, (seed,)), keys((seed,)), jnp.int32(index))
+            alone = step(alone, {}, batch(index, (seed,)), keys((seed,)), jnp.int32(index))
         np.testing.assert_allclose(
-            train_state.trainable[run], own.trainable[0], rtol=1e-6, atol=1e-6
+            train_state.trainable[run], alone.trainable[0], rtol=1e-6, atol=1e-6
         )
 
 
@@ -207,7 +206,7 @@ def test_a_changed_job_does_not_resume(params, step, tmp_path):
     for job in ("one", "another"):
         outcome = train(
             step,
-            start(OPTIMIZER, prompts(), DEVICES),
+            started(prompts()),
             params,
             batch,
             keys(),
@@ -218,17 +217,15 @@ def test_a_changed_job_does_not_resume(params, step, tmp_path):
 
 
 def test_accumulators_survive_a_checkpoint(params):
-    settings = Optimizer(learning_rate=1e-3, parameter_scaling=True)
-    optimizer = adafactor(settings, 7)
+    optimizer = Optimizer(learning_rate=1e-3, parameter_scaling=True)
     stacked = jax.tree.map(lambda leaf: leaf[None], params)
-    step = jax.jit(make_step(model_loss(MODEL, 1e-4), optimizer))
-    train_state = step(
-        start(optimizer, stacked, DEVICES), {}, batch(0, (0,)), keys((0,)), jnp.int32(0)
-    )
+    step = jax.jit(make_step(model_loss(MODEL, 1e-4)))
+    train_state = step(started(stacked, optimizer, 7), {}, batch(0, (0,)), keys((0,)), jnp.int32(0))
     saved = accumulators(jax.tree.map(lambda leaf: leaf[0], train_state.optimizer))
-    fresh = start(optimizer, train_state.trainable, DEVICES).optimizer
+    fresh = started(train_state.trainable, optimizer, 7).optimizer
     restored = restore_accumulators(fresh, saved, 1)
-    jax.tree.map(np.testing.assert_array_equal, restored[0].v, train_state.optimizer[0].v)
+    moments = [optax.tree.get(state, "v") for state in (restored, train_state.optimizer)]
+    jax.tree.map(np.testing.assert_array_equal, *moments)
 
 
 def dot_flops(function, *arguments) -> float:
@@ -261,14 +258,12 @@ def test_the_step_has_no_weight_gradient_product():
     model = T5(config, dropout_rate=0.1)
     tokens = jax.ShapeDtypeStruct((1, 2), jnp.int32)
     params = jax.eval_shape(model.init, jax.random.key(0), tokens, tokens)["params"]
-    train_state = jax.eval_shape(
-        lambda: start(OPTIMIZER, jnp.zeros((runs, length, config.d_model)), DEVICES)
-    )
+    train_state = jax.eval_shape(lambda: started(jnp.zeros((runs, length, config.d_model))))
     batches = Batch(
         jax.ShapeDtypeStruct((runs, rows, text), jnp.int32),
         jax.ShapeDtypeStruct((runs, rows, t), jnp.int32),
     )
-    step = jax.jit(make_step(prompt_loss(model, 1e-4), OPTIMIZER))
+    step = jax.jit(make_step(prompt_loss(model, 1e-4)))
     counted = dot_flops(step, train_state, params, batches, keys(), jnp.int32(0))
 
     linear, attention = (runs * rows * n for n in forward(config, text + length, t))
@@ -280,9 +275,9 @@ def test_the_step_has_no_weight_gradient_product():
     assert counted == pytest.approx(expected, rel=0.02)
     # The count itself can tell: tuning all weights shows their gradients' products.
     full = dot_flops(
-        jax.jit(make_step(model_loss(model, 1e-4), OPTIMIZER)),
+        jax.jit(make_step(model_loss(model, 1e-4))),
         jax.eval_shape(
-            lambda p: start(OPTIMIZER, jax.tree.map(lambda x: jnp.stack([x] * runs), p), DEVICES),
+            lambda p: started(jax.tree.map(lambda x: jnp.stack([x] * runs), p)),
             params,
         ),
         {},

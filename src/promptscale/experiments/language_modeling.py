@@ -31,7 +31,11 @@ from promptscale.model import T5, parameter_shapes
 from promptscale.storage.atomic import atomic_write
 from promptscale.training.loop import Outcome, Schedule, train
 from promptscale.training.methods import model_loss
-from promptscale.training.optimizer import accumulators, adafactor, restore_accumulators
+from promptscale.training.optimizer import (
+    accumulators,
+    hyperparameters,
+    restore_accumulators,
+)
 from promptscale.training.resume import State
 from promptscale.training.step import make_step, start
 
@@ -66,9 +70,9 @@ def run(job: LanguageModelingJob, files: Files, layout: Layout = SINGLE_DEVICE) 
     model = T5(job.architecture, settings.dropout_rate, jnp.dtype(settings.activations))
     devices = Devices(layout)
     beginning = _beginning(job, files, model, devices)
-    optimizer = adafactor(settings.optimizer, beginning.step)
     trainable = traverse_util.unflatten_dict(beginning.params, sep="/")
-    train_state = start(optimizer, trainable, devices)
+    optimizer = hyperparameters([settings.optimizer], beginning.step)
+    train_state = start(trainable, optimizer, devices)
     if beginning.optimizer:
         restored = restore_accumulators(train_state.optimizer, beginning.optimizer, 1)
         train_state = train_state._replace(optimizer=devices.replicate(restored))
@@ -86,7 +90,7 @@ def run(job: LanguageModelingJob, files: Files, layout: Layout = SINGLE_DEVICE) 
     factor, at_a_time = settings.loss_normalizing_factor, devices.examples_at_a_time
     saved = State(files.state, job.model_dump_json())
     outcome = train(
-        make_step(loss, optimizer, factor, at_a_time),
+        make_step(loss, factor, at_a_time),
         train_state,
         {},
         batch,

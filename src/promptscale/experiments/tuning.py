@@ -8,7 +8,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pandas as pd
 from flax import traverse_util
 
@@ -39,12 +38,7 @@ from promptscale.storage.atomic import atomic_directory
 from promptscale.training import step as training_step
 from promptscale.training.loop import Evaluation, Outcome, Schedule, train
 from promptscale.training.methods import model_loss, prompt_loss
-from promptscale.training.optimizer import (
-    adafactor,
-    restore_accumulators,
-    set_trials,
-    trial_adafactor,
-)
+from promptscale.training.optimizer import hyperparameters, restore_accumulators
 from promptscale.training.resume import State
 
 
@@ -102,7 +96,7 @@ def run(job: Job, files: Files, layout: Layout = SINGLE_DEVICE) -> None:
         runs=None if frozen else len(job.runs),
     )
     method = job_method(job, model, checkpoint, files, devices)
-    optimizer, train_state = _start(job, method, checkpoint, devices)
+    train_state = _start(job, method, checkpoint, devices)
     state = State(files.state, job.model_dump_json())
 
     def answers(trainable: Any, index: int, tasks: Sequence[str]) -> dict[str, list[str]]:
@@ -119,7 +113,7 @@ def run(job: Job, files: Files, layout: Layout = SINGLE_DEVICE) -> None:
 
     outcome = train(
         training_step.make_step(
-            method.loss, optimizer, settings.loss_normalizing_factor, devices.examples_at_a_time
+            method.loss, settings.loss_normalizing_factor, devices.examples_at_a_time
         ),
         train_state,
         method.frozen,
@@ -183,19 +177,16 @@ def _answers(
 
 def _start(
     job: Job, method: Method, checkpoint: Checkpoint, devices: Devices
-) -> tuple[optax.GradientTransformation, training_step.TrainState]:
-    """The optimiser, and the state before its first step."""
-    settings = job.settings.optimizer
-    offset = checkpoint.step if settings.step_offset == "checkpoint" else settings.step_offset
-    trials = isinstance(job, PromptTuningJob) and job.trials
-    optimizer = (trial_adafactor if trials else adafactor)(settings, offset)
-    train_state = training_step.start(optimizer, method.trainable, devices)
-    state = train_state.optimizer
-    if trials:
-        state = devices.replicate(set_trials(state, [trials[one.trial] for one in job.runs]))
-    elif not isinstance(job, PromptTuningJob) and job.settings.restore_accumulators:
-        state = devices.replicate(restore_accumulators(state, checkpoint.optimizer, len(job.runs)))
-    return optimizer, train_state._replace(optimizer=state)
+) -> training_step.TrainState:
+    """The state before the first step."""
+    trials = job.trials if isinstance(job, PromptTuningJob) else ()
+    optimizers = [trials[run.trial] if trials else job.settings.optimizer for run in job.runs]
+    settings = hyperparameters(optimizers, checkpoint.step)
+    state = training_step.start(method.trainable, settings, devices)
+    if not isinstance(job, PromptTuningJob) and job.settings.restore_accumulators:
+        restored = restore_accumulators(state.optimizer, checkpoint.optimizer, len(job.runs))
+        state = state._replace(optimizer=devices.replicate(restored))
+    return state
 
 
 def job_method(

@@ -1,4 +1,7 @@
-"""Adafactor as T5X runs it, on optax.
+"""Adafactor as T5X runs it, on optax; every hyperparameter is a number in its state.
+
+Runs that are trained together may so differ in any of them, and one run, a batch of runs and a
+hyperparameter search use the same code.
 
 optax's terms equal T5X's one by one (tests/parity): decay 1 - (step + 1)^-0.8, factoring from 128
 in both dimensions, update clipped to RMS 1 per array, weight decay not scaled by the learning
@@ -10,7 +13,6 @@ updates; `step_offset` carries that step.
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -20,112 +22,115 @@ from jaxtyping import Array, Bool, Float, Int
 from promptscale.config.schema import Optimizer
 from promptscale.errors import CheckpointError
 
-
-def learning_rate(settings: Optimizer, step_offset: int) -> optax.Schedule:
-    """The schedule by this run's own step (0-based); rsqrt counts from the restored step.
-
-    `rsqrt` is T5's pre-training schedule: constant for `warmup_steps`, then falling with the
-    inverse square root of the step, 0.01 * sqrt(10,000 / step) with T5's own settings. `constant`
-    may rise linearly from 0 at first and be multiplied by a factor every so many steps (Table 6).
-    """
-
-    def schedule(step: Int[Array, ""]) -> Float[Array, ""]:
-        if settings.schedule == "constant":
-            rate = jnp.float32(settings.learning_rate)
-            if settings.warmup_steps:
-                rate *= jnp.minimum(1.0, step.astype(jnp.float32) / settings.warmup_steps)
-            if settings.decay_factor is not None:
-                decays = step // settings.steps_per_decay
-                rate *= settings.decay_factor ** decays.astype(jnp.float32)
-            return rate
-        absolute = (step + step_offset).astype(jnp.float32)
-        start = float(max(settings.warmup_steps, 1))
-        return settings.learning_rate * jnp.sqrt(start / jnp.maximum(absolute, start))
-
-    return schedule
+_MOMENTS = ("v", "v_row", "v_col")
 
 
-def adafactor(settings: Optimizer, step_offset: int) -> optax.GradientTransformation:
-    """T5X's Adafactor continued at `step_offset` optimiser steps."""
-    return optax.adafactor(
-        learning_rate=learning_rate(settings, step_offset),
-        min_dim_size_to_factor=128,
-        decay_rate=settings.decay_rate,
-        decay_offset=-step_offset,
-        multiply_by_parameter_scale=settings.parameter_scaling,
-        clipping_threshold=1.0,
-        momentum=None,
-        weight_decay_rate=settings.weight_decay or None,
-        eps=1e-30,
+class Hyperparameters(NamedTuple):
+    """The settings of Adafactor as arrays: scalars for one run, [N] for a batch of runs."""
+
+    learning_rate: Float[Array, "*N"]
+    rsqrt: Bool[Array, "*N"]  # T5's pre-training schedule; otherwise the constant one
+    warmup_steps: Float[Array, "*N"]
+    decay_factor: Float[Array, "*N"]  # 1: no decay
+    steps_per_decay: Int[Array, "*N"]
+    parameter_scaling: Bool[Array, "*N"]
+    weight_decay: Float[Array, "*N"]
+    moment_decay: Float[Array, "*N"]  # the exponent in 1 - step^-exponent
+    step_offset: Int[Array, "*N"]  # steps that the checkpoint's optimiser has taken
+
+
+class OptimizerState(NamedTuple):
+    """Adafactor's hyperparameters and the states of optax's transformations."""
+
+    hyperparameters: Hyperparameters
+    transformations: optax.OptState
+
+
+def hyperparameters(settings: Sequence[Optimizer], checkpoint_step: int) -> Hyperparameters:
+    """The settings of N runs as arrays [N]; `checkpoint_step` is the restored optimiser's step."""
+    offsets = [
+        checkpoint_step if run.step_offset == "checkpoint" else run.step_offset for run in settings
+    ]
+    return Hyperparameters(
+        learning_rate=np.array([run.learning_rate for run in settings], np.float32),
+        rsqrt=np.array([run.schedule == "rsqrt" for run in settings]),
+        warmup_steps=np.array([run.warmup_steps for run in settings], np.float32),
+        decay_factor=np.array([run.decay_factor or 1.0 for run in settings], np.float32),
+        steps_per_decay=np.array([run.steps_per_decay for run in settings], np.int32),
+        parameter_scaling=np.array([run.parameter_scaling for run in settings]),
+        weight_decay=np.array([run.weight_decay for run in settings], np.float32),
+        moment_decay=np.array([run.decay_rate for run in settings], np.float32),
+        step_offset=np.array(offsets, np.int32),
     )
 
 
-class Trials(NamedTuple):
-    """Settings of the optimiser as numbers, so that the runs of one job may differ in them."""
-
-    count: Int[Array, "*N"]
-    learning_rate: Float[Array, "*N"]
-    parameter_scaling: Bool[Array, "*N"]
-    warmup: Float[Array, "*N"]  # steps
-    decay_factor: Float[Array, "*N"]
-    steps_per_decay: Int[Array, "*N"]
+def init(trainable: optax.Params, settings: Hyperparameters) -> OptimizerState:
+    """The state of one run before its first step."""
+    return OptimizerState(settings, _transformations(settings, jnp.float32(0)).init(trainable))
 
 
-def trial_adafactor(settings: Optimizer, step_offset: int) -> optax.GradientTransformation:
-    """`adafactor` whose rate and parameter scaling are numbers in its state (`set_trials`)."""
+def update(
+    gradient: optax.Updates, state: OptimizerState, trainable: optax.Params
+) -> tuple[optax.Updates, OptimizerState]:
+    """What one run's next step adds to `trainable`, and the state after that step."""
+    settings = state.hyperparameters
+    rate = learning_rate(settings, optax.tree.get(state.transformations, "count"))
+    updates, transformations = _transformations(settings, rate).update(
+        gradient, state.transformations, trainable
+    )
+    return updates, OptimizerState(settings, transformations)
 
-    def init(_params: optax.Params) -> Trials:
-        zero, one = jnp.float32(0), jnp.float32(1)
-        return Trials(jnp.int32(0), zero, jnp.bool(False), one, one, jnp.int32(1))
 
-    def update(
-        updates: optax.Updates, state: Trials, params: optax.Params | None = None
-    ) -> tuple[optax.Updates, Trials]:
-        step = state.count.astype(jnp.float32)
-        # As in `learning_rate`; without a warm-up there is no step of rate 0 either.
-        warm = jnp.where(state.warmup > 0, step / jnp.maximum(state.warmup, 1.0), 1.0)
-        decays = (state.count // state.steps_per_decay).astype(jnp.float32)
-        rate = state.learning_rate * jnp.minimum(1.0, warm) * state.decay_factor**decays
-        scaled, _ = _PARAMETER_SCALE.update(updates, optax.EmptyState(), params)
-        updates = jax.tree.map(
-            lambda plain, own: rate * jnp.where(state.parameter_scaling, own, plain),
-            updates,
-            scaled,
-        )
-        return updates, state._replace(count=state.count + 1)
+def learning_rate(settings: Hyperparameters, step: Int[Array, ""]) -> Float[Array, ""]:
+    """The rate of a run's step (0-based).
 
+    The constant schedule rises linearly from 0 for `warmup_steps` and is multiplied by
+    `decay_factor` every `steps_per_decay` steps (Table 6). `rsqrt` is T5's pre-training schedule:
+    constant for `warmup_steps`, then falling with the inverse square root of the step, counted
+    from the checkpoint's: 0.01 * sqrt(10,000 / step) with T5's settings.
+    """
+    warmup, taken = settings.warmup_steps, step.astype(jnp.float32)
+    # Without a warm-up the first step, too, has the full rate.
+    warm = jnp.where(warmup > 0, jnp.minimum(1.0, taken / jnp.maximum(warmup, 1.0)), 1.0)
+    decays = (step // settings.steps_per_decay).astype(jnp.float32)
+    constant = warm * settings.decay_factor**decays
+    start = jnp.maximum(warmup, 1.0)
+    absolute = (step + settings.step_offset).astype(jnp.float32)
+    falling = jnp.sqrt(start / jnp.maximum(absolute, start))
+    return settings.learning_rate * jnp.where(settings.rsqrt, falling, constant)
+
+
+def _transformations(
+    settings: Hyperparameters, rate: Float[Array, ""]
+) -> optax.GradientTransformation:
     return optax.chain(
         optax.scale_by_factored_rms(
             min_dim_size_to_factor=128,
-            decay_rate=settings.decay_rate,
-            step_offset=-step_offset,
+            decay_rate=settings.moment_decay,
+            step_offset=-settings.step_offset,
             epsilon=1e-30,
         ),
         optax.clip_by_block_rms(1.0),
-        optax.GradientTransformation(init, update),
+        optax.scale(rate),
+        _scale_by_parameters(settings.parameter_scaling),
         optax.add_decayed_weights(settings.weight_decay),
         optax.scale(-1.0),
     )
 
 
-_PARAMETER_SCALE = optax.scale_by_param_block_rms()
+def _scale_by_parameters(wanted: Bool[Array, ""]) -> optax.GradientTransformation:
+    """Multiplies an array's update by the RMS of its parameters (at least 1e-3) where `wanted`."""
 
+    def scale(update: Array, parameter: Array) -> Array:
+        rms = optax.safe_root_mean_squares(parameter, 1e-3)
+        return update * jnp.where(wanted, rms, jnp.ones_like(rms))
 
-def set_trials(state: optax.OptState, trials: Sequence[Optimizer]) -> optax.OptState:
-    """The state of `trial_adafactor` for several runs, with each run's settings in it."""
-    return optax.tree.set(
-        state,
-        learning_rate=jnp.array([one.learning_rate for one in trials], jnp.float32),
-        parameter_scaling=jnp.array([one.parameter_scaling for one in trials]),
-        warmup=jnp.array([one.warmup_steps for one in trials], jnp.float32),
-        decay_factor=jnp.array([one.decay_factor or 1.0 for one in trials], jnp.float32),
-        steps_per_decay=jnp.array([one.steps_per_decay for one in trials], jnp.int32),
-    )
+    return optax.stateless_with_tree_map(scale)
 
 
 def restore_accumulators(
-    state: optax.OptState, saved: Mapping[str, Mapping[str, np.ndarray]], runs: int
-) -> optax.OptState:
+    state: OptimizerState, saved: Mapping[str, Mapping[str, np.ndarray]], runs: int
+) -> OptimizerState:
     """The optimiser state of `runs` models with a T5X checkpoint's second moments in it.
 
     Args:
@@ -136,12 +141,11 @@ def restore_accumulators(
     Raises:
       CheckpointError: the checkpoint has no accumulators for some parameters, or of other shapes.
     """
-    for kind in ("v", "v_row", "v_col"):
-        fresh = optax.tree.get(state, kind)
-        flat = traverse_util.flatten_dict(fresh, sep="/")
+    for kind in _MOMENTS:
+        fresh = traverse_util.flatten_dict(optax.tree.get(state, kind), sep="/")
         unfit = [
             name
-            for name, leaf in flat.items()
+            for name, leaf in fresh.items()
             if kind not in saved.get(name, {}) or saved[name][kind].shape != leaf.shape[1:]
         ]
         if unfit:
@@ -149,19 +153,18 @@ def restore_accumulators(
                 f"The checkpoint lacks the Adafactor accumulator {kind!r}, or has it in another "
                 f"shape, for {', '.join(unfit)}; set restore_accumulators to false to start anew."
             )
-        restored = {name: jnp.stack([saved[name][kind]] * runs) for name in flat}
+        restored = {name: jnp.stack([saved[name][kind]] * runs) for name in fresh}
         state = optax.tree.set(state, **{kind: traverse_util.unflatten_dict(restored, sep="/")})
     return state
 
 
-def accumulators(state: optax.OptState) -> dict[str, dict[str, np.ndarray]]:
+def accumulators(state: OptimizerState) -> dict[str, dict[str, np.ndarray]]:
     """The second moments of one model by parameter name, as a T5X checkpoint keeps them."""
-    kinds = {
-        kind: traverse_util.flatten_dict(optax.tree.get(state, kind), sep="/")
-        for kind in ("v", "v_row", "v_col")
+    moments = {
+        kind: traverse_util.flatten_dict(optax.tree.get(state, kind), sep="/") for kind in _MOMENTS
     }
     unused = np.zeros(1, np.float32)  # T5X's first moment, which these settings do without
     return {
-        name: {"m": unused, **{kind: np.asarray(flat[name]) for kind, flat in kinds.items()}}
-        for name in kinds["v"]
+        name: {"m": unused, **{kind: np.asarray(flat[name]) for kind, flat in moments.items()}}
+        for name in moments["v"]
     }

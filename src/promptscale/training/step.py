@@ -1,9 +1,9 @@
 """One training step for a batch of N runs that share a frozen model.
 
-Each run has its own trainable, optimiser state, batch and dropout key; `vmap` lays the runs side
-by side, so that a run trains in a batch of runs exactly as it would alone and the model sees one
-large batch. N = 1 is no special case. On a CPU the runs pass in blocks, because what a block
-computes stays in the cache: six runs at a time take two thirds of the time of 24 at once.
+Each run has its trainable, optimiser state, examples and dropout key. `vmap` lays the runs side by
+side: a run trains among others as it would alone, and the model sees one large batch. On a CPU the
+runs pass in blocks, because what a block computes stays in the cache: six runs at a time take two
+thirds of the time of 24 at once.
 """
 
 from collections.abc import Callable
@@ -18,6 +18,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from promptscale.data.batches import Batch
 from promptscale.distributed.mesh import Devices
 from promptscale.errors import ConfigError
+from promptscale.training import optimizer
 from promptscale.training.methods import LossFunction
 
 
@@ -25,36 +26,44 @@ class TrainState(NamedTuple):
     """N runs in training; every leaf has a leading axis of N."""
 
     trainable: Any
-    optimizer: Any
+    optimizer: optimizer.OptimizerState
     loss: Float[Array, " N"]  # summed since the last report
     tokens: Float[Array, " N"]  # target tokens in that sum
 
 
-_BLOCK = 6
+_BLOCK = 6  # runs that pass together on a CPU, at most
 
-Step = Callable[..., TrainState]  # (train_state, frozen, batches, keys, step number) -> train_state
+Step = Callable[..., TrainState]  # (state, frozen, batches, keys, step number) -> state
 
 
-def start(optimizer: optax.GradientTransformation, trainable: Any, devices: Devices) -> TrainState:
-    """The state before the first step; `trainable` has a leading axis of N and is in place."""
+def start(
+    trainable: Any, hyperparameters: optimizer.Hyperparameters, devices: Devices
+) -> TrainState:
+    """The state before the first step.
+
+    Args:
+      trainable: what N runs train, on the devices, with a leading axis of N.
+      hyperparameters: the N runs' settings [N].
+      devices: where the optimiser's state goes.
+    """
     runs = jax.tree.leaves(trainable)[0].shape[0]
     init = jax.jit(jax.vmap(optimizer.init), out_shardings=devices.replicated())
-    loss, tokens = devices.replicate((np.zeros(runs, np.float32), np.zeros(runs, np.float32)))
-    return TrainState(trainable, init(trainable), loss, tokens)
+    zeros = np.zeros(runs, np.float32)
+    loss, tokens = devices.replicate((zeros, zeros))
+    return TrainState(trainable, init(trainable, devices.replicate(hyperparameters)), loss, tokens)
 
 
 def make_step(
     loss_function: LossFunction,
-    optimizer: optax.GradientTransformation,
     loss_normalizing_factor: float = 1.0,
     examples_at_a_time: int = 0,
 ) -> Step:
-    """The step (state, frozen, batches, keys, step number) -> state, for `train` to compile.
+    """The function (state, frozen, batches, keys, step number) -> state, not yet compiled.
 
-    `batches` hold [N, B, ...]; `keys` [N] are the runs' own, folded with the step number here.
-    The optimiser is vmapped with the rest: Adafactor's factoring and clipping see one run's
-    arrays, never the stack. Where not all examples of a batch pass at once, their gradients are
-    summed: the same update but for rounding (and dropout, whose masks each part draws for itself).
+    `batches` hold [N, B, ...]; `keys` [N] are the runs' keys, folded with the step number here.
+    The optimiser is inside the `vmap`: Adafactor's factoring and clipping see one run's arrays,
+    never the stack. Where `examples_at_a_time` is less than B, the gradients of the parts are
+    summed: the update is the same but for rounding, and for dropout, as each part draws its masks.
     """
 
     def normalized(trainable: Any, frozen: Any, batch: Batch, key: PRNGKeyArray) -> Any:
@@ -73,42 +82,35 @@ def make_step(
             )
 
         def add(total: Any, part: tuple[Batch, PRNGKeyArray]) -> tuple[Any, None]:
-            found = jax.grad(normalized, has_aux=True)(trainable, frozen, *part)
-            return jax.tree.map(jnp.add, total, found), None
+            gradient = jax.grad(normalized, has_aux=True)(trainable, frozen, *part)
+            return jax.tree.map(jnp.add, total, gradient), None
 
         def cut(rows: Array) -> Array:  # each part has examples of every device
             return rows.reshape(size // parts, parts, *rows.shape[1:]).swapaxes(0, 1)
 
-        nothing = jax.tree.map(jnp.zeros_like, trainable), (jnp.zeros(()), jnp.zeros(()))
+        zeros = jax.tree.map(jnp.zeros_like, trainable), (jnp.zeros(()), jnp.zeros(()))
         pieces = jax.tree.map(cut, batch), jax.random.split(key, parts)
-        return jax.lax.scan(add, nothing, pieces)[0]
+        return jax.lax.scan(add, zeros, pieces)[0]
 
-    def one(
-        train_state: TrainState, frozen: Any, batch: Batch, key: PRNGKeyArray, step: Array
+    def run_step(
+        state: TrainState, frozen: Any, batch: Batch, key: PRNGKeyArray, number: Array
     ) -> TrainState:
-        gradient, (loss, tokens) = gradients(
-            train_state.trainable, frozen, batch, jax.random.fold_in(key, step)
-        )
-        updates, optimizer_state = optimizer.update(
-            gradient, train_state.optimizer, train_state.trainable
-        )
-        trainable = optax.apply_updates(train_state.trainable, updates)
-        return TrainState(
-            trainable, optimizer_state, train_state.loss + loss, train_state.tokens + tokens
-        )
+        key = jax.random.fold_in(key, number)
+        gradient, (loss, tokens) = gradients(state.trainable, frozen, batch, key)
+        updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.trainable)
+        trainable = optax.apply_updates(state.trainable, updates)
+        return TrainState(trainable, optimizer_state, state.loss + loss, state.tokens + tokens)
 
-    def step(
-        train_state: TrainState, frozen: Any, batch: Batch, keys: Array, number: Array
-    ) -> TrainState:
+    def step(state: TrainState, frozen: Any, batch: Batch, keys: Array, number: Array) -> Any:
         block = _block(len(keys))
         if block == len(keys):
-            return jax.vmap(one, (0, None, 0, 0, None))(train_state, frozen, batch, keys, number)
+            return jax.vmap(run_step, (0, None, 0, 0, None))(state, frozen, batch, keys, number)
 
-        def of_block(run: tuple[TrainState, Batch, PRNGKeyArray]) -> TrainState:
-            own, rows, key = run
-            return one(own, frozen, rows, key, number)
+        def map_run(run: tuple[TrainState, Batch, PRNGKeyArray]) -> TrainState:
+            run_state, rows, key = run
+            return run_step(run_state, frozen, rows, key, number)
 
-        return jax.lax.map(of_block, (train_state, batch, keys), batch_size=block)
+        return jax.lax.map(map_run, (state, batch, keys), batch_size=block)
 
     return step
 
