@@ -24,10 +24,10 @@ def encode_inputs(
     inputs: Int[Array, "B S"],
     key: PRNGKeyArray | None = None,
 ) -> tuple[Float[Array, "B PS D"], Array]:
-    """Encodes the inputs behind the prompt, if there is one; also returns the mask.
+    """Encodes the inputs, after the prompt if there is one; also returns the mask [B, PS].
 
-    The prompt is one for all examples, or one for each: a batch may mix tasks (Figure 2). Dropout
-    acts where a `key` is given.
+    A prompt [P, D] precedes every example, prompts [B, P, D] an example each: a batch may mix tasks
+    (Figure 2). Dropout acts where a `key` is given.
     """
     variables = {"params": params}
     embedded, mask = model.apply(variables, inputs, method="embed"), inputs > 0
@@ -44,8 +44,8 @@ def generator(
 ) -> Callable[..., Int[Array, "B T"]]:
     """A compiled function (params, prompt or None, inputs [B, S], limit) -> ids [B, length].
 
-    At most `limit` tokens are generated; the rest is 0. The prompt is as in `encode_inputs`.
-    `place`: where the ids go, where several devices share the work.
+    It generates at most `limit` tokens; the other ids are 0. The prompt is as in `encode_inputs`.
+    `place` is the sharding of the ids.
     """
     search = {"beam": beam_search, "greedy": greedy_search}[decoding]
 

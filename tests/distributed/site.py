@@ -116,10 +116,16 @@ def run(folder: Path, out: Path, method: str, layout: dict[str, int], **changes)
         adapt(folder, out, layout, **changes)
         return
     from promptscale.distributed.mesh import Layout
-    from promptscale.experiments.tuning import Files
     from promptscale.experiments.tuning import run as tune
 
-    files = Files(
+    tune(job(method, **changes), files(folder, out, method), Layout(**layout))
+
+
+def files(folder: Path, out: Path, method: str):
+    """Where a job reads and writes."""
+    from promptscale.experiments.tuning import Files
+
+    return Files(
         checkpoint=str(folder / "checkpoint"),
         vocabulary=folder / "pieces.model",
         train={TASK: folder / TASK / "train"},
@@ -129,7 +135,6 @@ def run(folder: Path, out: Path, method: str, layout: dict[str, int], **changes)
         prompts=out / "prompts" if method == "prompt_tuning" else None,
         state=str(out / "state"),
     )
-    tune(job(method, **changes), files, Layout(**layout))
 
 
 def main(folder: str, out: str, method: str, *settings: str) -> None:

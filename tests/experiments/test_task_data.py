@@ -11,13 +11,14 @@ from promptscale.config import grid
 from promptscale.config.jobs import JobRun
 from promptscale.config.load import validate
 from promptscale.config.schema import Config
+from promptscale.config.tasks import TASKS
 from promptscale.data import prepared
 from promptscale.data.batches import Batch
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.distributed.mesh import Devices
-from promptscale.evaluation.dev_set import answer
+from promptscale.evaluation.dev_set import DevSet
 from promptscale.experiments.prompt_design import cut, text_prompt
-from promptscale.experiments.task_data import batches, dev_sets, reported_on, selected_by
+from promptscale.experiments.task_data import batches, dev_sets
 from tests.config.test_config import MINIATURE
 
 ROWS = {"boolq": 60, "cb": 20, "dpr": 40}
@@ -111,14 +112,14 @@ def test_a_mixture_has_every_task_in_proportion_and_by_name(data):
         assert list(row[: len(names[task])]) == names[task]
         found[task] += 1
     assert found == ROWS
-    assert selected_by(job, job.runs[0]) == ("boolq", "cb")  # not by the auxiliary task
+    assert job.selecting_tasks(job.runs[0]) == ("boolq", "cb")  # not by the auxiliary task
 
 
 def test_shifted_tasks_are_reported_and_do_not_select():
     config = validate(Config, MINIATURE, "")
     job = next(j for j in grid.domain_shift_jobs(config) if "squad" in j.tasks)
     run = next(run for run in job.runs if run.task == "mrpc")
-    assert selected_by(job, run) == ("mrpc",) and reported_on(job, run) == ("mrpc", "qqp")
+    assert job.selecting_tasks(run) == ("mrpc",) and job.reported_tasks(run) == ("mrpc", "qqp")
     assert set(job.evaluated_tasks) == {
         "squad", "mrpc", "qqp", "textbookqa", "bioasq", "race", "re", "duorc", "drop",
     }  # fmt: skip
@@ -135,8 +136,15 @@ def test_shifted_tasks_are_reported_and_do_not_select():
         ("<extra_id_0> True", "boolq", "boolq", False, "<extra_id_0> True"),
     ],
 )
-def test_answers_are_read_in_the_words_of_the_task(text, trained, evaluated, sentinel, meant):
-    assert answer(text, trained, evaluated, sentinel=sentinel) == meant
+def test_predictions_have_the_labels_of_the_evaluated_task(
+    data, monkeypatch, text, trained, evaluated, sentinel, meant
+):
+    vocabulary, prefixes = data
+    monkeypatch.setattr(Vocabulary, "decode", lambda *_: text)
+    examples = prepared.read(prefixes["cb"] / "validation")
+    dev = DevSet(TASKS[evaluated], examples, vocabulary, 32, sentinel=sentinel, devices=Devices())
+    predictions = dev.predict(lambda *_: np.zeros((32, 2), np.int32), {}, None, trained)
+    assert predictions == [meant] * len(examples)
 
 
 def test_worked_examples_stand_in_a_row_each_ended(data):

@@ -35,7 +35,7 @@ PAPER = REPOSITORY / "config/paper.yaml"
 def test_a_batch_of_the_papers_shape_costs_what_arithmetic_says(size, tera):
     """32 examples of 100 + 512 and 62 tokens: forward, prompt tuning, model tuning."""
     one = forward(PAPER_SIZES[size], 612, 62)
-    found = (32 * flops / 1e12 for flops in (one.total, one.prompt_step, one.model_step))
+    found = (32 * flops / 1e12 for flops in map(one.step, ("nothing", "inputs", "weights")))
     assert tuple(found) == pytest.approx(tera, rel=0.005)
 
 
@@ -63,9 +63,9 @@ def test_xla_counts_as_many_operations():
     by_model = jax.grad(lambda params: model_loss(model, 0.0)(params, {}, batch, key)[0])
     behind = forward(config, 112 + prompt_length, 32)
     # XLA also counts elementwise operations, a few per cent at this width.
-    assert 1.0 < counted(forwards, prompt) / (4 * behind.total) < 1.05
-    assert 0.95 < counted(by_prompt, prompt, params) / (4 * behind.prompt_step) < 1.05
-    assert 0.95 < counted(by_model, params) / (4 * forward(config, 112, 32).model_step) < 1.05
+    assert 1.0 < counted(forwards, prompt) / (4 * behind.step("nothing")) < 1.05
+    assert 0.95 < counted(by_prompt, prompt, params) / (4 * behind.step("inputs")) < 1.05
+    assert 0.95 < counted(by_model, params) / (4 * forward(config, 112, 32).step("weights")) < 1.05
 
 
 def test_hours_and_money_follow_from_the_table():
@@ -78,7 +78,7 @@ def test_hours_and_money_follow_from_the_table():
     assert cost.accelerator_hours == pytest.approx(16 * cost.hours)
     assert cost.usd == pytest.approx(kind.usd_per_hour * cost.hours)
     # Three seeds, 30,000 steps; evaluations add something.
-    steps = 3 * 30_000 * 32 * forward(PAPER_SIZES["xxl"], 612, 62).prompt_step
+    steps = 3 * 30_000 * 32 * forward(PAPER_SIZES["xxl"], 612, 62).step("inputs")
     assert steps < cost.flops < 1.3 * steps
 
 

@@ -12,7 +12,7 @@ from promptscale.data.batches import Batch
 from promptscale.distributed.mesh import Devices
 from promptscale.model import T5
 from promptscale.planning.flops import forward
-from promptscale.training.loop import Evaluation, Schedule, train
+from promptscale.training.loop import DevResult, Schedule, train
 from promptscale.training.methods import model_loss, prompt_loss
 from promptscale.training.optimizer import accumulators, hyperparameters, restore_accumulators
 from promptscale.training.resume import State
@@ -112,7 +112,7 @@ def test_a_killed_job_ends_with_the_same_bits(params, step, tmp_path, killed_at)
 
     def evaluate(trainable):
         means = [float(-np.abs(np.mean(row) - 0.5)) for row in np.asarray(trainable)]
-        return [Evaluation({"task": {"score": mean}}, mean) for mean in means]
+        return [DevResult({"task": {"score": mean}}, {"task": [str(mean)]}) for mean in means]
 
     def run(state, batches):
         schedule = Schedule(steps=10, evaluate_every=2, save_every=3)
@@ -146,7 +146,7 @@ def test_the_first_of_the_best_dev_steps_is_kept(params, step, tmp_path):
         seen.append(np.array(trainable))
         # The mean over the tasks decides; the second alone would keep other steps.
         pairs = [{"a": {"score": s + 4}, "b": {"score": s - 4}} for s in next(scores)]
-        return [Evaluation(pair, f"evaluation {len(seen)}") for pair in pairs]
+        return [DevResult(pair, {"a": [f"evaluation {len(seen)}"]}) for pair in pairs]
 
     outcome = train(
         step, started(prompts()), params, batch, keys(), Schedule(6, 2, 6),
@@ -154,8 +154,8 @@ def test_the_first_of_the_best_dev_steps_is_kept(params, step, tmp_path):
     )  # fmt: skip
     selected = {row["run"]: row["step"] for row in outcome.rows if row["selected"]}
     assert selected == {0: 4, 1: 2, 2: 2}
-    texts = outcome.kept
-    assert texts == ["evaluation 2", "evaluation 1", "evaluation 1"]
+    texts = [predictions["a"] for predictions in outcome.predictions]
+    assert texts == [["evaluation 2"], ["evaluation 1"], ["evaluation 1"]]
     for run, evaluation in ((0, 1), (1, 0), (2, 0)):
         np.testing.assert_array_equal(outcome.trainable[run], seen[evaluation][run])
 

@@ -6,8 +6,8 @@ that it touches.
 """
 
 from abc import abstractmethod
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -20,9 +20,11 @@ from promptscale.config.schema import (
     PromptDesign,
     PromptTuning,
     Strict,
+    Supervised,
 )
 from promptscale.config.sizes import ModelConfig
 from promptscale.config.tasks import SUPER_GLUE
+from promptscale.config.tasks import task as task_named
 
 MIXTURE = "superglue"  # the eight tasks together, as multi-task runs are trained on them
 
@@ -45,8 +47,24 @@ class JobRun(NamedTuple):
     trial: int = 0  # of a hyperparameter search
 
 
-class _TuningJob(Strict):
-    """What all jobs share. `transfer_tasks`: further tasks that a task's runs are evaluated on."""
+class Sequences(NamedTuple):
+    """Sequences of one length that a job passes through its model; what its cost is computed from.
+
+    Attributes:
+      number: how many sequences.
+      inputs: encoder positions of each, the prompt's among them.
+      targets: decoder positions of each.
+      gradient: what is differentiated besides: nothing, the inputs alone, or the weights too.
+    """
+
+    number: int
+    inputs: int
+    targets: int
+    gradient: Literal["nothing", "inputs", "weights"]
+
+
+class _TaskJob(Strict):
+    """A job on tasks. `transfer_tasks`: further tasks that a task's runs are evaluated on."""
 
     world: str
     size: str
@@ -59,7 +77,7 @@ class _TuningJob(Strict):
 
     @property
     def runs(self) -> tuple[JobRun, ...]:
-        """The job's runs, in the order in which they lie in the train_state."""
+        """The job's runs, in the order in which they lie in the batch of runs."""
         return tuple(JobRun(task, seed) for task in self.tasks for seed in self.seeds)
 
     @property
@@ -71,6 +89,23 @@ class _TuningJob(Strict):
     def evaluated_tasks(self) -> tuple[str, ...]:
         """The tasks whose validation splits are read."""
         return tuple(dict.fromkeys([*self.tasks, *sum(self.transfer_tasks.values(), ())]))
+
+    def tasks_trained_on(self, run: JobRun) -> tuple[str, ...]:
+        """The tasks whose examples a run is trained on."""
+        return (run.task,)
+
+    def selecting_tasks(self, run: JobRun) -> tuple[str, ...]:
+        """The tasks whose mean dev score selects a run's step."""
+        return (run.task,)
+
+    def reported_tasks(self, run: JobRun) -> tuple[str, ...]:
+        """The tasks that a run's selected step is evaluated on."""
+        return (*self.selecting_tasks(run), *self.transfer_tasks.get(run.task, ()))
+
+    @property
+    def predictions(self) -> int:
+        """How many predictions the job leaves."""
+        return sum(_dev_rows(self.reported_tasks(run)) for run in self.runs)
 
     @property
     @abstractmethod
@@ -104,26 +139,117 @@ class _TuningJob(Strict):
         return f"{self.stem}/{run.task}/seed_{run.seed}"
 
 
-class PromptTuningJob(_TuningJob):
+class TuningJob(_TaskJob):
+    """A job that trains on tasks.
+
+    `method` names its class in `promptscale.training.methods`; `gradient` is what its training step
+    differentiates (see `Sequences`).
+    """
+
+    method: str
+    settings: Supervised
+
+    gradient: ClassVar[Literal["inputs", "weights"]] = "weights"
+
+    @property
+    def optimizers(self) -> tuple[Optimizer, ...]:
+        """The settings of each run's optimiser."""
+        return (self.settings.optimizer,) * len(self.runs)
+
+    @property
+    def prompt_length(self) -> int:
+        """Tokens of a prompt before the inputs."""
+        return 0
+
+    @property
+    def sentinel(self) -> bool:
+        """Whether targets start with `<extra_id_0>` (span corruption + sentinel, section 2.2)."""
+        return False
+
+    @property
+    def names_tasks(self) -> bool:
+        """Whether inputs start with their task's name."""
+        return False
+
+    @property
+    def trained_parameters(self) -> int:
+        """Parameters that each run trains."""
+        return self.architecture.num_parameters
+
+    @property
+    def saved_parameters(self) -> int:
+        """Parameters that the job leaves; a tuned model leaves its predictions alone."""
+        return 0
+
+    @property
+    def state_parameters(self) -> int:
+        """Parameters in one resume state: each run's now and at its best step."""
+        return 2 * self.trained_parameters * len(self.runs)
+
+    @property
+    def sequences(self) -> tuple[Sequences, ...]:
+        """What is trained on and what is evaluated, each at its longest (an upper bound)."""
+        settings, runs = self.settings, self.runs
+        inputs = self.prompt_length + settings.max_input_length
+        evaluations = -(-settings.steps // settings.evaluate_every)
+        selecting = sum(_dev_rows(self.selecting_tasks(run)) for run in runs)
+        transfer = sum(_dev_rows(self.transfer_tasks.get(run.task, ())) for run in runs)
+        trained = len(runs) * settings.steps * settings.batch_size
+        evaluated = evaluations * selecting + transfer
+        return (
+            Sequences(trained, inputs, settings.max_target_length, self.gradient),
+            Sequences(evaluated, inputs, settings.max_target_length, "nothing"),
+        )
+
+
+class PromptTuningJob(TuningJob):
     """Prompts on one frozen model, one per task and seed, trained together.
 
-    With `trials`, a part of a hyperparameter search: one prompt per trial, task and seed, each with
-    its trial's optimiser.
+    With `trials` the job is a part of a hyperparameter search: one prompt per trial, task and seed,
+    each with its trial's optimiser.
     """
 
     method: Literal["prompt_tuning"] = "prompt_tuning"
     settings: PromptTuning
     trials: tuple[Optimizer, ...] = ()
 
+    gradient: ClassVar[Literal["inputs", "weights"]] = "inputs"
+
     @property
     def runs(self) -> tuple[JobRun, ...]:
-        """The job's runs, in the order in which they lie in the train_state."""
+        """The job's runs, in the order in which they lie in the batch of runs."""
         return tuple(
             JobRun(task, seed, trial)
             for trial in range(max(len(self.trials), 1))
             for task in self.tasks
             for seed in self.seeds
         )
+
+    @property
+    def optimizers(self) -> tuple[Optimizer, ...]:
+        """The settings of each run's optimiser: its trial's in a search."""
+        trials = self.trials or (self.settings.optimizer,)
+        return tuple(trials[run.trial] for run in self.runs)
+
+    @property
+    def prompt_length(self) -> int:
+        """Tokens of a prompt before the inputs."""
+        return self.settings.prompt_length
+
+    @property
+    def sentinel(self) -> bool:
+        """Whether targets start with `<extra_id_0>` (span corruption + sentinel, section 2.2)."""
+        return self.settings.sentinel
+
+    @property
+    def trained_parameters(self) -> int:
+        """The parameters of a prompt."""
+        return self.prompt_length * self.architecture.d_model
+
+    @property
+    def saved_parameters(self) -> int:
+        """The parameters of all prompts."""
+        return self.trained_parameters * len(self.runs)
 
     @property
     def stem(self) -> str:
@@ -153,7 +279,7 @@ class PromptTuningJob(_TuningJob):
         return f"{self.stem}{trial}/{run.task}/seed_{run.seed}"
 
 
-class ModelTuningJob(_TuningJob):
+class ModelTuningJob(TuningJob):
     """All weights tuned, once per task and seed."""
 
     method: Literal["model_tuning"] = "model_tuning"
@@ -165,7 +291,7 @@ class ModelTuningJob(_TuningJob):
         return f"{self.method}/{self.size}/{self.checkpoint}"
 
 
-class MultitaskTuningJob(_TuningJob):
+class MultitaskTuningJob(TuningJob):
     """All weights tuned on a mixture of tasks, once per seed, and evaluated on each of `tasks`."""
 
     method: Literal["model_tuning_multitask"] = "model_tuning_multitask"
@@ -182,16 +308,38 @@ class MultitaskTuningJob(_TuningJob):
         return tuple(dict.fromkeys([*self.tasks, *self.settings.auxiliary]))
 
     @property
+    def names_tasks(self) -> bool:
+        """Inputs start with their task's name, as one model serves all tasks."""
+        return True
+
+    def tasks_trained_on(self, run: JobRun) -> tuple[str, ...]:
+        """The mixture's tasks."""
+        return self.train_tasks
+
+    def selecting_tasks(self, run: JobRun) -> tuple[str, ...]:
+        """The mixture's tasks without the auxiliary ones."""
+        return self.tasks
+
+    @property
     def stem(self) -> str:
         """Method and the model that tuning starts from."""
         return f"{self.method}/{self.size}/{self.checkpoint}"
 
 
-class PromptDesignJob(_TuningJob):
+class PromptDesignJob(_TaskJob):
     """The frozen model with worked examples as its prompt; nothing is trained."""
 
     method: Literal["prompt_design"] = "prompt_design"
     settings: PromptDesign
+
+    saved_parameters: ClassVar[int] = 0
+    state_parameters: ClassVar[int] = 0
+
+    @property
+    def sequences(self) -> tuple[Sequences, ...]:
+        """Every question after its worked examples, each of T5's 512 tokens."""
+        inputs = 512 * (self.settings.shots + 1)
+        return (Sequences(len(self.seeds) * _dev_rows(self.tasks), inputs, 62, "nothing"),)
 
     @property
     def stem(self) -> str:
@@ -199,7 +347,7 @@ class PromptDesignJob(_TuningJob):
         return f"{self.method}/{self.size}/{self.checkpoint}/shots_{self.settings.shots}"
 
 
-TuningJob = Annotated[
+TuningSpecification = Annotated[
     PromptTuningJob | ModelTuningJob | MultitaskTuningJob, Field(discriminator="method")
 ]
 AnyJob = PromptTuningJob | ModelTuningJob | MultitaskTuningJob | PromptDesignJob
@@ -208,8 +356,11 @@ AnyJob = PromptTuningJob | ModelTuningJob | MultitaskTuningJob | PromptDesignJob
 class LanguageModelingJob(Strict):
     """Pre-training (`span_corruption`) or LM adaptation (`lm_<steps>`) of one size.
 
-    Adaptation continues the next shorter one, whose `first_step` steps count as done.
+    Adaptation continues the next shorter adaptation, whose `first_step` steps count as done.
     """
+
+    method: ClassVar[str] = "language_modeling"
+    predictions: ClassVar[int] = 0
 
     size: str
     architecture: ModelConfig
@@ -217,3 +368,31 @@ class LanguageModelingJob(Strict):
     first_step: int = 0
     seed: int = 0
     settings: LanguageModeling
+
+    @property
+    def saved_parameters(self) -> int:
+        """The parameters of the checkpoint that the job leaves."""
+        return self.architecture.num_parameters
+
+    @property
+    def state_parameters(self) -> int:
+        """Parameters in one resume state."""
+        return self.architecture.num_parameters
+
+    @property
+    def sequences(self) -> tuple[Sequences, ...]:
+        """The sequences of all steps.
+
+        Targets of prefix LM are padded to the length of the inputs. Span corruption of 512 tokens
+        has 114 target tokens (T5's `random_spans_helper`).
+        """
+        inputs = self.settings.inputs_length
+        adapts = bool(adaptation_steps(self.checkpoint))
+        targets = inputs if adapts else round(inputs * 114 / 512)
+        count = self.settings.steps * self.settings.batch_size
+        return (Sequences(count, inputs, targets, "weights"),)
+
+
+def _dev_rows(tasks: Iterable[str]) -> int:
+    """Rows of the published validation splits."""
+    return sum(task_named(task).published_rows("validation") for task in tasks)

@@ -49,7 +49,7 @@ class Ragged:
         """The length of each sequence in tokens."""
         return np.diff(self.offsets)
 
-    def after(self, head: Sequence[int]) -> "Ragged":
+    def prepend(self, head: Sequence[int]) -> "Ragged":
         """Every sequence behind the ids of `head`."""
         return Ragged.pack([*head, *sequence] for sequence in self)
 

@@ -16,13 +16,14 @@ from promptscale.distributed.mesh import Devices
 from promptscale.evaluation import metrics
 from promptscale.inference import Params
 
-Generate = Callable[..., Array]
+Generate = Callable[..., Array]  # (params, prompt or None, inputs [B, S], limit) -> ids [B, T]
 
 
 class DevSet:
-    """A validation split held ready: padded inputs on the devices, rows for the metrics.
+    """A validation split: padded inputs on the devices, and rows for the metrics.
 
-    Inputs are not cut, however long, and up to the longest target is generated, as released.
+    Inputs are never cut, and as many tokens are generated as the longest target has, as in the
+    authors' code.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class DevSet:
         *,
         inputs_length: int | None = None,
         limit: int = 0,
+        sentinel: bool = False,
         devices: Devices,
     ) -> None:
         """Pads the inputs to one length, in batches of at most `batch_size`.
@@ -44,32 +46,46 @@ class DevSet:
           vocabulary: the tokens.
           batch_size: examples per batch; a smaller split is one batch.
           inputs_length: the length to pad to; the longest input's if not given.
-          limit: generates at least so many tokens, where the targets are shorter.
-          devices: what the batches are spread over.
+          limit: tokens to generate, if the targets are shorter.
+          sentinel: whether the targets of training started with `<extra_id_0>`.
+          devices: the batches are sharded over their `data` axis.
         """
         self.task = task
         self.rows = examples.rows()
         self.limit = max(padded_length(examples.targets, multiple=1), limit)
         self._vocabulary = vocabulary
+        self._sentinel = sentinel
         length = inputs_length or padded_length(examples.inputs)
         axis = devices.data_axis
         size = -(-min(batch_size, len(examples)) // axis) * axis
-        own = devices.local_rows(size)
+        local = devices.local_rows(size)
         self.inputs = [
-            devices.shard_batch(rows[own], size, axis=0)
-            for rows in in_order(examples, size, length)
+            devices.shard_batch(batch[local], size, axis=0)
+            for batch in in_order(examples, size, length)
         ]
 
     def predict(
-        self, generate: Generate, params: Params, prompt: Float[Array, "P D"] | None
+        self,
+        generate: Generate,
+        params: Params,
+        prompt: Float[Array, "P D"] | None,
+        trained_on: str | None = None,
     ) -> list[str]:
-        """The generated text for every row, in order."""
-        generated = [generate(params, prompt, inputs, self.limit) for inputs in self.inputs]
-        return self.texts(np.concatenate(jax.device_get(generated)))
+        """The predicted text for every row, in order.
+
+        Args:
+          generate: from `inference.generator`.
+          params: the model's parameters.
+          prompt: the prompt, if there is one.
+          trained_on: the task whose labels the model writes, if not this task's.
+        """
+        ids = [generate(params, prompt, inputs, self.limit) for inputs in self.inputs]
+        texts = self.texts(np.concatenate(jax.device_get(ids)))
+        return [self._interpret(text, trained_on or self.task.name) for text in texts]
 
     def texts(self, ids: Int[np.ndarray, "B L"]) -> list[str]:
-        """Generated ids of the rows, and perhaps of padding after them, as text."""
-        return [self._vocabulary.decode(row) for row in ids[: len(self.rows)]]
+        """The generated ids of the rows as text; rows of padding may follow them."""
+        return [self._vocabulary.decode(row) for row in ids[: len(self.rows)].tolist()]
 
     def score(self, predictions: Sequence[str]) -> dict[str, float]:
         """The task's metrics (0 to 100) and `score`, their mean."""
@@ -86,15 +102,14 @@ class DevSet:
                 "correct": metrics.correct(self.task, prediction, row),
             }
 
+    def _interpret(self, text: str, trained_on: str) -> str:
+        """A generated text as a prediction: without the sentinel, with this task's labels.
 
-def answer(text: str, trained: str, evaluated: str, *, sentinel: bool = False) -> str:
-    """What a run trained on one task means by `text` on another, as the paper reads it.
-
-    The sentinel that targets started with is dropped; between MRPC and QQP the label words are
-    exchanged (section 5).
-    """
-    if sentinel:
-        text = metrics.remove_sentinel(text)
-    if trained != evaluated and {trained, evaluated} <= set(metrics.TRANSFER_WORDS):
-        text = metrics.transfer_labels(text, task_named(trained), task_named(evaluated))
-    return text
+        Between MRPC and QQP the labels are exchanged (section 5).
+        """
+        if self._sentinel:
+            text = metrics.remove_sentinel(text)
+        tasks = {trained_on, self.task.name}
+        if len(tasks) == 2 and tasks <= set(metrics.TRANSFER_WORDS):
+            text = metrics.transfer_labels(text, task_named(trained_on), self.task)
+        return text

@@ -1,8 +1,8 @@
 """Pre-training and LM adaptation from files to files: all weights trained on plain text.
 
 Adaptation continues the pre-trained checkpoint with its step and its Adafactor accumulators, as
-T5 did. A longer adaptation continues a shorter one in the same way, bit for bit as if it had been
-one training.
+T5 did. A longer adaptation continues a shorter adaptation's checkpoint in the same way, so that
+both together are one training.
 """
 
 import concurrent.futures
@@ -29,7 +29,7 @@ from promptscale.distributed import multihost
 from promptscale.distributed.mesh import SINGLE_DEVICE, Devices, Layout, to_host
 from promptscale.model import T5, parameter_shapes
 from promptscale.storage.atomic import atomic_write
-from promptscale.training.loop import Outcome, Schedule, train
+from promptscale.training.loop import Schedule, TrainingResult, train
 from promptscale.training.methods import model_loss
 from promptscale.training.optimizer import (
     accumulators,
@@ -39,15 +39,20 @@ from promptscale.training.optimizer import (
 from promptscale.training.resume import State
 from promptscale.training.step import make_step, start
 
-REPORTS = 20  # how many times the loss is reported
+REPORTS = 20  # reports of the loss in a training
 
 
 @dataclasses.dataclass(frozen=True)
 class Files:
-    """Where a job reads and writes.
+    """Where a job reads and writes; `text`, `model` and `state` may be in a bucket.
 
-    `checkpoint` is what adaptation starts from; `text` the prepared shards of the corpus, which,
-    like `model` and `state`, may be in a bucket.
+    Attributes:
+      checkpoint: what adaptation starts from; None for pre-training.
+      vocabulary: the SentencePiece model.
+      text: the prepared shards of the corpus.
+      model: the checkpoint that the job writes.
+      losses: the table of the losses.
+      state: where the resume state lies.
     """
 
     checkpoint: str | None
@@ -59,9 +64,9 @@ class Files:
 
 
 def run(job: LanguageModelingJob, files: Files, layout: Layout = SINGLE_DEVICE) -> None:
-    """Trains all weights and writes a T5X checkpoint and the curve of the loss per target token.
+    """Trains all weights; writes a T5X checkpoint and the loss per target token by step.
 
-    Of several processes all train and write the parameters that their devices hold.
+    Every process of the job trains, and writes the parameters that its devices hold.
 
     Raises:
       CheckpointError, DataError: an input is missing, damaged or does not fit.
@@ -69,12 +74,12 @@ def run(job: LanguageModelingJob, files: Files, layout: Layout = SINGLE_DEVICE) 
     settings = job.settings
     model = T5(job.architecture, settings.dropout_rate, jnp.dtype(settings.activations))
     devices = Devices(layout)
-    beginning = _beginning(job, files, model, devices)
-    trainable = traverse_util.unflatten_dict(beginning.params, sep="/")
-    optimizer = hyperparameters([settings.optimizer], beginning.step)
+    checkpoint = _initial_checkpoint(job, files, model, devices)
+    trainable = traverse_util.unflatten_dict(checkpoint.params, sep="/")
+    optimizer = hyperparameters([settings.optimizer], checkpoint.step)
     train_state = start(trainable, optimizer, devices)
-    if beginning.optimizer:
-        restored = restore_accumulators(train_state.optimizer, beginning.optimizer, 1)
+    if checkpoint.optimizer:
+        restored = restore_accumulators(train_state.optimizer, checkpoint.optimizer, 1)
         train_state = train_state._replace(optimizer=devices.replicate(restored))
 
     with concurrent.futures.ThreadPoolExecutor(arrays.AT_ONCE) as pool:
@@ -83,14 +88,13 @@ def run(job: LanguageModelingJob, files: Files, layout: Layout = SINGLE_DEVICE) 
     size, rows = settings.batch_size, devices.local_rows(settings.batch_size)
 
     def batch(step: int) -> Batch:
-        own = stream.batch(step, rows)
-        return Batch(*(devices.shard_batch(array[None], size, axis=1) for array in own))
+        local = stream.batch(step, rows)
+        return Batch(*(devices.shard_batch(array[None], size, axis=1) for array in local))
 
     loss = model_loss(model, settings.z_loss)
-    factor, at_a_time = settings.loss_normalizing_factor, devices.examples_at_a_time
-    saved = State(files.state, job.model_dump_json())
-    outcome = train(
-        make_step(loss, factor, at_a_time),
+    state = State(files.state, job.model_dump_json())
+    result = train(
+        make_step(loss, settings.loss_normalizing_factor, devices.examples_at_a_time),
         train_state,
         {},
         batch,
@@ -101,21 +105,21 @@ def run(job: LanguageModelingJob, files: Files, layout: Layout = SINGLE_DEVICE) 
             settings.save_every,
             first=job.first_step,
         ),
-        saved,
+        state,
     )
     trained = Checkpoint(
-        beginning.step + settings.steps,
-        _without_runs(outcome.trainable, devices),
-        accumulators(jax.tree.map(lambda leaf: to_host(leaf)[0], outcome.optimizer)),
+        checkpoint.step + settings.steps,
+        _remove_run_axis(result.trainable, devices),
+        accumulators(jax.tree.map(lambda leaf: to_host(leaf)[0], result.optimizer)),
     )
     write(files.model, trained)
     if multihost.is_primary():
-        _write_losses(job, outcome, files.losses)
-    saved.delete()
+        _write_losses(job, result, files.losses)
+    state.delete()
 
 
-def _write_losses(job: LanguageModelingJob, outcome: Outcome, path: Path) -> None:
-    rows = pd.DataFrame(outcome.rows)[["step", "value", "wall_seconds", "accelerator_seconds"]]
+def _write_losses(job: LanguageModelingJob, result: TrainingResult, path: Path) -> None:
+    rows = pd.DataFrame(result.rows)[["step", "value", "wall_seconds", "accelerator_seconds"]]
     rows = rows.assign(step=rows["step"] + job.first_step).rename(columns={"value": "loss"})
     with atomic_write(path) as partial:
         rows.to_csv(partial, index=False)
@@ -136,8 +140,10 @@ def _stream(
     return SpanCorruption(documents, vocabulary_size=vocabulary.size, **common)
 
 
-def _beginning(job: LanguageModelingJob, files: Files, model: T5, devices: Devices) -> Checkpoint:
-    """The checkpoint to continue, or a random initialisation at step 0: a batch of one run."""
+def _initial_checkpoint(
+    job: LanguageModelingJob, files: Files, model: T5, devices: Devices
+) -> Checkpoint:
+    """The checkpoint to continue, or a random initialisation at step 0; leading axis 1."""
     architecture = job.architecture
     if files.checkpoint is not None:
         return load_model(files.checkpoint, architecture, devices, with_optimizer=True, runs=1)
@@ -147,21 +153,18 @@ def _beginning(job: LanguageModelingJob, files: Files, model: T5, devices: Devic
         params = model.init(jax.random.key(seed), tokens, tokens)["params"]
         return {name: leaf[None] for name, leaf in _flat(params).items()}
 
-    places = {
+    shardings = {
         name: devices.parameter(name, shape, runs=True)
         for name, shape in parameter_shapes(architecture).items()
     }
-    return Checkpoint(0, jax.jit(init, out_shardings=places)(np.int32(job.seed)), {})
+    return Checkpoint(0, jax.jit(init, out_shardings=shardings)(np.int32(job.seed)), {})
 
 
-def _without_runs(trainable: Any, devices: Devices) -> dict[str, jax.Array]:
-    """The parameters of the only run by T5X's flat names, each where it was."""
+def _remove_run_axis(trainable: Any, devices: Devices) -> dict[str, jax.Array]:
+    """The parameters of the only run by T5X's flat names; their sharding stays."""
     flat = _flat(trainable)
-    places = {name: devices.parameter(name, leaf.shape[1:]) for name, leaf in flat.items()}
-    take = jax.jit(
-        lambda train_state: {name: leaf[0] for name, leaf in train_state.items()},
-        out_shardings=places,
-    )
+    shardings = {name: devices.parameter(name, leaf.shape[1:]) for name, leaf in flat.items()}
+    take = jax.jit(lambda tree: jax.tree.map(lambda leaf: leaf[0], tree), out_shardings=shardings)
     return take(flat)
 
 

@@ -1,9 +1,9 @@
 """Prompt design, measured: worked examples as text before the question, the model frozen.
 
-The paper takes GPT-3's published few-shot scores for this (Figure 1); here the frozen T5 itself is
-asked. Inputs and answers of examples drawn from the training split stand before each question, an
-answer ended by a separator; what the model writes is cut at the first separator, as few-shot
-evaluation does with a stop sequence.
+The paper takes GPT-3's published few-shot scores for this (Figure 1); here the frozen T5 itself
+answers. Examples drawn from the training split precede each question, and a separator ends each of
+their answers. The generated text is cut at the first separator, as few-shot evaluation does with a
+stop sequence.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ from promptscale.data.vocabulary import Vocabulary
 from promptscale.distributed import multihost
 from promptscale.distributed.mesh import SINGLE_DEVICE, Devices, Layout
 from promptscale.evaluation.dev_set import DevSet, Generate
-from promptscale.experiments.task_data import Prefixes
+from promptscale.experiments.task_data import Splits
 from promptscale.inference import generator
 from promptscale.model import T5
 from promptscale.reporting.runs_table import write_runs
@@ -32,12 +32,12 @@ from promptscale.storage.atomic import atomic_directory
 
 @dataclasses.dataclass(frozen=True)
 class Files:
-    """Where the job reads and writes; `train` and `validation` are prefixes by task."""
+    """Where the job reads and writes (see `tuning.Files`)."""
 
     checkpoint: str
     vocabulary: Path
-    train: Prefixes
-    validation: Prefixes
+    train: Splits
+    validation: Splits
     metrics: Path
     predictions: Path
 
@@ -58,7 +58,7 @@ def text_prompt(
 def run(job: PromptDesignJob, files: Files, layout: Layout = SINGLE_DEVICE) -> None:
     """Scores every task with the examples that each seed draws; writes metrics and predictions.
 
-    Of several processes all answer, and the first writes.
+    Every process of the job answers; the primary process writes.
 
     Raises:
       CheckpointError, DataError: an input is missing, damaged or does not fit.
@@ -78,8 +78,8 @@ def run(job: PromptDesignJob, files: Files, layout: Layout = SINGLE_DEVICE) -> N
             rows += _rows(job, task, seed, dev.score(texts))
     if multihost.is_primary():
         with atomic_directory(files.predictions) as folder:
-            for path, answered in predictions.items():
-                write_rows(folder / path, answered)
+            for path, prediction_rows in predictions.items():
+                write_rows(folder / path, prediction_rows)
         write_runs([pd.DataFrame(rows)], files.metrics)
 
 
@@ -91,19 +91,19 @@ def _questions(
     vocabulary: Vocabulary,
     devices: Devices,
 ) -> Iterator[tuple[int, DevSet, Generate]]:
-    """For each seed the validation questions behind its examples, and what answers them."""
+    """For each seed: the validation set with its examples before each input, and the generator."""
     shots, separator = job.settings.shots, job.settings.separator
     limit = padded_length(validation.targets, multiple=1) + len(vocabulary.encode(separator))
-    model, place = T5(job.architecture), devices.replicated()
-    generate = generator(model, job.evaluation.decoding, limit, place)
-    heads = [text_prompt(train, seed, shots, vocabulary, separator) for seed in job.seeds]
+    model, sharding = T5(job.architecture), devices.replicated()
+    generate = generator(model, job.evaluation.decoding, limit, sharding)
+    prefixes = [text_prompt(train, seed, shots, vocabulary, separator) for seed in job.seeds]
     # One length for the draws of all seeds, so that they share a compiled program.
-    length = padded_length(validation.inputs.after(max(heads, key=len)))
-    for seed, head in zip(job.seeds, heads, strict=True):
-        asked = dataclasses.replace(validation, inputs=validation.inputs.after(head))
+    length = padded_length(validation.inputs.prepend(max(prefixes, key=len)))
+    for seed, prefix in zip(job.seeds, prefixes, strict=True):
+        questions = dataclasses.replace(validation, inputs=validation.inputs.prepend(prefix))
         dev = DevSet(
             task_named(task),
-            asked,
+            questions,
             vocabulary,
             job.evaluation.batch_size,
             inputs_length=length,
@@ -114,7 +114,7 @@ def _questions(
 
 
 def cut(text: str, separator: str) -> str:
-    """What was written before the first separator."""
+    """The text before the first separator."""
     return text.split(separator)[0].strip()
 
 

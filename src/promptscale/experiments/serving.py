@@ -1,7 +1,7 @@
 """Figure 2: one frozen model serves all tasks at once, each example of a batch with its own prompt.
 
-Without prompts each task has a model of its own, and requests that arrive together are served in
-one small batch per task. Both ways are run here on the same requests and the same frozen model.
+With tuned models, each task has its model, and requests that arrive together are served in a small
+batch per task. Both ways run here on the same requests and the same frozen model.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ from promptscale.data.prepared import read
 from promptscale.distributed import multihost
 from promptscale.distributed.mesh import SINGLE_DEVICE, Devices, Layout
 from promptscale.evaluation.dev_set import Generate
-from promptscale.experiments.task_data import Prefixes
+from promptscale.experiments.task_data import Splits
 from promptscale.inference import Params, generator
 from promptscale.model import T5
 from promptscale.storage.atomic import atomic_write
@@ -35,11 +35,11 @@ BATCHES = (1, 4, 16)  # requests of each task that arrive together
 
 @dataclasses.dataclass(frozen=True)
 class Files:
-    """Where the demonstration reads and writes; `prompts` and `validation` are by task."""
+    """Where the demonstration reads and writes; `prompts` and `validation` by task."""
 
     checkpoint: str
     prompts: Mapping[str, Path]
-    validation: Prefixes
+    validation: Splits
     table: Path
 
 
@@ -60,7 +60,7 @@ class Server:
 def run(
     job: PromptTuningJob, tasks: Sequence[str], files: Files, layout: Layout = SINGLE_DEVICE
 ) -> None:
-    """Serves the same requests mixed and task by task; writes outputs' agreement and throughput.
+    """Serves the same requests mixed and task by task; writes their agreement and throughput.
 
     Raises:
       CheckpointError, DataError: an input is missing, damaged or does not fit.
@@ -102,7 +102,7 @@ def run(
 def _timed(
     server: Server, requests: Int[np.ndarray, "K R S"], batch: int, *, mixed: bool
 ) -> tuple[Int[np.ndarray, "K R L"], float]:
-    """Serves all requests, `batch` of each task at a time; the outputs and the seconds it took."""
+    """Serves all requests, `batch` of each task at a time; returns the outputs and the seconds."""
 
     def serve() -> list[Array]:
         outputs = []

@@ -1,84 +1,51 @@
-"""What a tuning job reads: the training batches of its runs, and the sets that score them."""
+"""What a tuning job reads: the training batches of its runs, and its dev sets."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from promptscale.config.jobs import JobRun, ModelTuningJob, MultitaskTuningJob, PromptTuningJob
+from promptscale.config.jobs import TuningJob
 from promptscale.config.tasks import task as task_named
 from promptscale.data.batches import Batch, indices, padded_length, take
-from promptscale.data.prepared import Ragged, read
+from promptscale.data.prepared import Examples, Ragged, read
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.distributed.mesh import Devices
 from promptscale.evaluation.dev_set import DevSet
 
-Job = PromptTuningJob | ModelTuningJob | MultitaskTuningJob
-Prefixes = Mapping[str, Path]  # of prepared splits, by task
-
-
-class Supervision(NamedTuple):
-    """A run's training examples, behind the heads that its method puts before them."""
-
-    inputs: Ragged
-    targets: Ragged
-
-
-def selected_by(job: Job, one: JobRun) -> Sequence[str]:
-    """The tasks whose mean score selects a run's step."""
-    return job.tasks if isinstance(job, MultitaskTuningJob) else (one.task,)
-
-
-def reported_on(job: Job, one: JobRun) -> Sequence[str]:
-    """The tasks that a run's selected step is evaluated on."""
-    return (*selected_by(job, one), *job.transfer_tasks.get(one.task, ()))
-
-
-def has_sentinel(job: Job) -> bool:
-    """Whether targets start with `<extra_id_0>` (`span corruption + sentinel`, section 2.2)."""
-    return isinstance(job, PromptTuningJob) and job.settings.sentinel
-
-
-def _name(job: Job, task: str, vocabulary: Vocabulary) -> list[int]:
-    """The ids before a task's inputs: its name, where one model serves several tasks."""
-    many = isinstance(job, MultitaskTuningJob)
-    return vocabulary.encode(task_named(task).prefix) if many else []
+Splits = Mapping[str, Path]  # by task; the prefix of a prepared split's files
 
 
 def batches(
-    job: Job, train: Prefixes, vocabulary: Vocabulary, devices: Devices
+    job: TuningJob, train: Splits, vocabulary: Vocabulary, devices: Devices
 ) -> Callable[[int], Batch]:
-    """A function from step to the batches of all runs [N, B, ...], each in its own order.
+    """A function from step to the batches of all runs [N, B, ...], each in its run's order.
 
-    A process reads those examples of a batch that its devices need.
+    A process reads the examples of a batch that its devices need.
     """
     settings = job.settings
-    sentinel = [vocabulary.sentinel(0)] if has_sentinel(job) else []
-    splits = {}
-    for task in job.train_tasks:
-        split, name = read(train[task]), _name(job, task, vocabulary)
-        splits[task] = Supervision(
-            split.inputs.after(name) if name else split.inputs,
-            split.targets.after(sentinel) if sentinel else split.targets,
-        )
-    if isinstance(job, MultitaskTuningJob):
-        own = [_mixture(list(splits.values()))] * len(job.runs)
-    else:
-        own = [splits[one.task] for one in job.runs]
+    tasks = {task: _read(job, task, train[task], vocabulary) for task in job.train_tasks}
+    if job.sentinel:
+        sentinel = [vocabulary.sentinel(0)]
+        tasks = {
+            task: dataclasses.replace(split, targets=split.targets.prepend(sentinel))
+            for task, split in tasks.items()
+        }
+    mixtures = {names: _mixture([tasks[task] for task in names])
+                for names in set(map(job.tasks_trained_on, job.runs))}  # fmt: skip
+    examples = [mixtures[job.tasks_trained_on(run)] for run in job.runs]
     lengths = (
-        max(padded_length(one.inputs, settings.max_input_length) for one in own),
-        max(padded_length(one.targets, settings.max_target_length, multiple=1) for one in own),
+        max(padded_length(inputs, settings.max_input_length) for inputs, _ in examples),
+        max(padded_length(targets, settings.max_target_length, 1) for _, targets in examples),
     )
-
     size = settings.batch_size
     rows = devices.local_rows(size)
 
     def batch(step: int) -> Batch:
         taken = [
-            take(*split, indices(one.seed, step, size, len(split.inputs))[rows], *lengths)
-            for one, split in zip(job.runs, own, strict=True)
+            take(*pair, indices(run.seed, step, size, len(pair[0]))[rows], *lengths)
+            for run, pair in zip(job.runs, examples, strict=True)
         ]
         stacked = map(np.stack, zip(*taken, strict=True))
         return Batch(*(devices.shard_batch(array, size, axis=1) for array in stacked))
@@ -86,33 +53,18 @@ def batches(
     return batch
 
 
-def _mixture(splits: Sequence[Supervision]) -> Supervision:
-    """All examples of all tasks, which one epoch visits in random order.
-
-    That mixes the tasks in proportion to their numbers of examples, as T5's
-    `super_glue_v102_proportional` does.
-    """
-    inputs = Ragged.pack(sequence for split in splits for sequence in split.inputs)
-    return Supervision(
-        inputs, Ragged.pack(sequence for split in splits for sequence in split.targets)
-    )
-
-
 def dev_sets(
-    job: Job, validation: Prefixes, vocabulary: Vocabulary, devices: Devices
+    job: TuningJob, validation: Splits, vocabulary: Vocabulary, devices: Devices
 ) -> dict[str, DevSet]:
-    """The validation sets by task; those of the job's own tasks share one length of inputs."""
-    examples = {task: read(validation[task]) for task in job.evaluated_tasks}
-    for task, split in examples.items():
-        if name := _name(job, task, vocabulary):
-            examples[task] = dataclasses.replace(split, inputs=split.inputs.after(name))
-    common = max(padded_length(examples[task].inputs) for task in job.tasks)
+    """The validation sets by task; those of the job's tasks share one length of inputs."""
+    splits = {task: _read(job, task, validation[task], vocabulary) for task in job.evaluated_tasks}
+    common = max(padded_length(splits[task].inputs) for task in job.tasks)
     limits = {
-        task: padded_length(split.targets, multiple=1) + has_sentinel(job)
-        for task, split in examples.items()
+        task: padded_length(split.targets, multiple=1) + job.sentinel
+        for task, split in splits.items()
     }
-    for own, others in job.transfer_tasks.items():  # answered in the words of the run's own task
-        limits |= {task: max(limits[task], limits[own]) for task in others}
+    for trained, others in job.transfer_tasks.items():  # answered with the trained task's labels
+        limits |= {task: max(limits[task], limits[trained]) for task in others}
     return {
         task: DevSet(
             task_named(task),
@@ -121,7 +73,31 @@ def dev_sets(
             job.evaluation.batch_size,
             inputs_length=common if task in job.tasks else None,
             limit=limits[task],
+            sentinel=job.sentinel,
             devices=devices,
         )
-        for task, split in examples.items()
+        for task, split in splits.items()
     }
+
+
+def _read(job: TuningJob, task: str, prefix: Path, vocabulary: Vocabulary) -> Examples:
+    """A prepared split, with the task's name before its inputs where the job asks for it."""
+    split = read(prefix)
+    if not job.names_tasks:
+        return split
+    name = vocabulary.encode(task_named(task).prefix)
+    return dataclasses.replace(split, inputs=split.inputs.prepend(name))
+
+
+def _mixture(splits: Sequence[Examples]) -> tuple[Ragged, Ragged]:
+    """The inputs and targets of all splits, which an epoch visits in one random order.
+
+    So the tasks are mixed in proportion to their numbers of examples, as T5's
+    `super_glue_v102_proportional` mixes them.
+    """
+    if len(splits) == 1:
+        return splits[0].inputs, splits[0].targets
+    return (
+        Ragged.pack(sequence for split in splits for sequence in split.inputs),
+        Ragged.pack(sequence for split in splits for sequence in split.targets),
+    )

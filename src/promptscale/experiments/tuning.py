@@ -1,59 +1,52 @@
-"""A tuning job from files to files: prompts on a frozen model, or the model itself, per run."""
+"""A tuning job from files to files: its runs trained together by the job's method."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pandas as pd
-from flax import traverse_util
 
-from promptscale import prompts
-from promptscale.checkpoints.load import read_embedding
-from promptscale.checkpoints.sharded import load_model
-from promptscale.checkpoints.t5x import Checkpoint
-from promptscale.config.jobs import PromptTuningJob
-from promptscale.config.tasks import task as task_named
+from promptscale.config.jobs import TuningJob
 from promptscale.data.prepared import write_rows
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.distributed import multihost
 from promptscale.distributed.mesh import SINGLE_DEVICE, Devices, Layout
-from promptscale.evaluation.dev_set import DevSet, Generate, answer
-from promptscale.experiments.task_data import (
-    Job,
-    Prefixes,
-    batches,
-    dev_sets,
-    has_sentinel,
-    reported_on,
-    selected_by,
-)
-from promptscale.inference import Params, generator
+from promptscale.evaluation.dev_set import DevSet, Generate
+from promptscale.experiments.task_data import Splits, batches, dev_sets
+from promptscale.inference import generator
 from promptscale.model import T5
 from promptscale.reporting.runs_table import write_runs
 from promptscale.storage.atomic import atomic_directory
 from promptscale.training import step as training_step
-from promptscale.training.loop import Evaluation, Outcome, Schedule, train
-from promptscale.training.methods import model_loss, prompt_loss
+from promptscale.training.loop import DevResult, Predictions, Schedule, TrainingResult, train
+from promptscale.training.methods import METHODS, Method
 from promptscale.training.optimizer import hyperparameters, restore_accumulators
 from promptscale.training.resume import State
 
 
 @dataclasses.dataclass(frozen=True)
 class Files:
-    """Where a job reads and writes; `train` and `validation` are prefixes by task.
+    """Where a job reads and writes.
 
-    `prompts` and `predictions` are folders, None where they are not kept: prompts of model tuning,
-    and both in a hyperparameter search. `initialization`: the prompt that prompts start from.
+    Attributes:
+      checkpoint: what training starts from.
+      vocabulary: the SentencePiece model.
+      train: prefixes of the prepared training splits, by task.
+      validation: prefixes of the prepared validation splits, by task.
+      metrics: the job's rows of `runs.csv`.
+      predictions: the folder of predictions; None in a hyperparameter search.
+      prompts: the folder of what the method saves of each run; None where it saves nothing.
+      state: where the resume state lies, local or in a bucket.
+      initialization: the prompt that prompts start from, if they start from a file.
     """
 
     checkpoint: str
     vocabulary: Path
-    train: Prefixes
-    validation: Prefixes
+    train: Splits
+    validation: Splits
     metrics: Path
     predictions: Path | None
     prompts: Path | None
@@ -62,19 +55,39 @@ class Files:
 
 
 @dataclasses.dataclass(frozen=True)
-class Method:
-    """What a job trains (leading axis N), what it leaves alone, and how to tell them apart."""
+class _Evaluator:
+    """Generates and scores the predictions of a job's runs."""
 
-    trainable: Any
+    job: TuningJob
+    method: Method
     frozen: Any
-    loss: Any
-    split: Callable[[Any, Any], tuple[Params, Any]]  # trainable, frozen -> params, prompt or None
+    generate: Generate
+    dev: Mapping[str, DevSet]
+
+    def predict(self, trainable: Any, index: int, tasks: Sequence[str]) -> Predictions:
+        """The predictions on `tasks` of the run at `index`; `trainable` is that of all runs."""
+        run_trainable = jax.tree.map(lambda leaf: leaf[index], trainable)
+        params, prompt = self.method.for_inference(run_trainable, self.frozen)
+        trained_on = self.job.runs[index].task
+        return {
+            task: self.dev[task].predict(self.generate, params, prompt, trained_on)
+            for task in tasks
+        }
+
+    def __call__(self, trainable: Any) -> list[DevResult]:
+        """The result of every run on the tasks that select its step."""
+        results = []
+        for index, run in enumerate(self.job.runs):
+            predictions = self.predict(trainable, index, self.job.selecting_tasks(run))
+            scores = {task: self.dev[task].score(texts) for task, texts in predictions.items()}
+            results.append(DevResult(scores, predictions))
+        return results
 
 
-def run(job: Job, files: Files, layout: Layout = SINGLE_DEVICE) -> None:
-    """Trains the job's runs together, keeps each at its best dev step, writes the results.
+def run(job: TuningJob, files: Files, layout: Layout = SINGLE_DEVICE) -> None:
+    """Trains the job's runs together, selects each run's best dev step and writes the results.
 
-    Of several processes all train, and the first writes.
+    Every process of the job trains; the primary process writes.
 
     Raises:
       CheckpointError, DataError: an input is missing, damaged or does not fit.
@@ -83,159 +96,82 @@ def run(job: Job, files: Files, layout: Layout = SINGLE_DEVICE) -> None:
     vocabulary = Vocabulary(files.vocabulary)
     devices = Devices(layout)
     model = T5(job.architecture, settings.dropout_rate, jnp.dtype(settings.activations))
+    method = METHODS[job.method](job, model, vocabulary, files.initialization)
     dev = dev_sets(job, files.validation, vocabulary, devices)
-    limit = max(one.limit for one in dev.values())
+    limit = max(dev_set.limit for dev_set in dev.values())
     generate = generator(model, job.evaluation.decoding, limit, devices.replicated())
-    frozen = isinstance(job, PromptTuningJob)
-    checkpoint = load_model(
-        files.checkpoint,
-        job.architecture,
-        devices,
-        activations=settings.activations if frozen else "float32",
-        with_optimizer=not frozen,
-        runs=None if frozen else len(job.runs),
+    start = method.start(files.checkpoint, devices)
+    train_state = training_step.start(
+        start.trainable, hyperparameters(job.optimizers, start.step), devices
     )
-    method = job_method(job, model, checkpoint, files, devices)
-    train_state = _start(job, method, checkpoint, devices)
+    if start.accumulators:
+        restored = restore_accumulators(train_state.optimizer, start.accumulators, len(job.runs))
+        train_state = train_state._replace(optimizer=devices.replicate(restored))
+    evaluate = _Evaluator(job, method, start.frozen, generate, dev)
     state = State(files.state, job.model_dump_json())
-
-    def answers(trainable: Any, index: int, tasks: Sequence[str]) -> dict[str, list[str]]:
-        return _answers(job, method, generate, dev, trainable, index, tasks)
-
-    def evaluate(trainable: Any) -> list[Evaluation]:
-        found = [
-            answers(trainable, index, selected_by(job, one)) for index, one in enumerate(job.runs)
-        ]
-        return [
-            Evaluation({task: dev[task].score(texts) for task, texts in by_task.items()}, by_task)
-            for by_task in found
-        ]
-
-    outcome = train(
+    result = train(
         training_step.make_step(
             method.loss, settings.loss_normalizing_factor, devices.examples_at_a_time
         ),
         train_state,
-        method.frozen,
+        start.frozen,
         batches(job, files.train, vocabulary, devices),
-        devices.keys([one.seed for one in job.runs]),
+        devices.keys([run.seed for run in job.runs]),
         Schedule(settings.steps, settings.evaluate_every, settings.save_every),
         state,
         evaluate,
     )
-    predicted = []
-    for index, (one, kept) in enumerate(zip(job.runs, outcome.kept, strict=True)):
-        left = [task for task in reported_on(job, one) if task not in (kept or ())]
-        predicted.append((kept or {}) | answers(outcome.trainable, index, left))
+    predictions = []
+    for index, (job_run, selected) in enumerate(zip(job.runs, result.predictions, strict=True)):
+        missing = [task for task in job.reported_tasks(job_run) if task not in selected]
+        predictions.append({**selected, **evaluate.predict(result.trainable, index, missing)})
     if multihost.is_primary():
-        _write(job, files, outcome, dev, predicted)
+        _write(job, files, method, result, dev, predictions)
     state.delete()
 
 
 def _write(
-    job: Job,
+    job: TuningJob,
     files: Files,
-    outcome: Outcome,
+    method: Method,
+    result: TrainingResult,
     dev: Mapping[str, DevSet],
-    predicted: Sequence[Mapping[str, Sequence[str]]],
+    predictions: Sequence[Predictions],
 ) -> None:
-    """The job's results: predictions and prompts where they are kept, and last its metrics."""
+    """Writes predictions, what the method saves, and last the metrics."""
     if files.predictions is not None:
         with atomic_directory(files.predictions) as folder:
-            for one, by_task in zip(job.runs, predicted, strict=True):
+            for job_run, by_task in zip(job.runs, predictions, strict=True):
                 for task, texts in by_task.items():
-                    path = folder / one.task / f"seed_{one.seed}" / f"{task}.jsonl"
+                    path = folder / job_run.task / f"seed_{job_run.seed}" / f"{task}.jsonl"
                     write_rows(path, dev[task].prediction_rows(texts))
     if files.prompts is not None:
         with atomic_directory(files.prompts) as folder:
-            for one, prompt in zip(job.runs, np.asarray(outcome.trainable), strict=True):
-                prompts.save(folder / one.task / f"seed_{one.seed}.npy", prompt)
-    write_runs([_rows(job, outcome, dev, predicted)], files.metrics)
-
-
-def _answers(
-    job: Job,
-    method: Method,
-    generate: Generate,
-    dev: Mapping[str, DevSet],
-    trainable: Any,
-    index: int,
-    tasks: Sequence[str],
-) -> dict[str, list[str]]:
-    """The answers of the run at `index` of the batch on each of the tasks."""
-    one = job.runs[index]
-    own = jax.tree.map(lambda leaf: leaf[index], trainable)
-    params, prompt = method.split(own, method.frozen)
-    return {
-        task: [
-            answer(text, one.task, task, sentinel=has_sentinel(job))
-            for text in dev[task].predict(generate, params, prompt)
-        ]
-        for task in tasks
-    }
-
-
-def _start(
-    job: Job, method: Method, checkpoint: Checkpoint, devices: Devices
-) -> training_step.TrainState:
-    """The state before the first step."""
-    trials = job.trials if isinstance(job, PromptTuningJob) else ()
-    optimizers = [trials[run.trial] if trials else job.settings.optimizer for run in job.runs]
-    settings = hyperparameters(optimizers, checkpoint.step)
-    state = training_step.start(method.trainable, settings, devices)
-    if not isinstance(job, PromptTuningJob) and job.settings.restore_accumulators:
-        restored = restore_accumulators(state.optimizer, checkpoint.optimizer, len(job.runs))
-        state = state._replace(optimizer=devices.replicate(restored))
-    return state
-
-
-def job_method(
-    job: Job, model: T5, checkpoint: Checkpoint, files: Files, devices: Devices
-) -> Method:
-    """The trainables of all runs as they start, and the loss that trains them."""
-    settings = job.settings
-    params = traverse_util.unflatten_dict(checkpoint.params, sep="/")
-    if not isinstance(job, PromptTuningJob):
-        return Method(params, {}, model_loss(model, settings.z_loss), lambda own, _: (own, None))
-    embedding = read_embedding(files.checkpoint)
-    encode = Vocabulary(files.vocabulary).encode
-    starts = [
-        prompts.initialize(
-            job.settings.initialization,
-            # Apart from the keys of the steps' dropout.
-            jax.random.fold_in(jax.random.key(one.seed), settings.steps),
-            job.settings.prompt_length,
-            embedding,
-            task_named(one.task).class_label_words,
-            encode,
-            files.initialization,
-        )
-        for one in job.runs
-    ]
-    trainable = devices.replicate(np.stack(starts))
-    loss = prompt_loss(model, settings.z_loss)
-    return Method(trainable, params, loss, lambda prompt, frozen: (frozen, prompt))
+            for index, job_run in enumerate(job.runs):
+                trainable = jax.tree.map(lambda leaf, index=index: leaf[index], result.trainable)
+                method.save(trainable, folder / job_run.task / f"seed_{job_run.seed}")
+    write_runs([_rows(job, result, dev, predictions)], files.metrics)
 
 
 def _rows(
-    job: Job,
-    outcome: Outcome,
+    job: TuningJob,
+    result: TrainingResult,
     dev: Mapping[str, DevSet],
-    predicted: Sequence[Mapping[str, Sequence[str]]],
+    predictions: Sequence[Predictions],
 ) -> pd.DataFrame:
-    """The job's rows of `runs.csv`; further tasks are scored at the selected step."""
+    """The job's rows of `runs.csv`; transfer tasks are scored at the selected step."""
     rows = []
-    for index, one in enumerate(job.runs):
-        own = [row for row in outcome.rows if row["run"] == index]
-        kept = next(row for row in own if row["selected"])
-        selects = selected_by(job, one)
-        for task, texts in predicted[index].items():
-            if task not in selects:
-                shifted = dev[task].score(texts)
-                own += [
-                    {**kept, "eval_task": task, "metric": metric, "value": value}
-                    for metric, value in shifted.items()
+    for index, job_run in enumerate(job.runs):
+        run_rows = [row for row in result.rows if row["run"] == index]
+        selected = next(row for row in run_rows if row["selected"])
+        selecting = job.selecting_tasks(job_run)
+        for task, texts in predictions[index].items():
+            if task not in selecting:
+                run_rows += [
+                    {**selected, "eval_task": task, "metric": metric, "value": value}
+                    for metric, value in dev[task].score(texts).items()
                 ]
-        named = {"run": job.run_name(one), "task": one.task, "seed": one.seed}
-        rows += [{**row, "eval_task": row["eval_task"] or one.task, **named} for row in own]
+        names = {"run": job.run_name(job_run), "task": job_run.task, "seed": job_run.seed}
+        rows += [{**row, "eval_task": row["eval_task"] or job_run.task, **names}
+                 for row in run_rows]  # fmt: skip
     return pd.DataFrame(rows).assign(**job.description)

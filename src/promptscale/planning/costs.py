@@ -1,8 +1,8 @@
 """What a configuration costs before anything starts: hours on accelerators, storage and money.
 
-An estimate from above: every sequence counts with the longest length that its job allows. Hours are
-the operations of training and evaluation over the peak times the utilisation that
-config/accelerators.yaml assumes; start-up, compilation and waiting for machines are not in them.
+An upper bound on operations: every sequence counts with the longest length that its job allows.
+Hours are the operations of training and evaluation, divided by the accelerator's peak times the
+utilisation that its table assumes. They contain no start-up, compilation or waiting for machines.
 """
 
 import dataclasses
@@ -10,30 +10,28 @@ from collections.abc import Iterable, Mapping
 
 from promptscale.config import grid, outputs
 from promptscale.config.accelerators import Accelerator, accelerators
-from promptscale.config.jobs import (
-    AnyJob,
-    LanguageModelingJob,
-    MultitaskTuningJob,
-    PromptDesignJob,
-    PromptTuningJob,
-    adaptation_steps,
-)
+from promptscale.config.jobs import AnyJob, LanguageModelingJob, adaptation_steps
 from promptscale.config.schema import Config
-from promptscale.config.tasks import task as task_named
 from promptscale.planning.flops import forward
 
 _FLOAT = 4  # bytes; what is trained is kept in float32
-_ROW = 500  # bytes of a prediction with its input, roughly
+_PREDICTION = 500  # bytes of a prediction with its input, roughly
 _C4_BYTES = 2 * 156e9  # of all of `c4/en` prepared: its tokens (Dodge et al. 2021, section 3)
 _ASSUMED = "h100"  # what a budget counts with where `hardware` names no machine
 
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """Of a job, or of several. `usd` leaves out what has no price in the table.
+    """The cost of one job or the sum over several.
 
-    `hours` are of whole slices, `accelerator_hours` of their chips. `stored_bytes` stay; those of
-    `state_bytes`, which jobs resume from, go as each ends (the sum: if all run at once).
+    Attributes:
+      jobs: how many jobs.
+      flops: floating-point operations.
+      hours: hours of whole slices.
+      accelerator_hours: hours of their chips.
+      usd: the price of the accelerators that have one in the table.
+      stored_bytes: results that stay.
+      state_bytes: resume states, deleted when each job ends; the sum holds if all run at once.
     """
 
     jobs: int = 0
@@ -45,16 +43,20 @@ class Cost:
     state_bytes: float = 0.0
 
     def __add__(self, other: "Cost") -> "Cost":
-        """Both together."""
-        both = zip(dataclasses.astuple(self), dataclasses.astuple(other), strict=True)
-        return Cost(*(one + another for one, another in both))
+        """The sum of two costs."""
+        fields = zip(dataclasses.astuple(self), dataclasses.astuple(other), strict=True)
+        return Cost(*map(sum, fields))
 
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-    """By kind of job, and of everything. `unpriced`: types without a price in the table.
+    """The cost of a configuration.
 
-    `longest_path_hours`: how long all would take with as many slices as there are jobs.
+    Attributes:
+      by_kind: the cost by kind of job.
+      longest_path_hours: the hours that everything takes with as many slices as there are jobs.
+      accelerators: the accelerator types that are used.
+      unpriced: those of them without a price in the table.
     """
 
     by_kind: Mapping[str, Cost]
@@ -64,40 +66,26 @@ class Estimate:
 
     @property
     def total(self) -> Cost:
-        """Everything."""
+        """The cost of all jobs."""
         return sum(self.by_kind.values(), Cost())
 
 
 def job_flops(job: AnyJob | LanguageModelingJob) -> float:
     """Operations of a job's training and evaluations."""
-    config = job.architecture
-    if isinstance(job, LanguageModelingJob):
-        length = job.settings.inputs_length
-        # Prefix LM pads both sides alike; 512 corrupted inputs have 114 targets.
-        targets = length if adaptation_steps(job.checkpoint) else round(length * 114 / 512)
-        step = forward(config, length, targets).model_step
-        return job.settings.steps * job.settings.batch_size * step
-    if isinstance(job, PromptDesignJob):
-        examples = job.settings.shots + 1
-        return len(job.seeds) * _rows(job.tasks) * forward(config, 512 * examples, 62).total
-    prompt = job.settings.prompt_length if isinstance(job, PromptTuningJob) else 0
-    one = forward(config, prompt + job.settings.max_input_length, job.settings.max_target_length)
-    step = one.prompt_step if isinstance(job, PromptTuningJob) else one.model_step
-    training = len(job.runs) * job.settings.steps * job.settings.batch_size * step
-    evaluations = -(-job.settings.steps // job.settings.evaluate_every)
-    evaluated = 0
-    for run in job.runs:
-        selecting = job.tasks if isinstance(job, MultitaskTuningJob) else (run.task,)
-        evaluated += evaluations * _rows(selecting) + _rows(job.transfer_tasks.get(run.task, ()))
-    return training + evaluated * one.total
+    return sum(
+        part.number * forward(job.architecture, part.inputs, part.targets).step(part.gradient)
+        for part in job.sequences
+    )
 
 
 def job_cost(config: Config, job: AnyJob | LanguageModelingJob, accelerator: str = "") -> Cost:
-    """One job on the accelerator that the configuration names for its size, or on another.
+    """The cost of one job on `accelerator`, or on the type that `hardware` names for its size.
 
-    Without either, operations and storage alone are known.
+    Where neither is given, only operations and bytes are counted.
     """
-    flops, stored, state = job_flops(job), _stored(job), _state(job)
+    flops = job_flops(job)
+    stored = float(_FLOAT * job.saved_parameters + _PREDICTION * job.predictions)
+    state = 2.0 * _FLOAT * job.state_parameters  # two records, written in turn
     hardware = config.hardware.get(job.size)
     name = accelerator or (hardware.accelerator if hardware else "")
     if not name:
@@ -109,11 +97,11 @@ def job_cost(config: Config, job: AnyJob | LanguageModelingJob, accelerator: str
 
 
 def estimate(config: Config, accelerator: str = "") -> Estimate:
-    """The whole configuration's cost, as if nothing were done yet."""
+    """The cost of a whole configuration, without the results that exist already."""
     trained = outputs.trained_checkpoints(config)
     models = {pair: grid.language_modeling_job(config, *pair) for pair in trained}
     by_kind: dict[str, Cost] = {}
-    reached: dict[tuple[str, str], float] = {}  # hours until a frozen model is there
+    reached: dict[tuple[str, str], float] = {}  # hours until a checkpoint is trained
 
     def add(kind: str, job: AnyJob | LanguageModelingJob) -> float:
         cost = job_cost(config, job, accelerator)
@@ -130,63 +118,31 @@ def estimate(config: Config, accelerator: str = "") -> Estimate:
     if trained and config.data.corpus.startswith("c4/en") and not config.data.generated:
         share = config.data.corpus_shards_used / config.data.corpus_shards
         by_kind["prepared_text"] = Cost(stored_bytes=share * _C4_BYTES)
-    used = {accelerator} if accelerator else {one.accelerator for one in config.hardware.values()}
+    hardware = config.hardware.values()
+    used = {accelerator} if accelerator else {machine.accelerator for machine in hardware}
     unpriced = (name for name in used if accelerators()[name].usd_per_hour is None)
     return Estimate(by_kind, max(paths), tuple(sorted(used)), tuple(sorted(unpriced)))
 
 
 def beyond_budget(config: Config, jobs: Iterable[AnyJob | LanguageModelingJob]) -> str | None:
-    """Why these jobs may not start, in a sentence; None where the budget allows them.
+    """The sentence that refuses jobs beyond the budget; None where the budget allows them.
 
-    A size that has no `hardware` counts as if it ran on one H100, so that no job is free.
+    A size without `hardware` is priced on one H100, so that no job is free.
     """
     allowed = config.budget.accelerator_hours
-    wanted = sum(
+    needed = sum(
         job_cost(config, job, "" if job.size in config.hardware else _ASSUMED).accelerator_hours
         for job in jobs
     )
-    if wanted <= allowed:
+    if needed <= allowed:
         return None
     return (
-        f"These jobs need about {wanted:,.0f} accelerator-hours, and the configuration's "
+        f"These jobs need about {needed:,.0f} accelerator-hours, and the configuration's "
         f"`budget.accelerator_hours` is {allowed:,.0f}. Raise it to start them; `promptscale plan` "
         "says what they cost."
     )
 
 
 def _speed(kind: Accelerator) -> float:
-    """Operations per second of a whole slice, as assumed."""
+    """Operations per second of a whole slice at the assumed utilisation."""
     return kind.devices * kind.peak_tflops * 1e12 * kind.utilization
-
-
-def _rows(tasks: Iterable[str]) -> int:
-    return sum(task_named(task).published_rows("validation") for task in tasks)
-
-
-def _stored(job: AnyJob | LanguageModelingJob) -> float:
-    """Bytes that stay: of a language model its weights, of runs their prompts and predictions."""
-    if isinstance(job, LanguageModelingJob):
-        return float(_FLOAT * job.architecture.num_parameters)
-    stored = 0.0
-    for run in job.runs:
-        stored += _ROW * _rows(job.transfer_tasks.get(run.task, ()))
-        stored += _ROW * _rows(job.tasks if isinstance(job, MultitaskTuningJob) else (run.task,))
-        if isinstance(job, PromptTuningJob):
-            stored += _FLOAT * job.settings.prompt_length * job.architecture.d_model
-    return stored
-
-
-def _state(job: AnyJob | LanguageModelingJob) -> float:
-    """Bytes of the two states that a job keeps in turn.
-
-    What is trained, and the best of it where steps are selected; Adafactor's moments are factored
-    and too small to count.
-    """
-    weights = job.architecture.num_parameters
-    if isinstance(job, LanguageModelingJob):
-        return 2.0 * _FLOAT * weights
-    if isinstance(job, PromptDesignJob):
-        return 0.0
-    if isinstance(job, PromptTuningJob):
-        weights = job.settings.prompt_length * job.architecture.d_model
-    return 2.0 * 2.0 * _FLOAT * weights * len(job.runs)

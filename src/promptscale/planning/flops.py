@@ -13,29 +13,22 @@ from promptscale.config.sizes import ModelConfig
 
 
 class Forward(NamedTuple):
-    """One example's forward pass: products with weights, and those within attention."""
+    """Operations of one example's forward pass: products with weights, and within attention."""
 
     weights: float
     attention: float
 
-    @property
-    def total(self) -> float:
-        """All of it."""
-        return self.weights + self.attention
-
-    @property
-    def prompt_step(self) -> float:
-        """Forward and backward where only the prompt is trained."""
-        return 2 * self.weights + 3 * self.attention
-
-    @property
-    def model_step(self) -> float:
-        """Forward and backward where all weights are trained."""
-        return 3 * self.total
+    def step(self, gradient: str) -> float:
+        """The forward pass, and the backward pass to `nothing`, `inputs` or `weights` too."""
+        weights, attention = {"nothing": (1, 1), "inputs": (2, 3), "weights": (3, 3)}[gradient]
+        return weights * self.weights + attention * self.attention
 
 
 def forward(config: ModelConfig, encoder_length: int, decoder_length: int) -> Forward:
-    """One example of these lengths, teacher-forced; attention's causality saves nothing."""
+    """The forward pass of one example of these lengths, teacher-forced.
+
+    Attention's causality saves nothing.
+    """
     s, t = encoder_length, decoder_length
     d, joint, ff = config.d_model, config.num_heads * config.head_dim, config.d_ff
     encoder, decoder = config.num_encoder_layers, config.num_decoder_layers
