@@ -24,7 +24,7 @@ def encode_inputs(
     inputs: Int[Array, "B S"],
     key: PRNGKeyArray | None = None,
 ) -> tuple[Float[Array, "B PS D"], Array]:
-    """Encodes the inputs, after the prompt if there is one; also returns the mask [B, PS].
+    """Encodes the inputs, after the prompt if any; also returns the mask [B, PS].
 
     A prompt [P, D] precedes every example, prompts [B, P, D] an example each: a batch may mix tasks
     (Figure 2). Dropout acts where a `key` is given.

@@ -1,4 +1,4 @@
-"""Evaluation as the paper does it: free generation, exact text, the task's own metrics."""
+"""Evaluation as the paper does it: free generation, exact text, the task's metrics."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -38,13 +38,13 @@ class DevSet:
         sentinel: bool = False,
         devices: Devices,
     ) -> None:
-        """Pads the inputs to one length, in batches of at most `batch_size`.
+        """Pads the inputs to equal length, in batches of at most `batch_size`.
 
         Args:
           task: the task.
           examples: the split.
           vocabulary: the tokens.
-          batch_size: examples per batch; a smaller split is one batch.
+          batch_size: examples per batch; a smaller split is a single batch.
           inputs_length: the length to pad to; the longest input's if not given.
           limit: tokens to generate, if the targets are shorter.
           sentinel: whether the targets of training started with `<extra_id_0>`.
@@ -76,7 +76,7 @@ class DevSet:
         Args:
           generate: from `inference.generator`.
           params: the model's parameters.
-          prompt: the prompt, if there is one.
+          prompt: the prompt, if any.
           trained_on: the task whose labels the model writes, if not this task's.
         """
         ids = [generate(params, prompt, inputs, self.limit) for inputs in self.inputs]
@@ -92,7 +92,7 @@ class DevSet:
         return metrics.score(self.task, predictions, self.rows)
 
     def prediction_rows(self, predictions: Iterable[str]) -> Iterable[dict[str, Any]]:
-        """One row per example for people to read: input, target, prediction, correct or not."""
+        """A row per example for people to read: input, target, prediction, correct or not."""
         for row, prediction in zip(self.rows, predictions, strict=True):
             yield {
                 "id": row["id"],

@@ -2,7 +2,7 @@
 
 Adaptation continues the pre-trained checkpoint with its step and its Adafactor accumulators, as
 T5 did. A longer adaptation continues a shorter adaptation's checkpoint in the same way, so that
-both together are one training.
+both together are a single training.
 """
 
 import concurrent.futures

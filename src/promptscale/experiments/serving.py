@@ -1,4 +1,4 @@
-"""Figure 2: one frozen model serves all tasks at once, each example of a batch with its own prompt.
+"""Figure 2: a frozen model serves all tasks at once, each example of a batch with its task's prompt.
 
 With tuned models, each task has its model, and requests that arrive together are served in a small
 batch per task. Both ways run here on the same requests and the same frozen model.
@@ -45,7 +45,7 @@ class Files:
 
 @dataclasses.dataclass(frozen=True)
 class Server:
-    """A frozen model with one prompt per task."""
+    """A frozen model with a prompt per task."""
 
     params: Params
     prompts: Float[np.ndarray, "K P D"]
@@ -53,7 +53,7 @@ class Server:
     length: int
 
     def serve(self, tasks: Int[np.ndarray, " B"], inputs: Int[np.ndarray, "B S"]) -> Array:
-        """Generated ids [B, length] for requests of any tasks, in one batch."""
+        """Generated ids [B, length] for requests of any tasks, in a single batch."""
         return self.generate(self.params, self.prompts[tasks], inputs, self.length)
 
 

@@ -56,7 +56,7 @@ def batches(
 def dev_sets(
     job: TuningJob, validation: Splits, vocabulary: Vocabulary, devices: Devices
 ) -> dict[str, DevSet]:
-    """The validation sets by task; those of the job's tasks share one length of inputs."""
+    """The validation sets by task; those of the job's tasks share the length of their inputs."""
     splits = {task: _read(job, task, validation[task], vocabulary) for task in job.evaluated_tasks}
     common = max(padded_length(splits[task].inputs) for task in job.tasks)
     limits = {
@@ -90,7 +90,7 @@ def _read(job: TuningJob, task: str, prefix: Path, vocabulary: Vocabulary) -> Ex
 
 
 def _mixture(splits: Sequence[Examples]) -> tuple[Ragged, Ragged]:
-    """The inputs and targets of all splits, which an epoch visits in one random order.
+    """The inputs and targets of all splits, which an epoch visits in a random order.
 
     So the tasks are mixed in proportion to their numbers of examples, as T5's
     `super_glue_v102_proportional` mixes them.

@@ -14,7 +14,7 @@ from promptscale.config.jobs import AnyJob, LanguageModelingJob, adaptation_step
 from promptscale.config.schema import Config
 from promptscale.planning.flops import forward
 
-_FLOAT = 4  # bytes; what is trained is kept in float32
+_FLOAT = 4  # bytes; what is trained is float32
 _PREDICTION = 500  # bytes of a prediction with its input, roughly
 _C4_BYTES = 2 * 156e9  # of all of `c4/en` prepared: its tokens (Dodge et al. 2021, section 3)
 _ASSUMED = "h100"  # what a budget counts with where `hardware` names no machine
@@ -22,14 +22,14 @@ _ASSUMED = "h100"  # what a budget counts with where `hardware` names no machine
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """The cost of one job or the sum over several.
+    """The cost of a job or the sum over several.
 
     Attributes:
       jobs: how many jobs.
       flops: floating-point operations.
       hours: hours of whole slices.
       accelerator_hours: hours of their chips.
-      usd: the price of the accelerators that have one in the table.
+      usd: the price of the accelerators that have a price in the table.
       stored_bytes: results that stay.
       state_bytes: resume states, deleted when each job ends; the sum holds if all run at once.
     """
@@ -79,7 +79,7 @@ def job_flops(job: AnyJob | LanguageModelingJob) -> float:
 
 
 def job_cost(config: Config, job: AnyJob | LanguageModelingJob, accelerator: str = "") -> Cost:
-    """The cost of one job on `accelerator`, or on the type that `hardware` names for its size.
+    """The cost of a job on `accelerator`, or on the type that `hardware` names for its size.
 
     Where neither is given, only operations and bytes are counted.
     """
@@ -127,7 +127,7 @@ def estimate(config: Config, accelerator: str = "") -> Estimate:
 def beyond_budget(config: Config, jobs: Iterable[AnyJob | LanguageModelingJob]) -> str | None:
     """The sentence that refuses jobs beyond the budget; None where the budget allows them.
 
-    A size without `hardware` is priced on one H100, so that no job is free.
+    A size without `hardware` is priced on an H100, so that no job is free.
     """
     allowed = config.budget.accelerator_hours
     needed = sum(

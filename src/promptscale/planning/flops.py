@@ -1,7 +1,7 @@
 """Floating-point operations of a T5 1.1, counted from its architecture: 2 for each multiply-add.
 
 Matrix products only; norms, softmax, biases and the lookup of embeddings are left out (about 1 %).
-The backward pass of a product costs one more product for each factor that needs a gradient. A
+The backward pass of a product costs a further product for each factor that needs a gradient. A
 frozen weight needs none, but both factors of attention's products depend on the prompt.
 Letters: S encoder positions (prompt and input), T decoder positions, L layers, D d_model,
 HK joint width of the heads, F d_ff, V vocabulary rows.
@@ -13,7 +13,7 @@ from promptscale.config.sizes import ModelConfig
 
 
 class Forward(NamedTuple):
-    """Operations of one example's forward pass: products with weights, and within attention."""
+    """Operations of an example's forward pass: products with weights, and within attention."""
 
     weights: float
     attention: float
@@ -25,7 +25,7 @@ class Forward(NamedTuple):
 
 
 def forward(config: ModelConfig, encoder_length: int, decoder_length: int) -> Forward:
-    """The forward pass of one example of these lengths, teacher-forced.
+    """The forward pass of an example of these lengths, teacher-forced.
 
     Attention's causality saves nothing.
     """

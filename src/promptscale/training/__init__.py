@@ -1,1 +1,1 @@
-"""Training: the loss, one step for a batch of runs, the loop, and resuming."""
+"""Training: the loss, the step of a batch of runs, the loop, and resuming."""

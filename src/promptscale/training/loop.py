@@ -33,7 +33,7 @@ class DevResult(NamedTuple):
     predictions: Predictions
 
 
-Evaluate = Callable[[Any], Sequence[DevResult]]  # trainables [N, ...] to one result per run
+Evaluate = Callable[[Any], Sequence[DevResult]]  # trainables [N, ...] to a result per run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +57,7 @@ class TrainingResult:
       trainable: each run at its selected step (the last, where nothing is evaluated); leading
         axis N.
       optimizer: the optimiser's state after the last step; leading axis N.
-      rows: one per run, evaluation and metric: `run` (0 to N-1), `eval_task` (empty for the
+      rows: a row per run, evaluation and metric: `run` (0 to N-1), `eval_task` (empty for the
         training loss), `step`, `metric`, `value`, `selected`, `wall_seconds`,
         `accelerator_seconds`.
       predictions: each run's at its selected step; empty where that was before a restart.
@@ -90,7 +90,7 @@ def train(
     state: State,
     evaluate: Evaluate | None = None,
 ) -> TrainingResult:
-    """Trains N runs; continues from `state` if a killed job of the same specification left one.
+    """Trains N runs; continues from `state` if a killed job of the same specification left a state.
 
     Args:
       step: from `make_step`.
@@ -98,7 +98,7 @@ def train(
       frozen: what the loss takes and does not differentiate.
       batch: the batches [N, B, ...] of a step, on the devices; a function of the step alone. Their
         shapes may change from step to step: each shape is compiled once.
-      keys: one per run [N].
+      keys: a key per run [N].
       schedule: see `Schedule`.
       state: where the resume state lies; the caller deletes it when all results are written.
       evaluate: dev scores and predictions per run; the step with the highest mean `score` over
@@ -149,7 +149,7 @@ def train(
 
 
 def _report(progress: _Progress, results: Sequence[DevResult], losses: np.ndarray) -> None:
-    """Adds the rows of one evaluation; each run is charged its share of the devices' time."""
+    """Adds the rows of an evaluation; each run is charged its share of the devices' time."""
     for run, (scores, _) in enumerate(results):
         values = [(task, *item) for task, metrics in scores.items() for item in metrics.items()]
         values.append(("", "loss", float(losses[run])))

@@ -48,9 +48,9 @@ class Start:
 
 @runtime_checkable
 class Method(Protocol):
-    """An adaptation method, made for one job from (job, model, vocabulary, initialization).
+    """An adaptation method, made for a job from (job, model, vocabulary, initialization).
 
-    `loss` is a function (trainable, frozen, batch, key) of one run; the training step
+    `loss` is a function (trainable, frozen, batch, key) of a run; the training step
     differentiates it with respect to `trainable` alone.
     """
 
@@ -60,7 +60,7 @@ class Method(Protocol):
         """Reads the checkpoint at `location` and initialises what the job's runs train."""
 
     def for_inference(self, trainable: Any, frozen: Any) -> tuple[Params, Any]:
-        """One run's model parameters and its prompt [P, D], or None, for `inference.generator`."""
+        """A run's model parameters and its prompt [P, D], or None, for `inference.generator`."""
 
     def save(self, trainable: Any, path: Path) -> None:
         """Writes what a run leaves for later use; `path` has no suffix."""
@@ -155,7 +155,7 @@ METHODS: dict[str, Callable[..., Method]] = {
 
 
 def prompt_loss(model: T5, z_loss: float) -> LossFunction:
-    """The loss of one prompt [P, D] on a frozen model."""
+    """The loss of a prompt [P, D] on a frozen model."""
 
     def loss(prompt: Float[Array, "P D"], params: Params, batch: Batch, key: PRNGKeyArray) -> Loss:
         return sequence_loss(model, params, prompt, batch, key, z_loss)

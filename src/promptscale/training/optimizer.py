@@ -1,9 +1,9 @@
 """Adafactor as T5X runs it, on optax; every hyperparameter is a number in its state.
 
-Runs that are trained together may so differ in any of them, and one run, a batch of runs and a
-hyperparameter search use the same code.
+Runs that are trained together may so differ in any of them, and a single run, a batch of runs and
+a hyperparameter search use the same code.
 
-optax's terms equal T5X's one by one (tests/parity): decay 1 - (step + 1)^-0.8, factoring from 128
+optax's terms equal T5X's term by term (tests/parity): decay 1 - (step + 1)^-0.8, factoring from 128
 in both dimensions, update clipped to RMS 1 per array, weight decay not scaled by the learning
 rate. T5X restores the optimiser's step with the checkpoint, so its second moments start
 with the slow mixing of step 1,100,000, which keeps the clip active and pins the size of the
@@ -26,7 +26,7 @@ _MOMENTS = ("v", "v_row", "v_col")
 
 
 class Hyperparameters(NamedTuple):
-    """The settings of Adafactor as arrays: scalars for one run, [N] for a batch of runs."""
+    """The settings of Adafactor as arrays: scalars for a run, [N] for a batch of runs."""
 
     learning_rate: Float[Array, "*N"]
     rsqrt: Bool[Array, "*N"]  # T5's pre-training schedule; otherwise the constant one
@@ -65,14 +65,14 @@ def hyperparameters(settings: Sequence[Optimizer], checkpoint_step: int) -> Hype
 
 
 def init(trainable: optax.Params, settings: Hyperparameters) -> OptimizerState:
-    """The state of one run before its first step."""
+    """The state of a run before its first step."""
     return OptimizerState(settings, _transformations(settings, jnp.float32(0)).init(trainable))
 
 
 def update(
     gradient: optax.Updates, state: OptimizerState, trainable: optax.Params
 ) -> tuple[optax.Updates, OptimizerState]:
-    """What one run's next step adds to `trainable`, and the state after that step."""
+    """What a run's next step adds to `trainable`, and the state after that step."""
     settings = state.hyperparameters
     rate = learning_rate(settings, optax.tree.get(state.transformations, "count"))
     updates, transformations = _transformations(settings, rate).update(
@@ -159,7 +159,7 @@ def restore_accumulators(
 
 
 def accumulators(state: OptimizerState) -> dict[str, dict[str, np.ndarray]]:
-    """The second moments of one model by parameter name, as a T5X checkpoint keeps them."""
+    """The second moments of a model by parameter name, as a T5X checkpoint keeps them."""
     moments = {
         kind: traverse_util.flatten_dict(optax.tree.get(state, kind), sep="/") for kind in _MOMENTS
     }

@@ -1,7 +1,7 @@
 """One training step for a batch of N runs that share a frozen model.
 
 Each run has its trainable, optimiser state, examples and dropout key. `vmap` lays the runs side by
-side: a run trains among others as it would alone, and the model sees one large batch. On a CPU the
+side: a run trains among others as it would alone, and the model sees a single large batch. On a CPU the
 runs pass in blocks, because what a block computes stays in the cache: six runs at a time take two
 thirds of the time of 24 at once.
 """
@@ -62,7 +62,7 @@ def make_step(
     """The function (state, frozen, batches, keys, step number) -> state, not yet compiled.
 
     `batches` hold [N, B, ...]; `keys` [N] are the runs' keys, folded with the step number here.
-    The optimiser is inside the `vmap`: Adafactor's factoring and clipping see one run's arrays,
+    The optimiser is inside the `vmap`: Adafactor's factoring and clipping see a run's arrays,
     never the stack. Where `examples_at_a_time` is less than B, the gradients of the parts are
     summed: the update is the same but for rounding, and for dropout, as each part draws its masks.
     """
