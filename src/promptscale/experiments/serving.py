@@ -1,4 +1,4 @@
-"""Figure 2: a frozen model serves all tasks at once, each example of a batch with its task's prompt.
+"""Figure 2: a frozen model serves all tasks at once, each example with its task's prompt.
 
 With tuned models, each task has its model, and requests that arrive together are served in a small
 batch per task. Both ways run here on the same requests and the same frozen model.

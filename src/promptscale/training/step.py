@@ -1,9 +1,9 @@
 """One training step for a batch of N runs that share a frozen model.
 
 Each run has its trainable, optimiser state, examples and dropout key. `vmap` lays the runs side by
-side: a run trains among others as it would alone, and the model sees a single large batch. On a CPU the
-runs pass in blocks, because what a block computes stays in the cache: six runs at a time take two
-thirds of the time of 24 at once.
+side: a run trains among others as it would alone, and the model sees a single large batch. On a CPU
+the runs pass in blocks, because what a block computes stays in the cache: six runs at a time take
+two thirds of the time of 24 at once.
 """
 
 import time
