@@ -98,9 +98,9 @@ def _questions(
     generate = generator(model, job.evaluation.decoding, limit, place)
     heads = [text_prompt(train, seed, shots, vocabulary, separator) for seed in job.seeds]
     # One length for the draws of all seeds, so that they share a compiled program.
-    length = padded_length(validation.inputs.after(max(heads, key=len)))
+    length = padded_length(validation.inputs.prepend(max(heads, key=len)))
     for seed, head in zip(job.seeds, heads, strict=True):
-        asked = dataclasses.replace(validation, inputs=validation.inputs.after(head))
+        asked = dataclasses.replace(validation, inputs=validation.inputs.prepend(head))
         dev = DevSet(
             task_named(task),
             asked,

@@ -60,8 +60,8 @@ def batches(
     for task in job.train_tasks:
         split, name = read(train[task]), _name(job, task, vocabulary)
         splits[task] = Supervision(
-            split.inputs.after(name) if name else split.inputs,
-            split.targets.after(sentinel) if sentinel else split.targets,
+            split.inputs.prepend(name),
+            split.targets.prepend(sentinel),
         )
     if isinstance(job, MultitaskTuningJob):
         own = [_mixture(list(splits.values()))] * len(job.runs)
@@ -105,7 +105,7 @@ def dev_sets(
     examples = {task: read(validation[task]) for task in job.evaluated_tasks}
     for task, split in examples.items():
         if name := _name(job, task, vocabulary):
-            examples[task] = dataclasses.replace(split, inputs=split.inputs.after(name))
+            examples[task] = dataclasses.replace(split, inputs=split.inputs.prepend(name))
     common = max(padded_length(examples[task].inputs) for task in job.tasks)
     limits = {
         task: padded_length(split.targets, multiple=1) + has_sentinel(job)
