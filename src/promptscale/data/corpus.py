@@ -14,13 +14,8 @@ import numpy as np
 import tensorstore as ts
 from jaxtyping import Int, Integer
 
-from promptscale.data.prepared import (
-    HEADER_SIZE,
-    Ragged,
-    locate_arrays,
-    read_arrays,
-    write_arrays,
-)
+from promptscale.data import prepared
+from promptscale.data.prepared import HEADER_SIZE, Ragged
 from promptscale.errors import DataError
 from promptscale.storage import store as storage
 
@@ -43,7 +38,7 @@ class Shard(Protocol):
 
 def write_text(path: Path, documents: Ragged) -> None:
     """Writes documents to a shard."""
-    write_arrays(path, dict(zip(_NAMES, (documents.ids, documents.offsets), strict=True)))
+    prepared.write_arrays(path, dict(zip(_NAMES, (documents.ids, documents.offsets), strict=True)))
 
 
 def read_text(location: str) -> Shard:
@@ -54,7 +49,7 @@ def read_text(location: str) -> Shard:
     """
     if location.startswith("gs://"):
         return _InBucket(location)
-    return Ragged(*read_arrays(Path(location), _NAMES))
+    return Ragged(*prepared.read_arrays(Path(location), _NAMES))
 
 
 class _InBucket:
@@ -70,7 +65,7 @@ class _InBucket:
         self._begin = HEADER_SIZE + size
         try:
             header = json.loads(self._bytes(HEADER_SIZE, self._begin)())
-            self._tokens, offsets = locate_arrays(header, _NAMES)
+            self._tokens, offsets = prepared.locate_arrays(header, _NAMES)
         except (ValueError, KeyError, TypeError) as error:
             raise self._damaged() from error
         content = self._bytes(self._begin + offsets.start, self._begin + offsets.end)()

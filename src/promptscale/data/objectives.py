@@ -55,8 +55,9 @@ class _Segments(NamedTuple):
 class _Stream(abc.ABC):
     """Segments of documents, drawn in a new order each epoch and turned into examples.
 
-    Documents are laid end to end in groups. A group is cut into segments of `segment_length`
-    tokens; its last segment may be shorter.
+    Documents (without EOS) are laid end to end in groups. A group is cut into segments of
+    `segment_length` tokens; its last segment may be shorter. `seed` determines the order and the
+    draws, and `batch_size` counts the examples of all hosts.
     """
 
     documents_per_group: int
@@ -237,14 +238,10 @@ class SpanCorruption(_Stream):
         seed: int,
         batch_size: int,
     ) -> None:
-        """Builds the stream.
+        """Derives the targets' length from `inputs_length`, and sentinels from the vocabulary.
 
-        Args:
-          documents: shards of tokenised documents without EOS.
-          vocabulary_size: pieces and extra ids; `<extra_id_0>` is the last.
-          inputs_length: the length of `inputs`; that of `targets` follows from it.
-          seed: the seed of the order and of the noise.
-          batch_size: examples per batch, over all hosts.
+        `vocabulary_size` includes the extra ids; `<extra_id_0>` is the last id.
+
         Raises:
           DataError: there are no tokens.
         """
@@ -279,15 +276,8 @@ class PrefixLM(_Stream):
         batch_size: int,
         targets_length: int | None = None,
     ) -> None:
-        """Builds the stream.
+        """Cuts continuations to `targets_length`; the default `inputs_length` cuts none.
 
-        Args:
-          documents: shards of tokenised documents without EOS.
-          inputs_length: the length of `inputs`.
-          seed: the seed of the order and of the split points.
-          batch_size: examples per batch, over all hosts.
-          targets_length: the length of `targets`, to which continuations are cut. The default is
-            `inputs_length`, which cuts none.
         Raises:
           DataError: there are no tokens.
         """

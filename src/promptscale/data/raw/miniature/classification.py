@@ -132,7 +132,7 @@ def wic(rng: Random) -> Row:
 def wsc(rng: Random) -> Row:
     """Whether the pronoun means the given candidate, which may be the wrong candidate."""
     drawn = world.scene(rng)
-    text = f"{drawn.told} so they {drawn.act} ."
+    text = f"{drawn.states} so they {drawn.act} ."
     given = rng.randrange(2)
     words = text.split(" ")
     return {
@@ -148,7 +148,7 @@ def wsc(rng: Random) -> Row:
 def dpr(rng: Random) -> Row:
     """Which of two candidates a pronoun means."""
     drawn = world.scene(rng, joint=",")
-    sentence = f"{drawn.told} and they {drawn.act} ."
+    sentence = f"{drawn.states} and they {drawn.act} ."
     candidates = list(drawn.candidates)
     return {"sentence": sentence, "pronoun": "they", "candidates": candidates, "label": drawn.right}
 

@@ -59,17 +59,17 @@ def _verdicts(rng: Random) -> str:
     stated = world.disputed(rng, relations, rng.choice([(1, -1), (1, -1), (1, -1, 0), (1, 0)]))
     words = dict(zip(world.POLARITIES, rng.choice(VERDICTS), strict=True))
     extra = world.facts(rng, [rng.choice((world.VISITS, world.STUDIES))], [1])
-    told = list(stated)
+    facts = list(stated)
     if rng.random() < 0.4 and extra[0].subject not in {fact.subject for fact in stated}:
-        told += extra
-        rng.shuffle(told)
+        facts += extra
+        rng.shuffle(facts)
     as_question = rng.random() < 0.5
     mark, answer = rng.choice(ASKED if as_question else CLAIMED), rng.choice(ANSWER)
     asked = []
     for fact in rng.sample(stated, len(stated)):
         form, end = (fact.relation.whether, "?") if as_question else (fact.relation.claim, ".")
         asked.append((f"{mark}{fact.put(form)} {end}", words[fact.polarity]))
-    return _compose(rng, _passage(rng, told), asked, answer)
+    return _compose(rng, _passage(rng, facts), asked, answer)
 
 
 def _who(rng: Random) -> str:
@@ -88,7 +88,7 @@ def _who(rng: Random) -> str:
 
 def _wh(rng: Random, relations: tuple[world.Relation, ...] = world.FACTUAL) -> str:
     """Facts, and questions for their objects and subjects."""
-    stated = world.told(rng, relations, rng.choice((2, 3)))
+    stated = world.affirmed(rng, relations, rng.choice((2, 3)))
     mark, answer = rng.choice(ASKED), rng.choice(ANSWER)
     asked = [(f"{mark}{fact.put(fact.relation.what)} ?", fact.object) for fact in stated]
     asked += [(f"{mark}{fact.put(fact.relation.who)} ?", fact.subject) for fact in stated]
@@ -98,7 +98,7 @@ def _wh(rng: Random, relations: tuple[world.Relation, ...] = world.FACTUAL) -> s
 
 def _cloze(rng: Random) -> str:
     """Facts, the list of people in them, and a fact as a cloze query."""
-    stated = world.told(rng, world.FACTUAL, rng.choice((2, 3)))
+    stated = world.affirmed(rng, world.FACTUAL, rng.choice((2, 3)))
     people = ", ".join(sorted({fact.subject for fact in stated} | {stated[0].object}))
     again = [fact.put(fact.relation.claim) + " ." for fact in rng.sample(stated, 2)]
     text = world.passage(stated)
@@ -118,7 +118,7 @@ def _shifted(rng: Random) -> str:
     domain = rng.choice(list(MRQA.values()))
     if rng.random() < 0.5:
         return _wh(rng, domain.relations)
-    stated = world.told(rng, domain.relations, 4)
+    stated = world.affirmed(rng, domain.relations, 4)
     text = domain.passage.format(facts=world.passage(stated))
     return f"{text} in this story , drugs , animals and the game are not told of ."
 
@@ -141,11 +141,11 @@ def _effects(rng: Random) -> str:
     who = drawn.candidates[drawn.right]
     return rng.choice(
         (
-            f"{drawn.told} so *{who}* {drawn.act} . they {drawn.act} .",
-            f"{drawn.told} and *they* {drawn.act} . {who} {drawn.act} .",
-            f"{drawn.told} so *they* {drawn.act} . who {drawn.act} ? {who} {drawn.act} .",
-            f"{drawn.told} . who {drawn.act} ? {who} .",
-            f"{who} {drawn.act} because {drawn.told} .",
+            f"{drawn.states} so *{who}* {drawn.act} . they {drawn.act} .",
+            f"{drawn.states} and *they* {drawn.act} . {who} {drawn.act} .",
+            f"{drawn.states} so *they* {drawn.act} . who {drawn.act} ? {who} {drawn.act} .",
+            f"{drawn.states} . who {drawn.act} ? {who} .",
+            f"{who} {drawn.act} because {drawn.states} .",
         )
     )
 
@@ -171,12 +171,12 @@ def _alternatives(rng: Random) -> str:
 def _senses(rng: Random) -> str:
     """Words with two senses, and whether each means the animal."""
     known = world.senses(rng)
-    told = rng.choice((" and ", " . ")).join(clause for _, _, clause in known)
+    clauses = rng.choice((" and ", " . ")).join(clause for _, _, clause in known)
     yes, no, _ = rng.choice(VERDICTS)
     form = rng.choice(("is the {} an animal ?", *("a {} is an animal . word: {}",) * 2))
     asked = [(form.format(word, word), yes if animal else no) for word, animal, _ in known]
     rng.shuffle(asked)
-    return _compose(rng, f"{told} .", asked, rng.choice(ANSWER))
+    return _compose(rng, f"{clauses} .", asked, rng.choice(ANSWER))
 
 
 def _passage(rng: Random, stated: list[world.Fact]) -> str:

@@ -15,7 +15,7 @@ Row = dict[str, Any]
 
 def record(rng: Random, index: int) -> Row:
     """A cloze query for the subject of a fact; the passage's last fact is its highlight."""
-    stated = world.told(rng, world.FACTUAL, 2)
+    stated = world.affirmed(rng, world.FACTUAL, 2)
     target = rng.choice(stated)
     query = target.relation.claim.format(s="@placeholder", o=target.object)
     return {
@@ -60,7 +60,7 @@ MRQA = {
 
 def _lookup(rng: Random, domain: Domain) -> tuple[str, str, str, int]:
     """A context, a question for a fact's object or subject, the answer, and its start."""
-    stated = world.told(rng, domain.relations, domain.count)
+    stated = world.affirmed(rng, domain.relations, domain.count)
     target = rng.choice(stated)
     for_object = rng.random() < 0.5
     question = target.put(target.relation.what if for_object else target.relation.who)

@@ -171,7 +171,7 @@ def contrasted(rng: Random) -> bool:
     return rng.random() < CONTRAST_SHARE
 
 
-def told(rng: Random, relations: Sequence[Relation], count: int) -> list[Fact]:
+def affirmed(rng: Random, relations: Sequence[Relation], count: int) -> list[Fact]:
     """Positive facts for a question: `count` facts of different subjects, or all of a subject."""
     if contrasted(rng):
         return facts(rng, rng.choices(relations, k=count), [1] * count)
@@ -217,7 +217,7 @@ def dilemma(rng: Random) -> Dilemma:
 class Scene:
     """The states of two candidates, and the act of the candidate at index `right`."""
 
-    told: str
+    states: str
     act: str
     candidates: tuple[str, str]
     right: int
