@@ -1,7 +1,7 @@
-"""Soft prompts: how they start (section 3.2), how they join the input, how they are stored.
+"""Soft prompts: initialisation (section 3.2), concatenation with the input, files.
 
-Initialisers return float32 [P, D]. Prompts stay float32 all their life: at the values they reach
-(|p| ~ 50) bfloat16's spacing is of the order of one update.
+Initialisers return float32 [P, D]. Prompts are always float32: at the values that they reach
+(|p| ~ 50), the spacing of bfloat16 is of the order of an update.
 Letters: B batch, P prompt length, S input positions, D d_model, V vocabulary rows.
 """
 
@@ -24,36 +24,32 @@ Encode = Callable[[str], Sequence[int]]
 def prepend(
     prompts: Float[Array, "B P D"], embedded: Float[Array, "B S D"], mask: Bool[Array, "B S"]
 ) -> tuple[Float[Array, "B P+S D"], Bool[Array, "B P+S"]]:
-    """Puts each example's prompt before its embedded input: [P; X] of section 2.
-
-    Every position sees the prompt, and the decoder attends to it.
-    """
-    shown = jnp.ones(prompts.shape[:2], bool)
+    """Puts each example's prompt before its embedded input ([P; X] of section 2), unmasked."""
+    visible = jnp.ones(prompts.shape[:2], bool)
     joined = jnp.concatenate([prompts.astype(embedded.dtype), embedded], axis=1)
-    return joined, jnp.concatenate([shown, mask], axis=1)
+    return joined, jnp.concatenate([visible, mask], axis=1)
 
 
 def uniform(
     key: PRNGKeyArray, length: int, d_model: int, low: float, high: float
 ) -> Float[Array, "P D"]:
-    """Independent uniform values; the paper says [-0.5, 0.5], its released code draws [0, 0.5)."""
+    """Independent uniform values; the paper has [-0.5, 0.5], the released code [0, 0.5)."""
     return jax.random.uniform(key, (length, d_model), jnp.float32, low, high)
 
 
 def sampled_vocabulary(
     key: PRNGKeyArray, length: int, embedding: Float[Array, "V D"], population: int
 ) -> Float[Array, "P D"]:
-    """Embeddings of tokens drawn from the first `population` ids, each at most once.
+    """Embeddings of tokens drawn from the first `population` ids.
 
-    T5's ids are ordered by frequency, so these are the most common tokens; pad, EOS and unknown
-    are among them, as in the released code. Repeats occur only where the prompt is longer than
-    the population.
+    T5's ids are ordered by frequency, so these are the most common tokens; they include pad, EOS
+    and unknown, as in the released code. Tokens repeat only if `length` exceeds the population.
     """
     ids = _draw(key, length, min(population, embedding.shape[0]))
     return embedding[ids].astype(jnp.float32)
 
 
-@functools.partial(jax.jit, static_argnums=(1, 2))  # eagerly it is dozens of small programs
+@functools.partial(jax.jit, static_argnums=(1, 2))  # without jit: dozens of small programs
 def _draw(key: PRNGKeyArray, length: int, population: int) -> Int[Array, " P"]:
     return jax.random.choice(key, population, (length,), replace=length > population)
 
@@ -66,9 +62,9 @@ def class_labels(
     labels: Sequence[str],
     encode: Encode,
 ) -> Float[Array, "P D"]:
-    """The mean piece embedding of each label in the first rows, sampled vocabulary in the rest.
+    """The mean embedding of each label's pieces in a row, and sampled vocabulary in the other rows.
 
-    Labels that find no row are left out (a one-token prompt starts as the first label).
+    Labels beyond `length` are ignored: a prompt of length 1 starts as the first label.
     """
     table = np.asarray(embedding)
     rows = [np.mean(table[encode(label)], axis=0, dtype=np.float32) for label in labels[:length]]
@@ -83,7 +79,7 @@ def from_text(
     text: str,
     encode: Encode,
 ) -> Float[Array, "P D"]:
-    """One row per token of `text`, cut at `length`; sampled vocabulary in the rows that remain."""
+    """The embeddings of the first `length` tokens of `text`, then sampled vocabulary."""
     rows = [np.asarray(embedding[token], np.float32) for token in encode(text)[:length]]
     return _fill(rows, sampled_vocabulary(key, length, embedding, population))
 
@@ -97,10 +93,10 @@ def initialize(
     encode: Encode,
     file: Path | None = None,
 ) -> Float[Array, "P D"]:
-    """A prompt as the configuration asks for it; `file` is where `settings.file` is.
+    """Initialises a prompt by `settings.method`; `file` replaces the path `settings.file`.
 
     Raises:
-      CheckpointError: a prompt file is missing or has another shape.
+      CheckpointError: a prompt file is missing, damaged or of another shape.
     """
     population = settings.population
     match settings.method:
@@ -113,15 +109,15 @@ def initialize(
         case "text":
             return from_text(key, length, embedding, population, settings.text, encode)
         case "file":
-            found = file or Path(settings.file)
-            return jnp.asarray(load(found, (length, embedding.shape[1])))
+            path = file or Path(settings.file)
+            return jnp.asarray(load(path, (length, embedding.shape[1])))
 
 
 def load(path: Path, shape: tuple[int, int] | None = None) -> Float[np.ndarray, "P D"]:
-    """Reads a prompt from a `.npy` file, such as the authors' published ones.
+    """Reads a prompt from a `.npy` file, the format of the authors' published prompts.
 
     Raises:
-      CheckpointError: no such file, not a float matrix, or not of the wanted `shape`.
+      CheckpointError: the file is missing, is not a float matrix, or does not have `shape`.
     """
     try:
         prompt = np.load(path, allow_pickle=False)
@@ -142,7 +138,7 @@ def load(path: Path, shape: tuple[int, int] | None = None) -> Float[np.ndarray, 
 
 
 def save(path: Path, prompt: Float[np.ndarray, "P D"]) -> None:
-    """Writes a prompt as float32 `.npy`, the form in which the authors published theirs."""
+    """Writes a prompt as a float32 `.npy` file, the format of the authors' published prompts."""
     with atomic_write(path) as partial, partial.open("wb") as file:
         np.save(file, np.asarray(prompt, np.float32), allow_pickle=False)
 
@@ -151,5 +147,6 @@ def _fill(
     rows: Sequence[Float[np.ndarray, " D"]], rest: Float[Array, "P D"]
 ) -> Float[Array, "P D"]:
     filled = np.array(rest)
-    filled[: len(rows)] = rows if rows else filled[:0]
+    for index, row in enumerate(rows):
+        filled[index] = row
     return jnp.asarray(filled)

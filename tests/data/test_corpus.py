@@ -36,9 +36,9 @@ def test_spans_are_those_of_the_local_file(bucket: FakeBucket, tmp_path: Path, n
     np.testing.assert_array_equal(shard.offsets, local.offsets)
     before, expected = bucket.sent, 0
     spans = [(0, 40), (40, 47), (39, 41), (1046, 1047), (5, 5)]
-    waiting = [shard.ask(*span) for span in spans]
+    waiting = [shard.read_async(*span) for span in spans]
     for span, wait in zip(spans, waiting, strict=True):
-        found = local.ask(*span)()
+        found = local.read_async(*span)()
         np.testing.assert_array_equal(wait(), found)
         assert wait().dtype == found.dtype
         expected += found.nbytes
@@ -56,6 +56,6 @@ def test_what_cannot_be_opened_is_a_sentence(bucket: FakeBucket, name: str, sent
 
 def test_a_shard_that_is_cut_off_is_a_sentence(bucket: FakeBucket):
     shard = read_text("gs://ours/c4/cut")
-    shard.ask(0, 40)()
+    shard.read_async(0, 40)()
     with pytest.raises(DataError, match="gs://ours/c4/cut"):
-        shard.ask(1000, 1047)()
+        shard.read_async(1000, 1047)()

@@ -1,6 +1,6 @@
-"""The published files through TFDS's own builders and our tasks to token arrays, and what refuses.
+"""Preparation of the published files to token arrays, and the errors of bad files.
 
-Every real split in the shared folder is prepared once for the session.
+Each real split in the shared folder is prepared at most once per session.
 """
 
 import dataclasses
@@ -21,20 +21,22 @@ import seqio
 import t5.data.mixtures  # noqa: F401  registers the library's tasks and mixtures
 import tensorflow_datasets as tfds
 
-from promptscale.config.tasks import task
+from promptscale.config.tasks import TASKS, task
 from promptscale.data import prepared
 from promptscale.data.corpus import read_text, write_text
 from promptscale.data.raw import sources
+from promptscale.data.raw.local_files import LocalDownloads
 from promptscale.data.raw.prepare import prepare, prepare_text
-from promptscale.data.raw.published_files import PublishedFile
-from promptscale.data.raw.sources import Source, open_split
+from promptscale.data.raw.published_files import PublishedFile, published_files
+from promptscale.data.raw.sources import Source, open_split, read_texts
+from promptscale.data.raw.tfds_builder import download_and_prepare
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.errors import ConfigError, DataError
 from promptscale.evaluation import metrics
 from promptscale.experiments.dataset_statistics import split_statistics
 
-# Tables 7 to 14: examples, and shares of the labels in the order of the classes. Table 14 prints
-# 51.2 for RTE's 50.2, a misprint: its row would sum to 101.
+# Tables 7 to 14: examples, and percentages of the labels in the order of the classes. Table 14
+# prints 51.2 for RTE's 50.2, a misprint: the row would sum to 101.
 PAPER = {
     "boolq/validation": (3270, [37.8, 62.2]),
     "cb/train": (250, [46.0, 47.6, 6.4]),
@@ -50,7 +52,7 @@ PAPER = {
     "wsc/train": (259, [0.0, 100.0]),
     "wsc/validation": (104, [63.5, 36.5]),
 }
-# Splits for which the shared folder has only a part, or another dataset in the same form.
+# Splits of which the shared folder has only a part, or another dataset in the same format.
 SUBSTITUTES = {
     "boolq/train": "superglue/BoolQ/fewglue_train32.jsonl",
     "record/train": "superglue/ReCoRD/fewglue_train32.jsonl",
@@ -64,7 +66,7 @@ Get = Callable[[str], prepared.Examples]
 
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing here may look beyond this machine."""
+    """Connections to other machines fail."""
     connect = socket.socket.connect
 
     def local_only(self: socket.socket, address: tuple) -> None:
@@ -92,7 +94,7 @@ def source(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Source:
 def examples(
     source: Source, vocabulary: Vocabulary, tmp_path_factory: pytest.TempPathFactory
 ) -> Get:
-    """Prepares `task/split` when it is first asked for."""
+    """Prepares `task/split` at its first use."""
     folder = tmp_path_factory.mktemp("prepared")
 
     def get(name: str) -> prepared.Examples:
@@ -111,8 +113,8 @@ def test_sizes_and_labels_are_the_paper_s(name: str, examples: Get) -> None:
     count, shares = PAPER[name]
     assert statistics["examples"] == count
     # The paper rounds halves either way (COPA: 195 of 400 is 48.75, printed 48.8 and 51.2).
-    found = [100 * n / count for n in statistics["labels"].values()]
-    assert found == pytest.approx(shares, abs=0.051)
+    percentages = [100 * n / count for n in statistics["labels"].values()]
+    assert percentages == pytest.approx(shares, abs=0.051)
     assert len({row["id"] for row in rows}) == len(rows)
 
 
@@ -132,11 +134,11 @@ VALIDATION = [name for name in PAPER if name.endswith("/validation")]
     "name", [*VALIDATION, "boolq/train", "wsc/train", "record/train", "squad/validation"]
 )
 def test_golden_text(name: str, examples: Get, source: Source, vocabulary: Vocabulary) -> None:
-    """The first three examples, prepared, beside the T5 library's task on the same rows."""
-    one, split = task(name.split("/")[0]), name.split("/")[1]
+    """The first three prepared examples equal those of the T5 library's task on the same rows."""
+    task, split = TASKS[name.split("/")[0]], name.split("/")[1]
     pieces = seqio.SentencePieceVocabulary(str(vocabulary.path), vocabulary.extra_ids)
-    registered = one.seqio if split == "train" else one.seqio_eval or one.seqio
-    with open_split(one, split, source) as dataset:
+    registered = task.seqio if split == "train" else task.seqio_eval or task.seqio
+    with open_split(task, split, source) as dataset:
         library = seqio.TaskRegistry.get(registered).replace(
             source=seqio.FunctionDataSource(lambda split, shuffle_files: dataset, [split]),
             output_features={key: seqio.Feature(pieces) for key in ("inputs", "targets")},
@@ -146,19 +148,19 @@ def test_golden_text(name: str, examples: Get, source: Source, vocabulary: Vocab
     rows = ours.rows()
     for i, example in enumerate(expected):
         text = example["inputs_pretokenized"].decode()
-        kept = text.split(" ", 1)[1] if one.prefix else text
-        assert rows[i]["inputs"] == kept
+        unnamed = text.split(" ", 1)[1] if task.prefix else text
+        assert rows[i]["inputs"] == unnamed
         assert rows[i]["targets"] == example["targets_pretokenized"].decode()
         assert [*ours.targets[i].tolist(), 1] == example["targets"].tolist()
-        assert not kept.startswith(one.name)
-        assert one.prefix or kept.startswith("question: ")
-        # The name that multi-task tuning keeps is put before the ids: the library's very ids.
-        named = ours.inputs.after(vocabulary.encode(one.prefix))
+        assert not unnamed.startswith(task.name)
+        assert task.prefix or unnamed.startswith("question: ")
+        # With the prepended name, as in multi-task tuning, the ids are the library's.
+        named = ours.inputs.prepend(vocabulary.encode(task.prefix))
         assert [*named[i].tolist(), 1] == example["inputs"].tolist()
 
 
-def test_mrqa_keeps_every_question_of_a_context(examples: Get) -> None:
-    # The same questions once in SQuAD's form and once in MRQA's must become the same examples.
+def test_mrqa_has_every_question_of_a_context(examples: Get) -> None:
+    # The same questions in SQuAD's and in MRQA's format must become the same examples.
     squad = {row["id"]: row for row in examples("squad/validation").rows()}
     mrqa = {row["id"]: row for row in examples("bioasq/validation").rows()}
     assert len(mrqa) == 1190 and mrqa == squad
@@ -166,7 +168,7 @@ def test_mrqa_keeps_every_question_of_a_context(examples: Get) -> None:
 
 @pytest.mark.parametrize("name", ["cb", "copa", "multirc", "rte", "wic", "wsc"])
 def test_prepared_examples_are_the_librarys_rates(name: str, examples: Get) -> None:
-    """So that all examples shuffled together are the library's proportional mixture."""
+    """All examples shuffled together are therefore the library's proportional mixture."""
     mixture = seqio.MixtureRegistry.get("super_glue_v102_proportional")
     rate = mixture.get_rate(seqio.TaskRegistry.get(task(name).seqio))
     assert len(examples(f"{name}/train")) == rate
@@ -181,7 +183,7 @@ def test_record_has_an_example_per_answer(examples: Get) -> None:
 
 
 def test_floors_on_the_real_validation_sets(examples: Get) -> None:
-    # WSC: 63.5 by never naming the referent; "lemons" is right twice and wrong never.
+    # WSC: 63.5 for an output that names no referent; "lemons" is right twice and never wrong.
     floors = {"boolq": 62.2, "copa": 55.0, "rte": 52.7, "wic": 50.0, "wsc": 65.4, "cb": 50.0}
     for name, floor in floors.items():
         rows = examples(f"{name}/validation").rows()
@@ -231,12 +233,12 @@ def test_text_corpus_by_slices(source: Source, vocabulary: Vocabulary, tmp_path:
     assert sorted(made) == sorted(vocabulary.encode(text) for text in texts)
 
 
-def published(folder: Path, *files: Path) -> Source:
+def copied(folder: Path, *files: Path) -> Source:
     """A source with copies of files laid out as `ReCoRD/val.jsonl`, say, and nothing else."""
     for file in files:
-        place = folder / "files" / file.parent.name
-        place.mkdir(parents=True, exist_ok=True)
-        shutil.copy(file, place)
+        parent = folder / "files" / file.parent.name
+        parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, parent)
     return Source(data_dir=folder / "tfds", local_files=folder / "files")
 
 
@@ -259,7 +261,7 @@ def test_partial_files_are_refused_unless_named(source: Source) -> None:
 
 
 def test_a_partial_file_under_the_published_name_is_refused(shared: Path, tmp_path: Path) -> None:
-    partial = published(tmp_path, shared / "data" / "superglue" / "BoolQ" / "fewglue_train32.jsonl")
+    partial = copied(tmp_path, shared / "data" / "superglue" / "BoolQ" / "fewglue_train32.jsonl")
     folder = partial.local_files / "BoolQ"
     (folder / "fewglue_train32.jsonl").rename(folder / "train.jsonl")
     message = r"not the complete published BoolQ/train.jsonl of BoolQ \(train, 9427 rows\)"
@@ -291,7 +293,7 @@ def test_glue_files_of_mrpc_and_qqp(tmp_path: Path, vocabulary: Vocabulary) -> N
     (files / "QQP" / "dev.tsv").write_text(
         'id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n5\t1\t2\tWhy "?\tWhy ?\t1\n'
     )
-    source = Source(data_dir=tmp_path / "tfds", local_files=files, published=False)
+    source = Source(data_dir=tmp_path / "tfds", local_files=files, generated=True)
     made = {}
     for name, split in [("mrpc", "train"), ("mrpc", "validation"), ("qqp", "validation")]:
         prefix = tmp_path / name / split
@@ -305,7 +307,7 @@ def test_glue_files_of_mrpc_and_qqp(tmp_path: Path, vocabulary: Vocabulary) -> N
     }
     assert made["mrpc", "validation"] == {("sentence1: B . sentence2: C .", "not_equivalent", 0)}
     assert made["qqp", "validation"] == {('question1: Why "? question2: Why ?', "duplicate", 1)}
-    strict = dataclasses.replace(source, published=True)
+    strict = dataclasses.replace(source, generated=False)
     refused(
         strict, "mrpc", "validation", r"MRPC \(validation\) has 1 rows where .* has 408; get it"
     )
@@ -328,39 +330,28 @@ def test_pronouns_of_dpr(tmp_path: Path, vocabulary: Vocabulary) -> None:
         ("The bee", 1, "The bee landed on the flower because *it* wanted pollen."),
         ("the flower", 1, "The bee landed on the flower because *it* had pollen."),
     ]
-    assert metrics.score(task("dpr"), ["Bee", "flower"], rows)["score"] in (0.0, 100.0)
+    words = [row["targets"].split()[1] for row in rows]
+    assert metrics.score(task("dpr"), words, rows)["score"] == 100.0
+    assert metrics.score(task("dpr"), words[::-1], rows)["score"] == 0.0
 
 
 def test_prepared_tfds_datasets_are_read_and_counted(
     shared: Path, tmp_path: Path, vocabulary: Vocabulary
 ) -> None:
-    """A dataset that TFDS prepared in `data_dir` before: read, and refused if rows are missing."""
+    """A dataset that TFDS prepared before is read from `data_dir`; missing rows are an error."""
     rows = (shared / "data" / "superglue" / "COPA" / "val.jsonl").read_text().splitlines()
     folder = tmp_path / "COPA"
     folder.mkdir()
     for name in ("train", "val", "test"):
         (folder / f"{name}.jsonl").write_text("\n".join(rows[:10]) + "\n")
     builder = tfds.builder("super_glue/copa:1.0.2", data_dir=tmp_path / "tfds")
-    builder._make_download_manager = lambda **_: Downloads(tmp_path)
-    builder.download_and_prepare()
+    download_and_prepare(builder, LocalDownloads({}, absent=tmp_path))
     source = Source(data_dir=tmp_path / "tfds")
     refused(source, "copa", "validation", r"COPA \(validation\) has 10 rows where .* has 100")
-    generated = dataclasses.replace(source, published=False)
+    generated = dataclasses.replace(source, generated=True)
     prepare(task("copa"), "validation", generated, vocabulary, tmp_path / "copa")
     assert len(prepared.read(tmp_path / "copa")) == 10
     refused(source, "rte", "train", "rte:1.0.2 is not in .*; set data.download to true")
-
-
-class Downloads:
-    """A download manager for a TFDS builder, with everything in one folder."""
-
-    downloaded_size = 0
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def download_and_extract(self, url: str) -> str:
-        return str(self.folder)
 
 
 def test_damaged_files_are_an_error(shared: Path, tmp_path: Path) -> None:
@@ -379,7 +370,7 @@ def test_damaged_files_are_an_error(shared: Path, tmp_path: Path) -> None:
 
 @pytest.fixture
 def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, str]:
-    """A folder and the address at which it is served."""
+    """A folder, and the address of an HTTP server for its files."""
     folder = tmp_path / "served"
     folder.mkdir()
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
@@ -444,6 +435,19 @@ def test_versions_that_tfds_no_longer_generates_come_from_its_bucket(
     )
     with pytest.raises(DataError, match=r"c4/en:9\.9\.9 is not in"):
         prepare_text("c4/en:9.9.9", "train", Source(data_dir=tmp_path), vocabulary, tmp_path / "c4")
+
+
+def test_a_damaged_line_of_a_corpus_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "c4.jsonl").write_text('{"text": "a"}\n{"words": "b"}\n')
+    substitutes = {"c4/en/train": "c4.jsonl"}
+    source = Source(data_dir=tmp_path, local_files=tmp_path, substitutes=substitutes)
+    with pytest.raises(DataError, match=r"Line 2 of .*c4\.jsonl is not a JSON object with a field"):
+        list(read_texts("c4/en:3.1.0", "train", source))
+
+
+def test_unknown_published_files_are_an_error() -> None:
+    with pytest.raises(DataError, match=r"No published files are known for DROP \(train\)"):
+        published_files(task("drop"), "train")
 
 
 def test_damaged_arrays_are_an_error(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Our text, metrics and objectives beside the T5 library's, run side by side."""
+"""Our text, metrics and objectives equal the T5 library's."""
 
 import warnings
 from pathlib import Path
@@ -14,10 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from t5.data import preprocessors
 
-from promptscale.config.tasks import SUPER_GLUE, TASKS, task
-from promptscale.data.objectives import PrefixLM, SpanCorruption, _with_sentinels, span_lengths
+from promptscale.config.tasks import SUPER_GLUE, TASKS
+from promptscale.data.objectives import (
+    PrefixLM,
+    SpanCorruption,
+    _with_sentinels,
+    noise_mask,
+    span_lengths,
+)
 from promptscale.data.prepared import Ragged
-from promptscale.data.raw.t5_text import seqio_task
+from promptscale.data.raw.t5_text import to_text
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.evaluation import metrics
 
@@ -29,7 +35,7 @@ PHRASES = ["a", "the", "fox", "red", "Fox's", "Ann's", "", "bunny", "it", "his",
 def library_scores(name: str, predictions: list[str], rows: list[dict]) -> dict[str, float]:
     """The scores of the T5 library's task: its postprocessor, then its metrics."""
     library = seqio.TaskRegistry.get(
-        task(name).seqio_eval or task(name).seqio or "squad_v010_allanswers"
+        TASKS[name].seqio_eval or TASKS[name].seqio or "squad_v010_allanswers"
     )
     targets, predicted = [], []
     for prediction, row in zip(predictions, rows, strict=True):
@@ -62,20 +68,20 @@ group = st.sampled_from(["0-0", "0-1", "1-0"])
 @st.composite
 def scored(draw: st.DrawFn, name: str) -> tuple[list[str], list[dict]]:
     """Rows of a task, and predictions that are right, wrong or illegal."""
-    one, predictions, rows = task(name), [], []
+    task, predictions, rows = TASKS[name], [], []
     for _ in range(draw(st.integers(1, 8))):
-        if one.labels:
-            label = draw(st.integers(0, len(one.labels) - 1))
-            row: dict[str, Any] = {"label": label, "targets": one.labels[label]}
-            prediction = draw(st.sampled_from([*one.labels, *ILLEGAL]))
-        elif one.kind == "wsc":
+        if task.labels:
+            label = draw(st.integers(0, len(task.labels) - 1))
+            row: dict[str, Any] = {"label": label, "targets": task.labels[label]}
+            prediction = draw(st.sampled_from([*task.labels, *ILLEGAL]))
+        elif task.kind == "wsc":
             row = {"label": draw(st.integers(0, 1)), "targets": draw(phrase)}
             prediction = draw(phrase)
         else:
             answers = draw(st.lists(phrase, min_size=1, max_size=3))
             row = {"answers": answers, "targets": answers[0]}
             prediction = draw(phrase | st.sampled_from(answers))
-        if one.kind in ("multirc", "record"):
+        if task.kind in ("multirc", "record"):
             row["group"] = draw(group)
         predictions.append(prediction)
         rows.append(row)
@@ -87,7 +93,7 @@ def test_metrics_equal_the_library(name: str) -> None:
     @settings(deadline=None, max_examples=100)
     @given(scored(name))
     def check(case: tuple[list[str], list[dict]]) -> None:
-        scores = metrics.score(task(name), *case)
+        scores = metrics.score(TASKS[name], *case)
         expected = library_scores(name, *case)
         assert {key: scores[key] for key in expected} == pytest.approx(expected)
         assert set(scores) == {*expected, "score"}
@@ -99,13 +105,13 @@ def test_metrics_equal_the_library(name: str) -> None:
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(-1, 2)), min_size=1, max_size=30))
 def test_metrics_equal_scikit_learn(pairs: list[tuple[int, int]]) -> None:
     for name in ("cb", "mrpc", "rte"):
-        one = task(name)
-        kept = [(t, p) for t, p in pairs if max(t, p) < len(one.labels)]
-        if not kept:
+        task = TASKS[name]
+        valid_pairs = [(t, p) for t, p in pairs if max(t, p) < len(task.labels)]
+        if not valid_pairs:
             continue
-        labels, classes = map(np.array, zip(*kept, strict=True))
-        predictions = [one.labels[p] if p >= 0 else "no such label" for _, p in kept]
-        scores = metrics.score(one, predictions, [{"label": int(t)} for t in labels])
+        labels, classes = map(np.array, zip(*valid_pairs, strict=True))
+        predictions = [task.labels[p] if p >= 0 else "no such label" for p in classes]
+        scores = metrics.score(task, predictions, [{"label": int(t)} for t in labels])
         accuracy = 100 * sklearn.metrics.accuracy_score(labels, classes)
         assert scores["accuracy"] == pytest.approx(accuracy)
         if name == "cb":
@@ -120,21 +126,21 @@ def test_metrics_equal_scikit_learn(pairs: list[tuple[int, int]]) -> None:
 
 
 def test_the_multi_task_mixture_has_the_librarys_tasks() -> None:
-    """Ours are SuperGLUE's eight and DPR; test_data_real has the rates."""
+    """Our mixture is SuperGLUE's eight tasks and DPR; test_data_real.py tests the rates."""
     mixture = seqio.MixtureRegistry.get("super_glue_v102_proportional")
-    library = {one.name for one in mixture.tasks if mixture.get_rate(one)}
-    assert library == {task(name).seqio for name in (*SUPER_GLUE, "dpr")}
+    library = {task.name for task in mixture.tasks if mixture.get_rate(task)}
+    assert library == {TASKS[name].seqio for name in (*SUPER_GLUE, "dpr")}
 
 
 def test_labels_and_metrics_are_the_library_tasks() -> None:
-    for one in TASKS.values():
-        if one.kind in ("classification", "multirc"):
-            library = seqio.TaskRegistry.get(one.seqio)
+    for task in TASKS.values():
+        if task.kind in ("classification", "multirc"):
+            library = seqio.TaskRegistry.get(task.seqio)
             classes = getattr(library.postprocessor, "keywords", {}).get("label_classes")
-            assert classes is None or tuple(classes) == one.labels
-        for name in filter(None, (one.seqio, one.seqio_eval)):
+            assert classes is None or tuple(classes) == task.labels
+        for name in filter(None, (task.seqio, task.seqio_eval)):
             tfds_name = seqio.TaskRegistry.get(name).source.tfds_dataset.name
-            assert tfds_name == one.tfds
+            assert tfds_name == task.tfds
 
 
 def tokens_dataset(documents: list[list[int]]) -> tf.data.Dataset:
@@ -150,7 +156,8 @@ def random_documents() -> list[list[int]]:
 
 
 def all_segments(stream: SpanCorruption | PrefixLM) -> list[list[int]]:
-    return [one.tolist() for one in stream.read(stream.segments(np.arange(stream.num_segments)))]
+    segments = stream.segments(np.arange(stream.num_segments))
+    return [tokens.tolist() for tokens in stream.read(segments)]
 
 
 def test_segments_equal_the_library() -> None:
@@ -193,17 +200,15 @@ def test_sentinels_equal_the_library(masks: list[list[bool]]) -> None:
     tokens = [np.arange(3, 3 + len(mask), dtype=np.int32) for mask in masks]
     rows = np.repeat(np.arange(len(masks)), [len(mask) for mask in masks])
     flat = np.concatenate([np.array(mask) for mask in masks])
-    kept, kept_rows = _with_sentinels(np.concatenate(tokens), rows, flat, 399)
+    corrupted, corrupted_rows = _with_sentinels(np.concatenate(tokens), rows, flat, 399)
     for row, mask in enumerate(masks):
         expected = preprocessors.noise_span_to_unique_sentinel(
             tf.constant(tokens[row]), tf.constant(mask), FakeVocabulary, seeds=None
         )
-        assert kept[kept_rows == row].tolist() == expected.numpy().tolist()
+        assert corrupted[corrupted_rows == row].tolist() == expected.numpy().tolist()
 
 
 def test_noise_is_distributed_as_the_library_s() -> None:
-    from promptscale.data.objectives import noise_mask
-
     mask_of = tf.function(
         lambda length, seed: preprocessors.random_spans_noise_mask(
             length, 0.15, tf.stack([seed, seed + 1]), 3.0
@@ -216,9 +221,9 @@ def test_noise_is_distributed_as_the_library_s() -> None:
 
     rng = np.random.default_rng(0)
     for length in [1, 2, 3, 7, 10, 16, 23, 30, 50, 70, 130, 317, 568]:
-        theirs = mask_of(length, tf.constant([1, 2])).numpy()
+        library = mask_of(length, tf.constant([1, 2])).numpy()
         ours = noise_mask(np.array([length]), rng)
-        assert (len(ours), ours.sum(), spans(ours)) == (length, theirs.sum(), spans(theirs))
+        assert (len(ours), ours.sum(), spans(ours)) == (length, library.sum(), spans(library))
     draws = [mask_of(70, tf.constant([i, 3 * i + 1])).numpy() for i in range(1000)]
     ours = noise_mask(np.full(4000, 70), rng).reshape(4000, 70).mean(axis=0)
     # Standard errors: at most 0.016 and 0.008 for each of the 70 shares.
@@ -228,18 +233,18 @@ def test_noise_is_distributed_as_the_library_s() -> None:
 
 def test_split_points_have_the_library_s_range() -> None:
     for length in (1, 2, 3, 6):
-        theirs = {
+        library = {
             int(np.sum(preprocessors.random_prefix_noise_mask(length, 0.5, [(i, i)]).numpy()))
             for i in range(60)
         }
         document = Ragged.pack([range(3, 3 + length)])
         stream = PrefixLM([document], inputs_length=8, seed=0, batch_size=200)
         ours = {int(np.argmax(row == 1)) for row in stream.batch(0).inputs}
-        assert ours == theirs
+        assert ours == library
 
 
 def rows_of(name: str) -> tf.data.Dataset:
-    """Three rows, as TFDS gives them, of the datasets whose real files are not at hand."""
+    """Three rows, as TFDS gives them, of a dataset whose real files are not available."""
     sentences = ["He said 'no' .", "She said so , twice !", "Is  it spaced ?"]
     if name == "dpr":
         columns: dict[str, Any] = {
@@ -260,37 +265,21 @@ def rows_of(name: str) -> tf.data.Dataset:
 
 @pytest.mark.parametrize("name", ["mrpc", "qqp", "dpr"])
 def test_text_equals_the_library(name: str, shared: Path) -> None:
-    one = task(name)
+    """The text is the library's without the task's name; with the name, so are the token ids."""
+    task = TASKS[name]
     vocabulary = Vocabulary(shared / "data" / "prompt-tuning" / "test_data" / "t5_vocab")
     pieces = seqio.SentencePieceVocabulary(str(vocabulary.path), vocabulary.extra_ids)
-    library = seqio.TaskRegistry.get(one.seqio).replace(
+    library = seqio.TaskRegistry.get(task.seqio).replace(
         source=seqio.FunctionDataSource(lambda split, shuffle_files: rows_of(name), ["train"]),
         output_features={key: seqio.Feature(pieces) for key in ("inputs", "targets")},
     )
     expected = list(library.get_dataset(split="train", shuffle=False).as_numpy_iterator())
-    assert len(expected) == 3
-    for keep_name in (True, False):
-        ours = seqio_task(one, "train", rows_of(name), vocabulary, keep_name=keep_name)
-        examples = ours.get_dataset(split="train", shuffle=False).as_numpy_iterator()
-        for example, other in zip(examples, expected, strict=True):
-            text, other_text = example["inputs_pretokenized"], other["inputs_pretokenized"]
-            assert text == (other_text if keep_name else other_text.split(b" ", 1)[1])
-            assert example["targets_pretokenized"] == other["targets_pretokenized"]
-            assert example["inputs"].tolist() == [*vocabulary.encode(text.decode()), 1]
-            if keep_name:
-                assert example["inputs"].tolist() == other["inputs"].tolist()
-
-
-def test_sentinel_starts_the_targets_only(shared: Path) -> None:
-    vocabulary = Vocabulary(shared / "data" / "prompt-tuning" / "test_data" / "t5_vocab")
-    plain, sentinel = (
-        list(
-            seqio_task(task("mrpc"), "train", rows_of("mrpc"), vocabulary, sentinel=flag)
-            .get_dataset(split="train", shuffle=False)
-            .as_numpy_iterator()
-        )
-        for flag in (False, True)
-    )
-    for one, other in zip(plain, sentinel, strict=True):
-        assert other["inputs"].tolist() == one["inputs"].tolist()
-        assert other["targets"].tolist() == [32099, *one["targets"].tolist()]
+    examples = list(to_text(task, "train", rows_of(name)).as_numpy_iterator())
+    assert len(examples) == 3
+    for example, other in zip(examples, expected, strict=True):
+        inputs, targets = example["inputs"].decode(), example["targets"].decode()
+        assert inputs == other["inputs_pretokenized"].decode().split(" ", 1)[1]
+        assert targets == other["targets_pretokenized"].decode()
+        ids = Ragged.pack([vocabulary.encode(inputs)]).prepend(vocabulary.encode(task.prefix))
+        assert [*ids[0].tolist(), 1] == other["inputs"].tolist()
+        assert [*vocabulary.encode(targets), 1] == other["targets"].tolist()

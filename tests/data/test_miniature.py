@@ -1,4 +1,4 @@
-"""The miniature world: what TFDS and the T5 library read in it, and that it is no giveaway."""
+"""The miniature world: TFDS and the T5 library read it, and its tasks have no shortcut."""
 
 import collections
 
@@ -9,15 +9,15 @@ from sklearn.pipeline import make_pipeline
 
 from promptscale.config.tasks import TASKS
 from promptscale.data import prepared
+from promptscale.data.raw.miniature.datasets import DATASETS, Sizes, split_rows
 from promptscale.data.raw.miniature.generate import generate
-from promptscale.data.raw.miniature.tasks import DATASETS, Sizes, split_rows
 from promptscale.data.raw.prepare import prepare
 from promptscale.data.raw.sources import Source
 from promptscale.data.vocabulary import UNK_ID, Vocabulary
 from promptscale.evaluation.metrics import majority_score
 
 SIZES = Sizes(train=1200, evaluation=500, corpus_train=300, corpus_validation=10)
-# The part of the inputs that asks; what is before or after it is the passage.
+# The question in the inputs; the text before or after it is the passage.
 QUESTIONS = {
     "boolq": lambda text: text.split("question: ")[1],
     "cb": lambda text: text.split("premise: ")[0],
@@ -32,7 +32,7 @@ def world(tmp_path_factory):
     """The generated world, and a function that prepares a split of a task from it."""
     folder = tmp_path_factory.mktemp("world")
     generate(folder / "tfds", folder / "vocabulary.model", seed=0, sizes=SIZES)
-    source = Source(data_dir=folder / "tfds", published=False)
+    source = Source(data_dir=folder / "tfds", generated=True)
     vocabulary = Vocabulary(folder / "vocabulary.model")
 
     def split(task: str, name: str) -> prepared.Examples:
@@ -45,7 +45,7 @@ def world(tmp_path_factory):
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_every_dataset_is_read_whole_and_short(world, task):
+def test_every_dataset_is_complete_and_short(world, task):
     vocabulary, split = world
     examples = split(task, "validation")
     assert vocabulary.size <= 512 and len(examples) >= 500
@@ -58,7 +58,7 @@ def test_every_dataset_is_read_whole_and_short(world, task):
 
 
 @pytest.mark.parametrize("task", QUESTIONS)
-def test_the_question_alone_does_not_tell_the_answer(world, task):
+def test_the_question_alone_does_not_give_the_answer(world, task):
     """A bag-of-words classifier on the question stays near the majority class."""
     _, split = world
     train, validation = split(task, "train").rows(), split(task, "validation").rows()
@@ -78,7 +78,7 @@ def test_the_majority_answer_is_no_good(world, task):
 
 
 def test_shifted_domains_share_less_and_less_with_squad(world):
-    """The words of MRQA's domains that SQuAD's passages never have: few in RE, most in BioASQ."""
+    """The words of MRQA's domains that SQuAD's passages lack: few in RE, most in BioASQ."""
     _, split = world
 
     def words(task: str, name: str) -> set[str]:

@@ -17,20 +17,20 @@ VOCABULARY_SIZE = 400
 
 
 def documents(lengths: list[int], first: int = 3) -> Ragged:
-    """Documents of consecutive token ids, so that every token says where it came from."""
+    """Documents of consecutive token ids, so that each id identifies its position."""
     edges = np.cumsum([first, *lengths])
     return Ragged.pack([range(a, b) for a, b in itertools.pairwise(edges)])
 
 
 def text(row: np.ndarray) -> list[int]:
-    """The tokens of a padded row before its EOS; nothing but padding may follow it."""
+    """The tokens of a padded row before its EOS, after which only padding is allowed."""
     end = int(np.argmax(row == 1))
     assert row[end] == 1 and not row[end + 1 :].any()
     return row[:end].tolist()
 
 
 def restored(inputs: list[int], targets: list[int], vocabulary_size: int) -> list[int]:
-    """The raw tokens of a corrupted example: the targets' spans in the place of the sentinels."""
+    """The raw tokens of a corrupted example: the targets' spans replace the sentinels."""
     spans: dict[int, list[int]] = {}
     for token in targets:
         if token >= vocabulary_size - 100:
@@ -59,7 +59,7 @@ def test_every_epoch_is_a_permutation(size: int) -> None:
 
 
 def test_permutation_is_uniform() -> None:
-    # Over many epochs each of the 24 orders of four things comes up equally often.
+    # Over many epochs each of the 24 orders of four items occurs equally often.
     epochs = np.repeat(np.arange(6000), 4)
     orders = permute(np.tile(np.arange(4), 6000), epochs, 4, seed=0).reshape(-1, 4)
     _, counts = np.unique(orders, axis=0, return_counts=True)
@@ -90,9 +90,11 @@ def test_span_corruption_loses_and_adds_nothing(lengths, seed, batch_size) -> No
         assert batch.targets.shape == (batch_size, stream.targets_length)
         assert batch.inputs.dtype == batch.targets.dtype == np.int32
         for row, target in zip(batch.inputs, batch.targets, strict=True):
-            assert target[0] == size - 1  # the first segment is clean: <extra_id_0> comes first
+            assert (
+                target[0] == size - 1
+            )  # a clean span comes first, so targets start with <extra_id_0>
             seen += restored(text(row), text(target), size)
-    # One epoch has every token once; what is beyond it in the last batch repeats some.
+    # An epoch has every token once; the rest of the last batch repeats some.
     extra = steps * batch_size - stream.num_segments
     if not extra:
         assert sorted(seen) == list(range(3, 3 + sum(lengths)))
@@ -127,7 +129,7 @@ def test_short_segments_have_noise_too() -> None:
     assert mask.tolist() == [False, False, True, False, False, True, False]
 
 
-def test_prefix_lm_splits_uniformly_and_keeps_documents_apart() -> None:
+def test_prefix_lm_splits_uniformly_and_does_not_merge_documents() -> None:
     stream = PrefixLM([documents([11] * 3)], inputs_length=12, seed=5, batch_size=999)
     points = []
     for step in range(10):
@@ -152,13 +154,13 @@ def test_prefix_lm_cuts_long_targets_and_takes_single_tokens() -> None:
         prefix, continuation = text(inputs), text(targets)
         assert len(continuation) <= 3
         if not prefix:
-            assert continuation == [33]  # the document of one token: nothing to read
+            assert continuation == [33]  # the document of 1 token has an empty prefix
         else:
             assert continuation[0] == prefix[-1] + 1
 
 
 @pytest.mark.parametrize("objective", [SpanCorruption, PrefixLM])
-def test_a_restart_continues_at_the_very_example(objective) -> None:
+def test_a_restart_continues_at_the_same_example(objective) -> None:
     extra = {"vocabulary_size": VOCABULARY_SIZE} if objective is SpanCorruption else {}
     options = {"inputs_length": 24, "seed": 7, "batch_size": 6, **extra}
     stream = objective([documents([40, 3, 77, 0, 12, 9])], **options)
@@ -181,22 +183,21 @@ def test_epochs_differ_in_order_and_noise() -> None:
 
 
 def test_shards_follow_each_other() -> None:
-    one = documents([7, 30, 5])
-    two = documents([22, 14], first=45)
-    both = PrefixLM([one, two], inputs_length=11, seed=0, batch_size=1)
-    found = both.read(both.segments(np.arange(both.num_segments)))
-    segments = [one.tolist() for one in found]
+    shards = [documents([7, 30, 5]), documents([22, 14], first=45)]
+    stream = PrefixLM(shards, inputs_length=11, seed=0, batch_size=1)
+    tokens = stream.read(stream.segments(np.arange(stream.num_segments)))
+    segments = [segment.tolist() for segment in tokens]
     assert list(itertools.chain(*segments)) == list(range(3, 81))
     assert max(map(len, segments)) == 10
     assert [s[0] for s in segments if s[0] in {10, 40, 45, 67}] == [3 + 7, 3 + 37, 45, 45 + 22]
 
 
 @pytest.mark.parametrize("objective", [SpanCorruption, PrefixLM])
-def test_a_host_reads_its_rows_alone_and_draws_as_all_do(objective) -> None:
+def test_a_host_reads_only_its_rows_and_draws_those_of_the_whole_batch(objective) -> None:
     class Watched(Ragged):
-        def ask(self, start: int, end: int):
+        def read_async(self, start: int, end: int):
             read.append(end - start)
-            return super().ask(start, end)
+            return super().read_async(start, end)
 
     read: list[int] = []
     whole = documents([40, 3, 77, 1, 12, 9])
@@ -207,10 +208,10 @@ def test_a_host_reads_its_rows_alone_and_draws_as_all_do(objective) -> None:
         expected = objective([whole], **options).batch(step)
         for rows in (slice(0, 2), slice(2, 6), slice(3, 4)):
             read.clear()
-            found = stream.batch(step, rows)
+            batch = stream.batch(step, rows)
             assert len(read) == rows.stop - rows.start
-            np.testing.assert_array_equal(found.inputs, expected.inputs[rows])
-            np.testing.assert_array_equal(found.targets, expected.targets[rows])
+            np.testing.assert_array_equal(batch.inputs, expected.inputs[rows])
+            np.testing.assert_array_equal(batch.targets, expected.targets[rows])
 
 
 def test_empty_text_is_an_error() -> None:

@@ -147,27 +147,6 @@ def test_metric_cases(shared: Path) -> None:
         run(path, shared / "data")
 
 
-def test_superglue_score_of_table_3() -> None:
-    # Mean of five prompts, best prompt, ensemble: each task's metrics as the paper prints them.
-    table = {
-        "boolq": [(91.1,), (91.3,), (91.7,)],
-        "cb": [(99.3, 99.0), (100, 100), (100, 100)],
-        "copa": [(98.8,), (100,), (100,)],
-        "multirc": [(65.7, 88.7), (66.3, 89.0), (67.1, 89.4)],
-        "record": [(92.7, 93.4), (92.9, 93.5), (93.2, 93.9)],
-        "rte": [(92.6,), (93.5,), (93.5,)],
-        "wic": [(76.2,), (76.6,), (77.4,)],
-        "wsc": [(95.8,), (96.2,), (96.2,)],
-    }
-    scores = [
-        metrics.superglue_score({name: sum(v[i]) / len(v[i]) for name, v in table.items()})
-        for i in range(3)
-    ]
-    assert scores == pytest.approx([90.4875, 91.05625, 91.325])  # 90.49, 91.06, 91.33
-    with pytest.raises(ResultsError, match="missing: wsc"):
-        metrics.superglue_score({name: 0.0 for name in table if name != "wsc"})
-
-
 @pytest.mark.parametrize("name", TASKS)
 def test_perfect_and_illegal_predictions(name: str) -> None:
     one = task(name)

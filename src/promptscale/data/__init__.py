@@ -1,1 +1,1 @@
-"""From raw datasets to token arrays. Only some modules here import TensorFlow; none re-export."""
+"""From datasets to batches of token ids; `promptscale.data.raw` alone imports TensorFlow."""

@@ -1,8 +1,9 @@
 """Deterministic batches of prepared examples, a pure function of seed and step.
 
 Each epoch visits every example once, in an order drawn by a counter-based generator from (seed,
-epoch); batches run on across the end of an epoch, so none is short. A run that resumes at a step
-needs no other state. Letters: B batch, S input positions, T target positions.
+epoch). A batch that reaches the end of an epoch continues in the next epoch, so all batches are
+full. A run that resumes at a step needs no other state.
+Letters: N runs, B batch, S input positions, T target positions.
 """
 
 import functools
@@ -17,7 +18,7 @@ from promptscale.data.vocabulary import EOS_ID, PAD_ID
 
 
 class Batch(NamedTuple):
-    """Token ids, each sequence closed by EOS and padded with 0 at its end."""
+    """Token ids; each sequence ends with EOS and is padded with 0."""
 
     inputs: Int[Any, "*N B S"]
     targets: Int[Any, "*N B T"]
@@ -32,26 +33,26 @@ _cached_order = functools.lru_cache(maxsize=16)(epoch_order)
 
 
 def indices(seed: int, step: int, batch_size: int, size: int) -> Int[np.ndarray, " B"]:
-    """Which examples make up batch `step` (0-based) of the run with this seed."""
-    epochs, places = np.divmod(np.arange(step * batch_size, (step + 1) * batch_size), size)
-    return np.array([_cached_order(seed, int(epoch), size)[place]
-                     for epoch, place in zip(epochs, places, strict=True)])  # fmt: skip
+    """The examples in batch `step` (from 0) of a run with this seed, out of `size` examples."""
+    epochs, positions = np.divmod(np.arange(step * batch_size, (step + 1) * batch_size), size)
+    return np.array([_cached_order(seed, int(epoch), size)[position]
+                     for epoch, position in zip(epochs, positions, strict=True)])  # fmt: skip
 
 
 def pad(sequences: Sequence[np.ndarray], length: int) -> Int[np.ndarray, "B length"]:
-    """Cuts each sequence to `length - 1` tokens, closes it with EOS and pads to `length`."""
+    """Cuts each sequence to `length - 1` tokens, appends EOS and pads to `length`."""
     padded = np.full((len(sequences), length), PAD_ID, np.int32)
     for row, sequence in zip(padded, sequences, strict=True):
-        kept = sequence[: length - 1]
-        row[: len(kept)] = kept
-        row[len(kept)] = EOS_ID
+        size = min(len(sequence), length - 1)
+        row[:size] = sequence[:size]
+        row[size] = EOS_ID
     return padded
 
 
 def padded_length(sequences: Ragged, longest: int | None = None, multiple: int = 8) -> int:
     """A length that holds every sequence with its EOS, at most `longest`.
 
-    Rounded up to a multiple, so that tasks of like lengths share one compiled program.
+    It is rounded up to a multiple, so that tasks of similar lengths share a compiled program.
     """
     needed = int(sequences.lengths.max(initial=0)) + 1
     rounded = -(-needed // multiple) * multiple
@@ -65,7 +66,7 @@ def take(
     inputs_length: int,
     targets_length: int,
 ) -> Batch:
-    """The chosen examples, cut and padded to the given lengths."""
+    """The examples at the `chosen` indices, cut and padded to the given lengths."""
     return Batch(
         pad([inputs[int(index)] for index in chosen], inputs_length),
         pad([targets[int(index)] for index in chosen], targets_length),
@@ -73,7 +74,7 @@ def take(
 
 
 def in_order(examples: Examples, batch_size: int, inputs_length: int) -> Iterator[np.ndarray]:
-    """Inputs of all examples in their order, [B, S] each; the last batch is filled with padding."""
+    """Batches [B, S] of all inputs in order; rows of padding fill the last batch."""
     for start in range(0, len(examples), batch_size):
         chosen = range(start, min(start + batch_size, len(examples)))
         rows = pad([examples.inputs[index] for index in chosen], inputs_length)

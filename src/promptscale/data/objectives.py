@@ -1,14 +1,15 @@
 """Span corruption and prefix LM over tokenised documents, as random-access streams of batches.
 
 `batch(step)` is a pure function of the documents, the seed and the step: a restart continues at
-the very example, and no state is saved. Each epoch visits every segment once, in an order of its
-own. The arithmetic is the T5 library's (`t5.data.preprocessors`), with one difference: a document
-of more than 65536 tokens gives all its segments, not those of one random chunk.
+the same example, and no state is saved. Each epoch visits every segment once, in a new order. The
+arithmetic is the T5 library's (`t5.data.preprocessors`), with this difference: a document of more
+than 65536 tokens gives all its segments, where the library takes those of a random chunk.
+Letters: B batch, S input positions, T target positions.
 """
 
 import abc
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Int, Int32, Integer
@@ -21,13 +22,15 @@ from promptscale.errors import DataError
 
 NOISE_DENSITY = 0.15
 MEAN_SPAN_LENGTH = 3.0
-DOCUMENTS_PER_GROUP = 128
+Tokens: TypeAlias = Int32[np.ndarray, " tokens"]
+Rows: TypeAlias = Int[np.ndarray, " tokens"]  # the row of a batch that each token belongs to
 
 
 def span_lengths(inputs_length: int) -> tuple[int, int]:
-    """Raw tokens that fill `inputs_length` after corruption, and the targets' length; EOS included.
+    """The number of raw tokens that corruption turns into `inputs_length`, and the targets' length.
 
-    For 512 inputs: 568 raw tokens and 114 targets, the lengths of T5's pre-training.
+    Both lengths include EOS. For 512 inputs they are 568 raw tokens and 114 targets, those of T5's
+    pre-training.
     """
 
     def corrupted(tokens: int) -> tuple[int, int]:
@@ -42,45 +45,36 @@ def span_lengths(inputs_length: int) -> tuple[int, int]:
 
 
 class _Segments(NamedTuple):
-    """Spans of shards, one segment each."""
+    """For each segment its shard, and its start and end in that shard in tokens."""
 
     shards: Int32[np.ndarray, " B"]
     starts: Int[np.ndarray, " B"]
     ends: Int[np.ndarray, " B"]
 
-    @property
-    def lengths(self) -> Int[np.ndarray, " B"]:
-        """Tokens of each."""
-        return self.ends - self.starts
-
 
 class _Stream(abc.ABC):
     """Segments of documents, drawn in a new order each epoch and turned into examples.
 
-    Documents are laid end to end in groups; a group is cut into segments of `segment_length`, the
-    last of which may be shorter.
+    Documents (without EOS) are laid end to end in groups. A group is cut into segments of
+    `segment_length` tokens; its last segment may be shorter. `seed` determines the order and the
+    draws, and `batch_size` counts the examples of all hosts.
     """
 
+    documents_per_group: int
     inputs_length: int
     targets_length: int
 
     def __init__(
-        self,
-        documents: Sequence[Shard],
-        *,
-        documents_per_group: int,
-        segment_length: int,
-        seed: int,
-        batch_size: int,
+        self, documents: Sequence[Shard], *, segment_length: int, seed: int, batch_size: int
     ) -> None:
         self.seed = seed
         self.batch_size = batch_size
         self._length = segment_length
         self._shards = documents
-        # Where each group starts and ends in its shard, and the number of segments before it.
+        # For each group: its start and end in its shard, and the number of segments before it.
         starts, ends, shards = [], [], []
         for i, shard in enumerate(documents):
-            edges = np.append(shard.offsets[:-1:documents_per_group], shard.offsets[-1])
+            edges = np.append(shard.offsets[: -1 : self.documents_per_group], shard.offsets[-1])
             starts.append(edges[:-1])
             ends.append(edges[1:])
             shards.append(np.full(len(edges) - 1, i, np.int32))
@@ -97,65 +91,81 @@ class _Stream(abc.ABC):
         return int(self._before[-1])
 
     def segments(self, indices: Int[np.ndarray, " B"]) -> _Segments:
-        """Where segments are; an index is a segment's place in the order of the documents."""
+        """Locates segments; segments are numbered in the order of the documents."""
         groups = np.searchsorted(self._before, indices, side="right") - 1
         starts = self._starts[groups] + (indices - self._before[groups]) * self._length
         ends = np.minimum(starts + self._length, self._ends[groups])
         return _Segments(self._shard[groups], starts, ends)
 
     def read(self, segments: _Segments) -> list[Integer[np.ndarray, " length"]]:
-        """The tokens of segments, all of which are asked for before any is waited for."""
-        asked = [
-            self._shards[shard].ask(int(start), int(end))
+        """Reads the tokens of segments; all reads start before the first is waited for."""
+        pending = [
+            self._shards[shard].read_async(int(start), int(end))
             for shard, start, end in zip(*segments, strict=True)
         ]
-        return [wait() for wait in asked]
+        return [wait() for wait in pending]
 
     def batch(self, step: int, rows: slice = slice(None)) -> Batch:
-        """The batch of one step, from 0: `inputs` and `targets`, each ending in EOS, padded by 0.
+        """The batch of a step (from 0), whose sequences end with EOS and are padded with 0.
 
-        The random draws depend on the seed and the step alone, whatever `rows` of it are asked for;
-        the tokens of others are not read.
+        `rows` selects rows of the batch; the tokens of other rows are not read. The random draws
+        depend on the seed and the step only, so a row is the same whichever rows are selected.
         """
         positions = step * self.batch_size + np.arange(self.batch_size)
         epochs, positions = np.divmod(positions, self.num_segments)
         segments = self.segments(permute(positions, epochs, self.num_segments, self.seed))
-        own = _Segments(*(one[rows] for one in segments))
-        tokens = np.concatenate(self.read(own)).astype(np.int32)
-        draws = np.random.default_rng([self.seed, step])
-        return self._examples(tokens, segments.lengths, rows, draws)
+        selected = _Segments(*(field[rows] for field in segments))
+        tokens = np.concatenate(self.read(selected)).astype(np.int32)
+        lengths, size = segments.ends - segments.starts, len(selected.shards)
+        row = np.repeat(np.arange(size), lengths[rows])
+        rng = np.random.default_rng([self.seed, step])
+        inputs, targets = self._divide(tokens, row, lengths, rows, rng)
+        return Batch(
+            _padded(*inputs, size, self.inputs_length),
+            _padded(*targets, size, self.targets_length),
+        )
 
     @abc.abstractmethod
-    def _examples(
+    def _divide(
         self,
-        tokens: Int32[np.ndarray, " tokens"],
+        tokens: Tokens,
+        row: Rows,
         lengths: Int[np.ndarray, " B"],
         rows: slice,
-        draws: np.random.Generator,
-    ) -> Batch:
-        """The `rows` of a batch: `tokens` are theirs, `lengths` those of the whole batch."""
+        rng: np.random.Generator,
+    ) -> tuple[tuple[Tokens, Rows], tuple[Tokens, Rows]]:
+        """Makes inputs and targets of the selected `rows` of a batch.
+
+        Args:
+          tokens: the tokens of the selected rows, end to end.
+          row: the row of each token, counted from the first selected row.
+          lengths: the lengths of all rows of the batch.
+          rows: the selected rows.
+          rng: draws for all rows of the batch.
+        """
 
 
-def _padded(
-    tokens: Int32[np.ndarray, " tokens"], rows: Int[np.ndarray, " tokens"], size: int, length: int
-) -> Int32[np.ndarray, "B T"]:
-    """Flat tokens with their row numbers as a padded array, truncated to leave room for EOS."""
+def _padded(tokens: Tokens, rows: Rows, size: int, length: int) -> Int32[np.ndarray, "B T"]:
+    """Turns flat tokens with their row numbers into a padded array.
+
+    A row is cut to `length - 1` tokens and ends with EOS.
+    """
     counts = np.bincount(rows, minlength=size)
     columns = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-    kept = columns < length - 1
+    fits = columns < length - 1
     array = np.zeros((size, length), np.int32)
-    array[rows[kept], columns[kept]] = tokens[kept]
+    array[rows[fits], columns[fits]] = tokens[fits]
     array[np.arange(size), np.minimum(counts, length - 1)] = EOS_ID
     return array
 
 
 def _partition(
     items: Int[np.ndarray, " B"], parts: Int[np.ndarray, " B"], rng: np.random.Generator
-) -> Int[np.ndarray, "B S"]:
-    """Cuts each number of items into its number of non-empty parts; all ways equally likely.
+) -> Int[np.ndarray, "B P"]:
+    """Divides `items[i]` items into `parts[i]` non-empty parts; all divisions are equally likely.
 
     Returns:
-      The sizes of the parts, with zeros after a row's last.
+      The sizes of the parts; a row with fewer than P parts ends with zeros.
     """
     inner = max(int(items.max()) - 1, 1)
     keys = rng.random((len(items), inner))
@@ -174,9 +184,10 @@ def _partition(
 def noise_mask(
     lengths: Int[np.ndarray, " B"], rng: np.random.Generator
 ) -> Bool[np.ndarray, " tokens"]:
-    """Which tokens of each sequence (laid end to end) are noise.
+    """Marks the noise tokens of sequences of the given lengths, laid end to end.
 
-    15 % of the tokens, in spans of 3 on average; clean and noisy spans alternate, clean first.
+    Noise is 15 % of a sequence, in spans of 3 tokens on average. Clean and noisy spans alternate,
+    and a sequence starts with a clean span.
     """
     padded = np.maximum(lengths, 2)
     noise = np.round(padded.astype(np.float32) * np.float32(NOISE_DENSITY)).astype(np.int64)
@@ -185,33 +196,38 @@ def noise_mask(
     spans = np.maximum(spans, 1)
     noisy = _partition(noise, spans, rng)
     clean = _partition(padded - noise, spans, rng)
-    runs = np.stack([clean, noisy], axis=2).ravel()
-    mask = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
-    # A sequence of one token was treated as one of two; drop the second.
+    alternating = np.stack([clean, noisy], axis=2).ravel()
+    mask = np.repeat(np.arange(len(alternating)) % 2 == 1, alternating)
+    # A sequence of 1 token was treated as a sequence of 2 tokens; the second is removed.
     second = np.cumsum(padded) - 1
     return np.delete(mask, second[lengths < padded])
 
 
 def _with_sentinels(
-    tokens: Int32[np.ndarray, " tokens"],
-    rows: Int[np.ndarray, " tokens"],
-    hidden: Bool[np.ndarray, " tokens"],
-    first_sentinel: int,
-) -> tuple[Int32[np.ndarray, " kept"], Int[np.ndarray, " kept"]]:
-    """Each run of hidden tokens becomes one sentinel; a row counts down from `first_sentinel`."""
+    tokens: Tokens, rows: Rows, hidden: Bool[np.ndarray, " tokens"], first_sentinel: int
+) -> tuple[Int32[np.ndarray, " rest"], Int[np.ndarray, " rest"]]:
+    """Replaces each run of hidden tokens by a sentinel, and returns tokens with their row numbers.
+
+    The sentinels of a row count down from `first_sentinel`.
+    """
     new_row = np.diff(rows, prepend=-1) != 0
     before = np.concatenate([[False], hidden[:-1]]) & ~new_row
     starts = hidden & ~before
     total = np.cumsum(starts)
-    earlier = (total - starts)[new_row]  # runs in all rows before, by row
+    earlier = (total - starts)[new_row]  # by row, the hidden runs in all rows before it
     number = total - earlier[np.cumsum(new_row) - 1]
     tokens = np.where(starts, first_sentinel + 1 - number, tokens).astype(np.int32)
-    kept = ~hidden | starts
-    return tokens[kept], rows[kept]
+    remains = ~hidden | starts
+    return tokens[remains], rows[remains]
 
 
 class SpanCorruption(_Stream):
-    """T5's pre-training objective: documents merged, 15 % of the tokens hidden behind sentinels."""
+    """T5's pre-training objective, in which sentinels replace spans of 15 % of the tokens.
+
+    Documents are merged in groups of 128 before they are cut into segments.
+    """
+
+    documents_per_group = 128
 
     def __init__(
         self,
@@ -222,48 +238,34 @@ class SpanCorruption(_Stream):
         seed: int,
         batch_size: int,
     ) -> None:
-        """Builds the stream.
+        """Derives the targets' length from `inputs_length`, and sentinels from the vocabulary.
 
-        Args:
-          documents: shards of tokenised documents without EOS.
-          vocabulary_size: pieces and extra ids; `<extra_id_0>` is the last.
-          inputs_length: the length of `inputs`; that of `targets` follows from it.
-          seed: of the order and of the noise.
-          batch_size: examples per batch, over all hosts.
+        `vocabulary_size` includes the extra ids; `<extra_id_0>` is the last id.
+
         Raises:
           DataError: there are no tokens.
         """
         tokens_length, self.targets_length = span_lengths(inputs_length)
         self.inputs_length = inputs_length
         self._first_sentinel = vocabulary_size - 1
-        super().__init__(
-            documents,
-            documents_per_group=DOCUMENTS_PER_GROUP,
-            segment_length=tokens_length,
-            seed=seed,
-            batch_size=batch_size,
-        )
+        super().__init__(documents, segment_length=tokens_length, seed=seed, batch_size=batch_size)
 
-    def _examples(self, tokens, lengths, rows, draws) -> Batch:
-        mask = noise_mask(lengths, draws)
+    def _divide(self, tokens, row, lengths, rows, rng):
         first, stop, _ = rows.indices(len(lengths))
         edges = np.concatenate([[0], np.cumsum(lengths)])
-        mask, lengths = mask[edges[first] : edges[stop]], lengths[rows]
-        row = np.repeat(np.arange(len(lengths)), lengths)
+        mask = noise_mask(lengths, rng)[edges[first] : edges[stop]]
         inputs = _with_sentinels(tokens, row, mask, self._first_sentinel)
-        targets = _with_sentinels(tokens, row, ~mask, self._first_sentinel)
-        return Batch(
-            _padded(*inputs, len(lengths), self.inputs_length),
-            _padded(*targets, len(lengths), self.targets_length),
-        )
+        return inputs, _with_sentinels(tokens, row, ~mask, self._first_sentinel)
 
 
 class PrefixLM(_Stream):
-    """LM adaptation (section 3.3): a prefix to read and its continuation to write.
+    """The objective of LM adaptation (section 3.3): a prefix is the input, the rest the target.
 
-    Documents are cut into pieces of `inputs_length - 1` tokens and never merged; the split point is
-    uniform over the piece.
+    Documents are cut into segments of `inputs_length - 1` tokens and never merged. The split point
+    is uniform over the segment.
     """
+
+    documents_per_group = 1
 
     def __init__(
         self,
@@ -274,36 +276,21 @@ class PrefixLM(_Stream):
         batch_size: int,
         targets_length: int | None = None,
     ) -> None:
-        """Builds the stream.
+        """Cuts continuations to `targets_length`; the default `inputs_length` cuts none.
 
-        Args:
-          documents: shards of tokenised documents without EOS.
-          inputs_length: the length of `inputs`.
-          seed: of the order and of the split points.
-          batch_size: examples per batch, over all hosts.
-          targets_length: the length of `targets`, longer continuations being cut; as `inputs` where
-            not given, which cuts none.
         Raises:
           DataError: there are no tokens.
         """
         self.inputs_length = inputs_length
         self.targets_length = targets_length or inputs_length
         super().__init__(
-            documents,
-            documents_per_group=1,
-            segment_length=inputs_length - 1,
-            seed=seed,
-            batch_size=batch_size,
+            documents, segment_length=inputs_length - 1, seed=seed, batch_size=batch_size
         )
 
-    def _examples(self, tokens, lengths, rows, draws) -> Batch:
-        # A piece of one token has no prefix.
-        split = draws.integers(np.minimum(lengths - 1, 1), np.maximum(lengths, 1))[rows]
+    def _divide(self, tokens, row, lengths, rows, rng):
+        # A segment of 1 token has an empty prefix.
+        split = rng.integers(np.minimum(lengths - 1, 1), np.maximum(lengths, 1))[rows]
         lengths = lengths[rows]
-        row = np.repeat(np.arange(len(lengths)), lengths)
         columns = np.arange(len(tokens)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
         prefix = columns < split[row]
-        return Batch(
-            _padded(tokens[prefix], row[prefix], len(lengths), self.inputs_length),
-            _padded(tokens[~prefix], row[~prefix], len(lengths), self.targets_length),
-        )
+        return (tokens[prefix], row[prefix]), (tokens[~prefix], row[~prefix])

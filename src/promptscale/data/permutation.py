@@ -1,7 +1,7 @@
-"""A random order of N things that can be asked for at any position, without a table of N entries.
+"""A random permutation of N items with access to any position, without a table of N entries.
 
-A balanced Feistel network permutes the next power of four; positions that fall outside N walk on
-until they are inside (cycle walking). Keys depend on the seed and the epoch.
+A balanced Feistel network permutes the next power of four. It is applied again to values that are
+not below N, until they are (cycle walking). Keys depend on the seed and the epoch.
 """
 
 import numpy as np
@@ -23,13 +23,13 @@ def _hash(values: np.ndarray) -> np.ndarray:
 def permute(
     positions: Int[np.ndarray, " B"], epochs: Int[np.ndarray, " B"], size: int, seed: int
 ) -> Int[np.ndarray, " B"]:
-    """What stands at each position in each epoch's order of `range(size)`.
+    """The items at the given positions of the given epochs' random orders of `range(size)`.
 
     Args:
-      positions: below `size`.
-      epochs: the epoch of each position; each has an order of its own.
-      size: how many things are ordered.
-      seed: of the orders.
+      positions: positions in an order, from 0 to `size - 1`.
+      epochs: the epoch of each position; every epoch has a different order.
+      size: the number of items.
+      seed: the seed of all orders.
     """
     half = np.uint64(max((size - 1).bit_length() + 1, 2) // 2)
     low = np.uint64((1 << int(half)) - 1)
@@ -38,8 +38,8 @@ def permute(
     walking = np.ones(len(values), bool)
     while walking.any():
         left, right = values[walking] >> half, values[walking] & low
-        for turn in range(_ROUNDS):
-            mixed = _hash(right + _hash(keys[walking] + np.uint64(turn)))
+        for number in range(_ROUNDS):
+            mixed = _hash(right + _hash(keys[walking] + np.uint64(number)))
             left, right = right, left ^ (mixed & low)
         values[walking] = (left << half) | right
         walking = values >= size

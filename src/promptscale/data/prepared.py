@@ -1,8 +1,9 @@
-"""Prepared datasets on disk: token ids memory-mapped, the text and the metrics' fields beside.
+"""Prepared datasets on disk: token ids in memory-mapped arrays, texts and labels in JSON lines.
 
-A dataset is a pair of files with one prefix: `PREFIX.safetensors` holds the ids of all examples
-end to end (no EOS, not truncated) with offsets; `PREFIX.jsonl` holds one row per example. The
-same input gives the same bytes. Reading needs neither TensorFlow nor the datasets' libraries.
+A dataset is a pair of files whose names differ in the suffix: `PREFIX.safetensors` holds the ids
+of all examples end to end (without EOS, not truncated) with offsets; `PREFIX.jsonl` holds one row
+per example. The same input gives the same bytes. Reading needs neither TensorFlow nor the
+datasets' libraries.
 """
 
 import dataclasses
@@ -18,8 +19,9 @@ from safetensors.numpy import save_file
 from promptscale.errors import DataError
 from promptscale.storage.atomic import atomic_write
 
-HEADER_SIZE = 8  # bytes at the start of a safetensors file that tell how long its header is
+HEADER_SIZE = 8  # a safetensors file starts with the length of its header in so many bytes
 _DTYPES = {"U16": np.uint16, "U32": np.uint32, "I64": np.int64}
+_NAMES = ("inputs", "inputs_offsets", "targets", "targets_offsets")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,8 +42,8 @@ class Ragged:
     def __iter__(self) -> Iterator[Integer[np.ndarray, " length"]]:
         return (self[index] for index in range(len(self)))
 
-    def ask(self, start: int, end: int) -> Callable[[], Integer[np.ndarray, " length"]]:
-        """The ids from `start` to `end`, in the form of `text.Shard`: they are here already."""
+    def read_async(self, start: int, end: int) -> Callable[[], Integer[np.ndarray, " length"]]:
+        """Returns a function that gives the ids from `start` to `end` (`corpus.Shard`)."""
         return lambda: self.ids[start:end]
 
     @property
@@ -49,23 +51,31 @@ class Ragged:
         """The length of each sequence in tokens."""
         return np.diff(self.offsets)
 
-    def prepend(self, head: Sequence[int]) -> "Ragged":
-        """Every sequence behind the ids of `head`."""
-        return Ragged.pack([*head, *sequence] for sequence in self)
+    def prepend(self, prefix: Sequence[int]) -> "Ragged":
+        """Puts the ids of `prefix` before every sequence."""
+        if not prefix:
+            return self
+        size = len(prefix)
+        starts = np.repeat(self.offsets[:-1], size)
+        ids = np.insert(self.ids.astype(np.uint32), starts, np.tile(prefix, len(self)))
+        return Ragged(_narrow(ids), self.offsets + size * np.arange(len(self.offsets)))
 
     @classmethod
     def pack(cls, sequences: Iterable[Sequence[int] | np.ndarray]) -> "Ragged":
-        """Lays the sequences end to end, as 16-bit ids where they fit."""
+        """Lays the sequences end to end, as 16-bit ids where all of them fit."""
         arrays = [np.asarray(sequence, np.uint32) for sequence in sequences]
         offsets = np.cumsum([0, *map(len, arrays)], dtype=np.int64)
-        ids = np.concatenate(arrays) if arrays else np.zeros(0, np.uint32)
-        small = not ids.size or int(ids.max()) <= np.iinfo(np.uint16).max
-        return cls(ids.astype(np.uint16 if small else np.uint32), offsets)
+        return cls(_narrow(np.concatenate([np.zeros(0, np.uint32), *arrays])), offsets)
+
+
+def _narrow(ids: Integer[np.ndarray, " tokens"]) -> Integer[np.ndarray, " tokens"]:
+    """Converts ids to 16 bits if all of them fit."""
+    return ids.astype(np.uint16 if ids.max(initial=0) < 2**16 else np.uint32)
 
 
 @dataclasses.dataclass(frozen=True)
 class Examples:
-    """One split of one task: token ids of inputs and targets, and the rows' other fields."""
+    """A split of a task: token ids of inputs and targets, and where its files are."""
 
     inputs: Ragged
     targets: Ragged
@@ -75,7 +85,11 @@ class Examples:
         return len(self.inputs)
 
     def rows(self) -> list[dict[str, Any]]:
-        """The rows of the `.jsonl` file: texts, and what the task's metrics need."""
+        """The rows of the `.jsonl` file: texts, and the fields that the task's metrics need.
+
+        Raises:
+          DataError: the file has more or fewer rows than there are examples.
+        """
         path = self.prefix.with_suffix(".jsonl")
         rows = read_rows(path)
         if len(rows) != len(self):
@@ -87,7 +101,7 @@ class Examples:
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Reads one JSON object per line; other line separators may stand in texts."""
+    """Reads one JSON object per line; only a line feed ends a line, as texts may hold others."""
     with path.open(encoding="utf-8", newline="\n") as file:
         return [json.loads(line) for line in file]
 
@@ -98,36 +112,35 @@ def write_rows(path: Path, rows: Iterable[Mapping]) -> None:
         file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
-class Place(NamedTuple):
-    """Where an array is in a safetensors file, in bytes behind the header."""
+class ArrayLocation(NamedTuple):
+    """Where an array is in a safetensors file, in bytes after the header."""
 
-    start: int
-    end: int
     dtype: Any  # a NumPy type
     shape: list[int]
+    start: int
+    end: int
 
 
-def places(header: Mapping[str, Any], names: Sequence[str]) -> list[Place]:
-    """Where the named arrays are.
+def locate_arrays(header: Mapping[str, Any], names: Sequence[str]) -> list[ArrayLocation]:
+    """The locations of the named arrays, from the header of a safetensors file.
 
     Raises:
-      KeyError, ValueError, TypeError: the header does not say.
+      KeyError, ValueError, TypeError: the header lacks an array or is damaged.
     """
-    found = []
-    for one in (header[name] for name in names):
-        start, end = one["data_offsets"]
-        found.append(Place(start, end, _DTYPES[one["dtype"]], one["shape"]))
-    return found
+    return [
+        ArrayLocation(_DTYPES[entry["dtype"]], entry["shape"], *entry["data_offsets"])
+        for entry in (header[name] for name in names)
+    ]
 
 
-def save_arrays(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Writes a safetensors file."""
     with atomic_write(path) as partial:
-        save_file(dict(tensors), partial)
+        save_file(dict(arrays), partial)
 
 
-def load_arrays(path: Path, names: Sequence[str]) -> list[np.ndarray]:
-    """The named arrays of a safetensors file, mapped into memory and read only when touched.
+def read_arrays(path: Path, names: Sequence[str]) -> list[np.ndarray]:
+    """Maps the named arrays of a safetensors file into memory.
 
     Raises:
       DataError: the file is missing or damaged.
@@ -137,34 +150,27 @@ def load_arrays(path: Path, names: Sequence[str]) -> list[np.ndarray]:
             header_size = int.from_bytes(file.read(HEADER_SIZE), "little")
             header = json.loads(file.read(min(header_size, path.stat().st_size)))
         data = np.asarray(np.memmap(path, np.uint8, mode="r", offset=HEADER_SIZE + header_size))
-        arrays = [
-            data[one.start : one.end].view(one.dtype).reshape(one.shape)
-            for one in places(header, names)
+        return [
+            data[array.start : array.end].view(array.dtype).reshape(array.shape)
+            for array in locate_arrays(header, names)
         ]
     except (OSError, ValueError, KeyError, TypeError) as error:
         what = "is damaged" if path.exists() else "is missing"
         raise DataError(f"The prepared dataset {path} {what}; prepare it again.") from error
-    return arrays
 
 
 def write(prefix: Path, inputs: Ragged, targets: Ragged, rows: Iterable[Mapping]) -> None:
-    """Writes `PREFIX.jsonl` and then `PREFIX.safetensors`, each under its final name when whole."""
+    """Writes `PREFIX.jsonl` and then `PREFIX.safetensors`, each atomically."""
     write_rows(prefix.with_suffix(".jsonl"), rows)
-    tensors = {
-        "inputs": inputs.ids,
-        "inputs_offsets": inputs.offsets,
-        "targets": targets.ids,
-        "targets_offsets": targets.offsets,
-    }
-    save_arrays(prefix.with_suffix(".safetensors"), tensors)
+    arrays = (inputs.ids, inputs.offsets, targets.ids, targets.offsets)
+    write_arrays(prefix.with_suffix(".safetensors"), dict(zip(_NAMES, arrays, strict=True)))
 
 
 def read(prefix: Path) -> Examples:
     """Opens a prepared split.
 
     Raises:
-      DataError: the file is missing or damaged.
+      DataError: the token file is missing or damaged.
     """
-    names = ("inputs", "inputs_offsets", "targets", "targets_offsets")
-    tensors = load_arrays(prefix.with_suffix(".safetensors"), names)
-    return Examples(Ragged(*tensors[:2]), Ragged(*tensors[2:]), prefix)
+    arrays = read_arrays(prefix.with_suffix(".safetensors"), _NAMES)
+    return Examples(Ragged(*arrays[:2]), Ragged(*arrays[2:]), prefix)

@@ -13,17 +13,17 @@ UNK_ID = 2
 
 
 class Vocabulary:
-    """A SentencePiece model followed by T5's sentinels.
+    """A SentencePiece model and T5's sentinels.
 
-    `<extra_id_0>` is the last id, `size - 1`, and the others descend from it, as in the T5
-    library (`seqio.SentencePieceVocabulary`).
+    The sentinels have the last ids: `<extra_id_0>` is `size - 1`, `<extra_id_1>` is `size - 2`,
+    and so on, as in the T5 library (`seqio.SentencePieceVocabulary`).
     """
 
     def __init__(self, path: Path, extra_ids: int = 100) -> None:
-        """Loads the model file.
+        """Reads the model file.
 
         Raises:
-          DataError: the file is missing or is no SentencePiece model.
+          DataError: the file is missing or is not a SentencePiece model.
         """
         if not path.is_file():
             raise DataError(f"The vocabulary {path} is missing; give a SentencePiece model file.")
@@ -37,12 +37,12 @@ class Vocabulary:
 
     @property
     def num_pieces(self) -> int:
-        """Pieces without the extra ids."""
+        """The number of pieces without the extra ids."""
         return self._pieces.GetPieceSize()
 
     @property
     def size(self) -> int:
-        """Pieces and extra ids; the model's embedding may have more rows."""
+        """The number of pieces and extra ids; an embedding table may have more rows."""
         return self.num_pieces + self.extra_ids
 
     def sentinel(self, index: int) -> int:
@@ -50,19 +50,20 @@ class Vocabulary:
         return self.size - 1 - index
 
     def piece(self, token: int) -> str:
-        """The text of one id, with SentencePiece's `▁` for a space."""
+        """The text of a single id, with SentencePiece's `▁` for a space."""
         if self.num_pieces <= token < self.size:
             return f"<extra_id_{self.size - 1 - token}>"
         return self._pieces.IdToPiece(int(token)) if token < self.size else f"<unused {token}>"
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of `text`, without EOS; sentinels in the text are not recognised."""
+        """Token ids of `text` without EOS; sentinels in the text are encoded as characters."""
         return self._pieces.EncodeAsIds(text)
 
     def decode(self, tokens: Iterable[int]) -> str:
-        """The text up to the first EOS or padding; ids beyond the vocabulary read as unknown.
+        """The text up to the first EOS or padding, as seqio decodes it.
 
-        Sentinels are written out as `<extra_id_N>`, set off by spaces, as seqio does.
+        Ids outside the vocabulary are decoded as unknown. Sentinels become `<extra_id_N>` between
+        spaces.
         """
         parts: list[str] = []
         run: list[int] = []

@@ -1,7 +1,7 @@
-"""From predicted text to scores, as the T5 library scores these tasks, without TensorFlow.
+"""Scores of predicted texts, as the T5 library computes them, without TensorFlow.
 
-All values are on 0 to 100. An output that is no legal label is wrong, never an error. The rules are
-those of `t5.data.postprocessors` and `t5.evaluation.metrics`; the tests run both side by side.
+All values are between 0 and 100. An output that is not a legal label is wrong, never an error. The
+rules are those of `t5.data.postprocessors` and `t5.evaluation.metrics`; the tests compare both.
 """
 
 import collections
@@ -12,38 +12,38 @@ from typing import Any
 
 import numpy as np
 
-from promptscale.config.tasks import SUPER_GLUE, Task
+from promptscale.config.tasks import Task
 from promptscale.errors import ResultsError
 
 Row = Mapping[str, Any]
 
 INVALID = -1
 SENTINEL = "<extra_id_0>"
-# Section 5: zero-shot transfer between the paraphrase tasks renames the label in the prediction.
+# Section 5: zero-shot transfer between MRPC and QQP renames the label in the prediction.
 TRANSFER_WORDS = {"mrpc": "equivalent", "qqp": "duplicate"}
 # The words that the T5 library's `wsc_simple` ignores when it compares two noun phrases.
 _DETERMINERS = {"a", "an", "few", "her", "his", "each", "every", "many", "much", "my", "our"}
 _DETERMINERS |= {"some", "that", "the", "their", "these", "this", "those", "which", "whose", "your"}
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
-_CONSTANT_ANSWERS = 20  # candidates for the best constant answer of a free-form task
+_CONSTANT_ANSWERS = 20  # candidates for the best constant output of a task without labels
 
 
 def remove_sentinel(prediction: str) -> str:
-    """The prediction without the sentinel that the `span corruption + sentinel` targets start with.
+    """Removes the sentinel at the start of a prediction.
 
-    Only for runs whose targets had one: elsewhere a sentinel makes the output illegal.
+    Only the targets of `span corruption + sentinel` have it; in other runs it makes output illegal.
     """
     return prediction.removeprefix(SENTINEL).lstrip()
 
 
 def transfer_labels(prediction: str, source: Task, target: Task) -> str:
-    """The prediction of a prompt trained on `source`, in the label words of `target`."""
+    """Rewrites a prediction of a prompt trained on `source` in the label words of `target`."""
     return prediction.replace(TRANSFER_WORDS[source.name], TRANSFER_WORDS[target.name])
 
 
 def class_id(task: Task, prediction: str) -> int:
-    """The class whose label is exactly `prediction`, else `INVALID`."""
+    """The class whose label equals `prediction`, else `INVALID`."""
     return task.labels.index(prediction) if prediction in task.labels else INVALID
 
 
@@ -53,10 +53,10 @@ def _without_determiners(phrase: str) -> str:
 
 
 def names_referent(prediction: str, referent: str) -> int:
-    """1 where the prediction names the referent, 0 where it does not, `INVALID` where it is empty.
+    """1 if the prediction names the referent, 0 if it does not, `INVALID` if it has no words.
 
-    One phrase's words must include the other's ("fuzzy bunny", "bunny"), and a possessive only
-    matches a possessive.
+    The words of a phrase must include those of the other ("fuzzy bunny", "bunny"). A possessive
+    matches only a possessive.
     """
     prediction, referent = _without_determiners(prediction), _without_determiners(referent)
     if not prediction:
@@ -82,7 +82,7 @@ def _token_f1(prediction: str, answer: str) -> float:
 
 
 def answer_scores(prediction: str, answers: Sequence[str]) -> tuple[float, float]:
-    """SQuAD's exact match and token F1 (each 0 to 1): the best over the accepted answers."""
+    """SQuAD's exact match and token F1 (each 0 to 1), the maximum over the accepted answers."""
     prediction = normalize_answer(prediction)
     accepted = [normalize_answer(answer) for answer in answers]
     exact = max(float(prediction == answer) for answer in accepted)
@@ -135,7 +135,7 @@ def _score_classes(
 def _score_answers(
     predictions: Sequence[str], rows: Sequence[Row]
 ) -> dict[str, Callable[[], float]]:
-    first: dict[Any, int] = {}
+    first: dict[Any, int] = {}  # by query, its first example
     for i, row in enumerate(rows):
         first.setdefault(row.get("group", i), i)
     scores = np.array([answer_scores(predictions[i], rows[i]["answers"]) for i in first.values()])
@@ -146,17 +146,17 @@ def _score_answers(
 def score(task: Task, predictions: Sequence[str], rows: Sequence[Row]) -> dict[str, float]:
     """The task's metrics and its score.
 
-    ReCoRD counts one example per query (the first), MultiRC's exact match is per question.
+    ReCoRD counts the first example of each query. MultiRC's exact match is per question.
 
     Returns:
-      Each of `task.metrics`, and `score`: the mean of `task.score_metrics`.
+      Each of `task.metrics`, and `score`, the mean of `task.score_metrics`.
     Raises:
-      ResultsError: there are no examples, or not one prediction per example.
+      ResultsError: there are no examples, or their number is not that of the predictions.
     """
     if not rows or len(predictions) != len(rows):
         raise ResultsError(
             f"{task.title} has {len(predictions)} predictions for {len(rows)} examples; "
-            "scoring needs exactly one for each, and at least one."
+            "scoring needs a prediction for each example, and at least 1 example."
         )
     free_form = task.kind in ("qa", "record")
     metrics = (
@@ -167,17 +167,16 @@ def score(task: Task, predictions: Sequence[str], rows: Sequence[Row]) -> dict[s
 
 
 def correct(task: Task, prediction: str, row: Row) -> bool:
-    """Whether this one prediction is right: the class, the referent, or an exact answer."""
+    """Whether a prediction is right: it is the class, names the referent, or matches an answer."""
     if task.kind in ("qa", "record"):
         return answer_scores(prediction, row["answers"])[0] == 1.0
     return bool(_classes(task, [prediction], [row])[0] == row["label"])
 
 
 def majority_score(task: Task, rows: Sequence[Row]) -> dict[str, float]:
-    """The metrics of the best constant output: the floor that a learned prompt must leave behind.
+    """The metrics of the best constant output, a lower bound for a useful prompt.
 
-    For free-form tasks the candidates are the most frequent answers; for WSC also an output that
-    names nothing.
+    Candidates are the labels, else frequent answers or referents and an output that names nothing.
     """
     if task.labels:
         candidates = list(task.labels)
@@ -189,17 +188,3 @@ def majority_score(task: Task, rows: Sequence[Row]) -> dict[str, float]:
         candidates = [text for text, _ in common.most_common(_CONSTANT_ANSWERS)]
     scores = [score(task, [candidate] * len(rows), rows) for candidate in candidates]
     return max(scores, key=lambda values: values["score"])
-
-
-def superglue_score(task_scores: Mapping[str, float]) -> float:
-    """The mean of the eight task scores.
-
-    Raises:
-      ResultsError: a task's score is missing.
-    """
-    missing = [name for name in SUPER_GLUE if name not in task_scores]
-    if missing:
-        raise ResultsError(
-            f"The SuperGLUE score needs all eight tasks; missing: {', '.join(missing)}."
-        )
-    return float(np.mean([task_scores[name] for name in SUPER_GLUE]))

@@ -26,12 +26,6 @@ def batches(
     """
     settings = job.settings
     tasks = {task: _read(job, task, train[task], vocabulary) for task in job.train_tasks}
-    if job.sentinel:
-        sentinel = [vocabulary.sentinel(0)]
-        tasks = {
-            task: dataclasses.replace(split, targets=split.targets.prepend(sentinel))
-            for task, split in tasks.items()
-        }
     mixtures = {names: _mixture([tasks[task] for task in names])
                 for names in set(map(job.tasks_trained_on, job.runs))}  # fmt: skip
     examples = [mixtures[job.tasks_trained_on(run)] for run in job.runs]
@@ -59,10 +53,7 @@ def dev_sets(
     """The validation sets by task; those of the job's tasks share the length of their inputs."""
     splits = {task: _read(job, task, validation[task], vocabulary) for task in job.evaluated_tasks}
     common = max(padded_length(splits[task].inputs) for task in job.tasks)
-    limits = {
-        task: padded_length(split.targets, multiple=1) + job.sentinel
-        for task, split in splits.items()
-    }
+    limits = {task: padded_length(split.targets, multiple=1) for task, split in splits.items()}
     for trained, others in job.transfer_tasks.items():  # answered with the trained task's labels
         limits |= {task: max(limits[task], limits[trained]) for task in others}
     return {
@@ -81,12 +72,13 @@ def dev_sets(
 
 
 def _read(job: TuningJob, task: str, prefix: Path, vocabulary: Vocabulary) -> Examples:
-    """A prepared split, with the task's name before its inputs where the job asks for it."""
+    """A prepared split, after its task's name and the sentinel where the job asks for them."""
     split = read(prefix)
-    if not job.names_tasks:
-        return split
-    name = vocabulary.encode(task_named(task).prefix)
-    return dataclasses.replace(split, inputs=split.inputs.prepend(name))
+    name = vocabulary.encode(task_named(task).prefix) if job.names_tasks else []
+    sentinel = [vocabulary.sentinel(0)] if job.sentinel else []
+    return dataclasses.replace(
+        split, inputs=split.inputs.prepend(name), targets=split.targets.prepend(sentinel)
+    )
 
 
 def _mixture(splits: Sequence[Examples]) -> tuple[Ragged, Ragged]:

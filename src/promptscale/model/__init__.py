@@ -1,4 +1,4 @@
-"""T5 1.1 in Flax Linen: embeddings and a mask in, logits out. It never hears of prompts."""
+"""T5 1.1 in Flax Linen: embeddings and a mask in, logits out."""
 
 from promptscale.model.decoding import beam_search, greedy_search
 from promptscale.model.network import T5, parameter_shapes

@@ -1,9 +1,9 @@
-"""Decoding with a key-value cache: greedy, and T5X's beam search with one beam.
+"""Decoding with a key-value cache: greedy search, and T5X's beam search with a single beam.
 
-`beam_search` follows t5x/decoding.py at `num_decodes=1`: a live hypothesis is extended greedily
-among tokens other than EOS while every ending met on the way competes, by log-probability over
-((5 + length) / 6) ** alpha, for the one finished place. The best ending so far can therefore win
-over the greedy string. The authors evaluate with it.
+`beam_search` follows t5x/decoding.py at `num_decodes=1`. A live hypothesis is extended greedily
+among tokens other than EOS. At each step the hypothesis that ends there is scored by its
+log-probability over ((5 + length) / 6) ** alpha, and the best such hypothesis is the result, which
+can differ from greedy search. The authors evaluate with it.
 Letters: B batch, S source positions, D d_model, L decode length.
 """
 
@@ -29,8 +29,8 @@ def greedy_search(
 ) -> Int[Array, "B L"]:
     """The most likely token at each step; 0 after the first EOS.
 
-    At most `limit` tokens, where given (known at run time, so that data sets of different limits
-    share a compiled program), and never more than `length`.
+    At most min(length, limit) tokens are generated. `limit` may be a traced value, so that data
+    sets with different limits share a compiled program.
     """
     end = length if limit is None else jnp.minimum(limit, length)
 
@@ -68,9 +68,10 @@ def beam_search(
     limit: int | Int[Array, ""] | None = None,
     alpha: float = 0.6,
 ) -> Int[Array, "B L"]:
-    """T5X's default decode: one beam, brevity penalty `alpha`, limits as in `greedy_search`.
+    """T5X's default decoding: a single beam with the brevity penalty `alpha`.
 
-    Returns the best finished hypothesis, or the live one where none finished.
+    At most min(length, limit) tokens are generated; `limit` may be a traced value. Returns the best
+    finished hypothesis of each row, or the live hypothesis if none finished.
     """
     last = length if limit is None else jnp.minimum(limit, length)
 
@@ -87,25 +88,24 @@ def beam_search(
         return ((5.0 + jnp.asarray(position, jnp.float32)) / 6.0) ** alpha
 
     def improvable(state: State) -> Bool[Array, ""]:
-        # No live hypothesis can end better than its log-probability at the largest penalty.
+        # An upper bound on the score that the live hypothesis can reach.
         bound = state.live_score / penalty(last + 1)
-        kept = jnp.where(state.has_finished, state.finished_score, _UNREACHED)
-        return (state.index < last) & ~jnp.all(kept > bound)
+        best = jnp.where(state.has_finished, state.finished_score, _UNREACHED)
+        return (state.index < last) & ~jnp.all(best > bound)
 
     def extend(state: State) -> State:
         logits, cache = _step(model, params, state.live[:, state.index], state.cache, state.index)
         scores = jax.nn.log_softmax(logits) + state.live_score[:, None]
-        (top, tokens) = jax.lax.top_k(scores, 2)
+        top, tokens = jax.lax.top_k(scores, 2)
         tokens = tokens.astype(jnp.int32)
         ends = tokens == _EOS
-        # The better candidate that is no ending lives on. (Only one of two can be EOS.)
-        place = ends[:, 0].astype(jnp.int32)[:, None]
-        live_token = jnp.take_along_axis(tokens, place, axis=1)[:, 0]
-        live_score = jnp.take_along_axis(top, place, axis=1)[:, 0]
+        # The live hypothesis takes the better of the two candidates that is not EOS.
+        column = ends[:, 0].astype(jnp.int32)[:, None]
+        live_token = jnp.take_along_axis(tokens, column, axis=1)[:, 0]
+        live_score = jnp.take_along_axis(top, column, axis=1)[:, 0]
         ending_score = jnp.max(jnp.where(ends, top, _UNREACHED), axis=1) / penalty(state.index + 1)
-        better = jnp.any(ends, axis=1) & (
-            ~state.has_finished | (ending_score > state.finished_score)
-        )
+        improved = ~state.has_finished | (ending_score > state.finished_score)
+        better = jnp.any(ends, axis=1) & improved
         ended = state.live.at[:, state.index + 1].set(_EOS)
         return State(
             index=state.index + 1,

@@ -1,7 +1,7 @@
 """The parts of a T5 1.1 layer, with T5X's parameter names.
 
-Facts: t5x/examples/t5/layers.py and flaxformer's T5 1.1 configuration. No biases anywhere, no
-scaling of attention logits, RMS norm with its statistics in float32.
+Sources: t5x/examples/t5/layers.py and flaxformer's T5 1.1 configuration. Linear maps have no
+biases, attention logits are not scaled, and RMS norm computes the mean square in float32.
 Letters: B batch, S source (keys) positions, T target (queries) positions, D d_model, H heads,
 K head_dim, F d_ff.
 """
@@ -22,7 +22,7 @@ def rms_norm(
 ) -> Float[Array, "*B D"]:
     """Divides by the root mean square over the last axis and multiplies by `scale`.
 
-    The statistics are float32 whatever the dtype of `x`, which the result keeps.
+    The mean square is computed in float32; the result has the dtype of `x`.
     """
     wide = x.astype(jnp.float32)
     mean_square = jnp.mean(jnp.square(wide), axis=-1, keepdims=True)
@@ -39,8 +39,8 @@ def relative_position_bucket(
 ) -> Int[Array, "T S"]:
     """The bucket of each relative position (key position minus query position).
 
-    Half of the buckets hold single distances, the other half grow logarithmically up to
-    `max_distance`, beyond which all share the last one. Bidirectional attention gives each
+    Half of the buckets hold single distances. The other half grow logarithmically up to
+    `max_distance`; larger distances share the last bucket. Bidirectional attention gives each
     direction half of the buckets; causal attention maps the future to bucket 0.
     """
     distance = -relative_position
@@ -53,7 +53,7 @@ def relative_position_bucket(
         distance = jnp.maximum(distance, 0)
     exact = num_buckets // 2
     ratio = distance.astype(jnp.float32) / exact
-    # The epsilon only keeps log(0) out of the branch that `where` discards.
+    # The epsilon avoids log(0) in the branch that `where` discards.
     grown = jnp.log(ratio + jnp.finfo(jnp.float32).eps) / jnp.log(max_distance / exact)
     logarithmic = exact + (grown * (num_buckets - exact)).astype(jnp.int32)
     logarithmic = jnp.minimum(logarithmic, num_buckets - 1)
@@ -71,10 +71,10 @@ def attend(
     values: Float[Array, "B H S K"],
     *biases: Float[Array, "_ _ _ S"],
 ) -> Float[Array, "B H T K"]:
-    """Dot-product attention in the activation dtype, unscaled: T5's weights hold the scale.
+    """Dot-product attention in the activation dtype, unscaled: T5's weights contain the scale.
 
-    Heads stand before positions so that both products are plain batched matrix products: XLA's
-    CPU backend takes four times as long over the other order.
+    The heads' axis precedes the positions' axis, so that both products are plain batched matrix
+    products. In the other order XLA's CPU backend takes four times as long.
     """
     logits = jnp.einsum("bhtk,bhsk->bhts", queries, keys)
     for bias in biases:
@@ -82,9 +82,17 @@ def attend(
     return jnp.einsum("bhts,bhsk->bhtk", jax.nn.softmax(logits), values)
 
 
-def dense(features: int, dtype: jnp.dtype, init=_KERNEL_INIT) -> nn.Dense:
+def dense(features: int, dtype: jnp.dtype, init=_KERNEL_INIT, name: str | None = None) -> nn.Dense:
     """A linear map without bias; its parameter is `kernel` [in, out]."""
-    return nn.Dense(features, use_bias=False, dtype=dtype, kernel_init=init)
+    return nn.Dense(features, use_bias=False, dtype=dtype, kernel_init=init, name=name)
+
+
+class Part(nn.Module):
+    """A part of the network that has dropout; `dtype` is the dtype of its activations."""
+
+    config: ModelConfig
+    dropout_rate: float
+    dtype: jnp.dtype
 
 
 class RMSNorm(nn.Module):
@@ -97,18 +105,18 @@ class RMSNorm(nn.Module):
 
 
 class Dropout(nn.Module):
-    """Dropout whose mask is shared by all positions, as T5X draws it (axis -2 is the length)."""
+    """Dropout with the same mask at all positions (axis -2), as in T5X."""
 
     rate: float
 
     @nn.compact
     def __call__(self, x: Float[Array, "*B L D"], deterministic: bool) -> Float[Array, "*B L D"]:
-        """Zeroes features with probability `rate` and rescales the rest; identity at evaluation."""
+        """Unless deterministic, sets features to 0 with probability `rate` and scales the rest."""
         return nn.Dropout(self.rate, broadcast_dims=(-2,))(x, deterministic=deterministic)
 
 
 class RelativePositionBias(nn.Module):
-    """One table of biases per tower, added to the attention logits of each of its layers."""
+    """A tower's table of biases, added to the attention logits of each of its layers."""
 
     config: ModelConfig
     bidirectional: bool
@@ -131,12 +139,8 @@ class RelativePositionBias(nn.Module):
         return jnp.take(table.astype(self.dtype), buckets, axis=1)[None]
 
 
-class Attention(nn.Module):
-    """Multi-head attention, split so that keys and values can be made once and kept."""
-
-    config: ModelConfig
-    dropout_rate: float
-    dtype: jnp.dtype
+class Attention(Part):
+    """Multi-head attention; keys and values are computed separately, so that they can be cached."""
 
     def setup(self) -> None:
         """Declares `query`, `key`, `value` and `out`, all two-dimensional as in T5X."""
@@ -149,8 +153,8 @@ class Attention(nn.Module):
         self.key = dense(joint, self.dtype)
         self.value = dense(joint, self.dtype)
         self.out = dense(self.config.d_model, self.dtype)
-        # T5X drops attention weights with one mask for all queries; that commutes with the
-        # weighted sum, so dropping whole value rows is the same and far cheaper.
+        # T5X drops attention weights with the same mask for all queries. This commutes with the
+        # weighted sum, so dropping whole value rows is equivalent and much cheaper.
         self.value_dropout = nn.Dropout(self.dropout_rate, broadcast_dims=(-1,))
 
     def keys_values(
@@ -177,20 +181,14 @@ class Attention(nn.Module):
         return split.swapaxes(1, 2)
 
 
-class GatedMLP(nn.Module):
-    """T5 1.1's feed-forward block: gelu(x wi_0) * (x wi_1), then wo; gelu in its tanh form."""
-
-    config: ModelConfig
-    dropout_rate: float
-    dtype: jnp.dtype
+class GatedMLP(Part):
+    """T5 1.1's feed-forward block: (gelu(x wi_0) * (x wi_1)) wo, with the tanh form of gelu."""
 
     @nn.compact
-    def __call__(
-        self, x: Float[Array, "B L D"], deterministic: bool = True
-    ) -> Float[Array, "B L D"]:
-        """Maps each position on its own."""
-        gate = nn.Dense(self.config.d_ff, False, self.dtype, kernel_init=_KERNEL_INIT, name="wi_0")
-        up = nn.Dense(self.config.d_ff, False, self.dtype, kernel_init=_KERNEL_INIT, name="wi_1")
-        down = nn.Dense(self.config.d_model, False, self.dtype, kernel_init=_KERNEL_INIT, name="wo")
+    def __call__(self, x: Float[Array, "B L D"], deterministic: bool) -> Float[Array, "B L D"]:
+        """Maps each position separately."""
+        gate = dense(self.config.d_ff, self.dtype, name="wi_0")
+        up = dense(self.config.d_ff, self.dtype, name="wi_1")
+        down = dense(self.config.d_model, self.dtype, name="wo")
         hidden = nn.gelu(gate(x), approximate=True) * up(x)
         return down(Dropout(self.dropout_rate)(hidden, deterministic))

@@ -1,11 +1,11 @@
 """The T5 1.1 encoder-decoder.
 
-The parameter tree is T5X's, name for name (t5x/examples/t5/network.py); `parameter_shapes` lists
-it. Use: `T5(config).apply({"params": params}, ..., method="encode")`. Dropout (rate 0 unless
-given) stands where T5X has it: on the embedded input, on each residual branch, on attention, in
-the MLP and after each tower's final norm.
-Letters: B batch, S source positions, T target positions, D d_model, H heads, K head_dim,
-V vocabulary rows.
+The parameter tree has T5X's names (t5x/examples/t5/network.py); `parameter_shapes` lists it. Use:
+`T5(config).apply({"params": params}, ..., method="encode")`. Dropout (rate 0 by default) is applied
+as in T5X: to the embedded input, to each residual branch, to attention, in the MLP and after the
+final norm of each tower.
+Letters: B batch, S source positions, T target positions, L positions of the cache, D d_model,
+H heads, K head_dim, V vocabulary rows.
 """
 
 from typing import NamedTuple
@@ -22,6 +22,7 @@ from promptscale.model.layers import (
     Attention,
     Dropout,
     GatedMLP,
+    Part,
     RelativePositionBias,
     RMSNorm,
     dense,
@@ -29,12 +30,8 @@ from promptscale.model.layers import (
 )
 
 
-class EncoderLayer(nn.Module):
-    """Self-attention and MLP, each behind a norm and added to the residual stream."""
-
-    config: ModelConfig
-    dropout_rate: float
-    dtype: jnp.dtype
+class EncoderLayer(Part):
+    """Self-attention and MLP; each has a norm before it and is added to the residual stream."""
 
     def setup(self) -> None:
         """Declares the layer's parts under T5X's names."""
@@ -48,7 +45,7 @@ class EncoderLayer(nn.Module):
     def __call__(
         self, x: Float[Array, "B S D"], *biases: Float[Array, "_ _ _ S"], deterministic: bool
     ) -> Float[Array, "B S D"]:
-        """One layer of the encoder."""
+        """Applies the layer; `biases` are added to the attention logits."""
         normed = self.pre_attention_layer_norm(x)
         keys, values = self.attention.keys_values(normed)
         attended = self.attention(normed, keys, values, *biases, deterministic=deterministic)
@@ -57,18 +54,14 @@ class EncoderLayer(nn.Module):
         return x + self.dropout(hidden, deterministic)
 
 
-class Encoder(nn.Module):
-    """The encoder tower: bidirectional over all positions that the mask shows."""
-
-    config: ModelConfig
-    dropout_rate: float
-    dtype: jnp.dtype
+class Encoder(Part):
+    """The encoder tower, whose attention is bidirectional."""
 
     @nn.compact
     def __call__(
         self, embedded: Float[Array, "B S D"], mask: Bool[Array, "B S"], deterministic: bool
     ) -> Float[Array, "B S D"]:
-        """Encodes embeddings; positions where `mask` is false are not attended to."""
+        """Encodes embeddings; positions where `mask` is false are hidden from attention."""
         length = embedded.shape[1]
         position = RelativePositionBias(self.config, True, self.dtype, name="relpos_bias")
         biases = position(length, length), mask_bias(mask, self.dtype)
@@ -80,24 +73,20 @@ class Encoder(nn.Module):
         return Dropout(self.dropout_rate)(x, deterministic)
 
 
-KeysValues = tuple[Float[Array, "B H S K"], Float[Array, "B H S K"]]  # of the encoder's output
-OwnKeysValues = tuple[Float[Array, "B H L K"], Float[Array, "B H L K"]]  # of the targets so far
+CrossKeysValues = tuple[Float[Array, "B H S K"], Float[Array, "B H S K"]]  # encoder's output
+SelfKeysValues = tuple[Float[Array, "B H L K"], Float[Array, "B H L K"]]  # targets so far
 
 
 class DecodingCache(NamedTuple):
-    """What decoding one token at a time keeps: per layer, keys and values of both attentions."""
+    """The keys and values of each decoder layer's attentions, for decoding token by token."""
 
-    own: tuple[OwnKeysValues, ...]
-    cross: tuple[KeysValues, ...]
+    self_attention: tuple[SelfKeysValues, ...]
+    cross_attention: tuple[CrossKeysValues, ...]
     cross_bias: Float[Array, "B 1 1 S"]
 
 
-class DecoderLayer(nn.Module):
+class DecoderLayer(Part):
     """Causal self-attention, attention to the encoder's output, MLP."""
-
-    config: ModelConfig
-    dropout_rate: float
-    dtype: jnp.dtype
 
     def setup(self) -> None:
         """Declares the layer's parts under T5X's names."""
@@ -110,25 +99,25 @@ class DecoderLayer(nn.Module):
         self.mlp = GatedMLP(*parts)
         self.dropout = Dropout(self.dropout_rate)
 
-    def cross_keys_values(self, encoded: Float[Array, "B S D"]) -> KeysValues:
-        """Keys and values of the encoder's output, the same for every target position."""
+    def cross_keys_values(self, encoded: Float[Array, "B S D"]) -> CrossKeysValues:
+        """Keys and values of the encoder's output, which all target positions share."""
         return self.encoder_decoder_attention.keys_values(encoded)
 
     def __call__(
         self,
         x: Float[Array, "B T D"],
-        cross: KeysValues,
+        cross: CrossKeysValues,
         self_bias: Float[Array, "1 H T L"],
         cross_bias: Float[Array, "B 1 1 S"],
         *,
         deterministic: bool = True,
-        cache: OwnKeysValues | None = None,
+        cache: SelfKeysValues | None = None,
         index: Int[Array, ""] | None = None,
-    ) -> tuple[Float[Array, "B T D"], OwnKeysValues]:
-        """One layer of the decoder, and the keys and values of its self-attention.
+    ) -> tuple[Float[Array, "B T D"], SelfKeysValues]:
+        """Applies the layer; also returns the keys and values of its self-attention.
 
-        With a `cache`, `x` is the single position `index`: its key and value are put there and
-        it attends to the whole cache, whose later positions `self_bias` must hide.
+        With a `cache`, `x` is the single position `index`. Its key and value are written there, and
+        it attends to the whole cache; `self_bias` must hide the later positions.
         """
         normed = self.pre_self_attention_layer_norm(x)
         keys, values = self.self_attention.keys_values(normed)
@@ -146,12 +135,8 @@ class DecoderLayer(nn.Module):
         return x + self.dropout(hidden, deterministic), (keys, values)
 
 
-class Decoder(nn.Module):
-    """The decoder tower and the output head, which is untied and computed in float32."""
-
-    config: ModelConfig
-    dropout_rate: float
-    dtype: jnp.dtype
+class Decoder(Part):
+    """The decoder tower and its output head, which is not tied and is computed in float32."""
 
     def setup(self) -> None:
         """Declares the layers, the bias table, the final norm and the head."""
@@ -185,23 +170,24 @@ class Decoder(nn.Module):
         shape = (encoded.shape[0], self.config.num_heads, length, self.config.head_dim)
         empty = jnp.zeros(shape, self.dtype)
         return DecodingCache(
-            own=tuple((empty, empty) for _ in self.layers),
-            cross=tuple(layer.cross_keys_values(encoded) for layer in self.layers),
-            cross_bias=mask_bias(encoded_mask, self.dtype),
+            tuple((empty, empty) for _ in self.layers),
+            tuple(layer.cross_keys_values(encoded) for layer in self.layers),
+            mask_bias(encoded_mask, self.dtype),
         )
 
     def step(
         self, embedded: Float[Array, "B 1 D"], cache: DecodingCache, index: Int[Array, ""]
     ) -> tuple[Float[Array, "B V"], DecodingCache]:
-        """Logits after the target position `index`, and the cache with that position in it."""
-        length = cache.own[0][0].shape[2]
+        """Logits after the target position `index`, and the cache updated at that position."""
+        length = cache.self_attention[0][0].shape[2]
         self_bias = jax.lax.dynamic_slice_in_dim(self._causal_bias(length), index, 1, axis=2)
         x = embedded.astype(self.dtype)
-        own = []
-        for layer, kept, cross in zip(self.layers, cache.own, cache.cross, strict=True):
-            x, kept = layer(x, cross, self_bias, cache.cross_bias, cache=kept, index=index)
-            own.append(kept)
-        return self._logits(x, True)[:, 0], cache._replace(own=tuple(own))
+        updated = []
+        caches = zip(cache.self_attention, cache.cross_attention, strict=True)
+        for layer, (targets, cross) in zip(self.layers, caches, strict=True):
+            x, targets = layer(x, cross, self_bias, cache.cross_bias, cache=targets, index=index)
+            updated.append(targets)
+        return self._logits(x, True)[:, 0], cache._replace(self_attention=tuple(updated))
 
     def _causal_bias(self, length: int) -> Float[Array, "1 H T T"]:
         future = jnp.triu(jnp.ones((length, length), bool), 1)[None, None]
@@ -213,12 +199,12 @@ class Decoder(nn.Module):
 
 
 class T5(nn.Module):
-    """T5 1.1, used purely functionally: all state is in the arguments and the results.
+    """T5 1.1 as pure functions: all state is in the arguments and the results.
 
     Attributes:
       config: the architecture.
-      dropout_rate: rate of every dropout; acts only where `deterministic` is false.
-      dtype: dtype of the activations; parameters keep theirs and are cast at use.
+      dropout_rate: the rate of every dropout, used where `deterministic` is false.
+      dtype: the dtype of the activations; parameters are cast to it when they are used.
     """
 
     config: ModelConfig
@@ -237,16 +223,13 @@ class T5(nn.Module):
         self.decoder = Decoder(self.config, self.dropout_rate, self.dtype)
 
     def embed(self, tokens: Int[Array, "B L"]) -> Float[Array, "B L D"]:
-        """Looks tokens up in the table that encoder and decoder share (no scaling)."""
+        """Looks tokens up in the embedding table of encoder and decoder, without scaling."""
         return self.token_embedder(tokens)
 
     def encode(
-        self,
-        embedded: Float[Array, "B S D"],
-        mask: Bool[Array, "B S"],
-        deterministic: bool = True,
+        self, embedded: Float[Array, "B S D"], mask: Bool[Array, "B S"], deterministic: bool = True
     ) -> Float[Array, "B S D"]:
-        """The encoder's output for embeddings of any origin."""
+        """The encoder's output for any embeddings."""
         return self.encoder(embedded, mask, deterministic)
 
     def decode(
@@ -258,7 +241,7 @@ class T5(nn.Module):
     ) -> Float[Array, "B T V"]:
         """Float32 logits of every token of `targets`, given the tokens before it.
 
-        The decoder's input is `targets` shifted right behind a 0 (T5 has no other start token).
+        The decoder's input is `targets` shifted right, with T5's start token 0.
         """
         shifted = jnp.pad(targets[:, :-1], ((0, 0), (1, 0)))
         return self.decoder(self.embed(shifted), encoded, mask, deterministic)
@@ -266,7 +249,7 @@ class T5(nn.Module):
     def start_decoding(
         self, encoded: Float[Array, "B S D"], mask: Bool[Array, "B S"], length: int
     ) -> DecodingCache:
-        """A cache for decoding up to `length` tokens one at a time."""
+        """A cache for decoding up to `length` tokens, token by token."""
         return self.decoder.start(encoded, mask, length)
 
     def decode_step(
@@ -278,13 +261,13 @@ class T5(nn.Module):
     def __call__(
         self, inputs: Int[Array, "B S"], targets: Int[Array, "B T"]
     ) -> Float[Array, "B T V"]:
-        """Logits for plain token inputs without dropout (0 is padding); also initialises."""
+        """Logits for token inputs (0 is padding) without dropout; `init` uses it."""
         mask = inputs > 0
         return self.decode(self.encode(self.embed(inputs), mask), mask, targets)
 
 
 def parameter_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
-    """Every parameter's T5X name and shape; nothing is allocated, so XXL costs nothing."""
+    """The T5X name and shape of every parameter; no array is allocated."""
     tokens = jax.ShapeDtypeStruct((1, 2), jnp.int32)
     variables = jax.eval_shape(T5(config).init, jax.random.key(0), tokens, tokens)
     flat = traverse_util.flatten_dict(variables["params"], sep="/")

@@ -1,9 +1,9 @@
-"""One preparation job per task and split: from TFDS through seqio to token arrays on disk.
+"""Preparation of a task's split or of a corpus: TFDS's rows to token arrays on disk.
 
-Nothing appears under a final name before it is whole, and the same input gives the same bytes.
+Files are written atomically, and the same input gives the same bytes.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from promptscale.config.tasks import Task
 from promptscale.data import prepared
 from promptscale.data.corpus import write_text
 from promptscale.data.raw.sources import Source, open_split, read_texts
-from promptscale.data.raw.t5_text import seqio_task
+from promptscale.data.raw.t5_text import to_text
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.errors import DataError
 
@@ -23,14 +23,14 @@ _FIELDS = ("inputs", "targets", "label", "answers", "id", "idx")
 
 
 def _text(value: Any) -> Any:
-    """Bytes, or lists of bytes, as text."""
+    """Decodes bytes, or lists of bytes."""
     if isinstance(value, bytes):
         return value.decode("utf-8")
     return [_text(item) for item in value] if isinstance(value, list) else value
 
 
 def _examples(dataset: tf.data.Dataset) -> Iterator[dict[str, Any]]:
-    """The fields that preparation needs, as Python values; TensorFlow is crossed once per batch."""
+    """The fields that preparation needs as Python values, converted a batch at a time for speed."""
     spec: Any = dataset.element_spec
     names = [name for name in spec if name.split("/")[0] in _FIELDS]
     batches = dataset.map(lambda example: {name: example[name] for name in names})
@@ -44,10 +44,10 @@ def _examples(dataset: tf.data.Dataset) -> Iterator[dict[str, Any]]:
 
 
 def _row(task: Task, example: Mapping[str, Any], position: int) -> dict[str, Any]:
-    """The row kept beside the ids: texts and what the metrics need.
+    """The row of the `.jsonl` file: the texts and the fields that the metrics need.
 
     Raises:
-      DataError: the example has no label.
+      DataError: the label of the example is not a label of the task.
     """
     row: dict[str, Any] = {
         "id": str(example.get("id", example.get("idx", position))),
@@ -74,39 +74,23 @@ def _row(task: Task, example: Mapping[str, Any], position: int) -> dict[str, Any
     return row
 
 
-def prepare(
-    task: Task,
-    split: str,
-    source: Source,
-    vocabulary: Vocabulary,
-    prefix: Path,
-) -> None:
-    """Writes one split of one task to `PREFIX.safetensors` and `PREFIX.jsonl`.
+def prepare(task: Task, split: str, source: Source, vocabulary: Vocabulary, prefix: Path) -> None:
+    """Writes our `split` of a task to `PREFIX.safetensors` and `PREFIX.jsonl`.
 
-    The text is prompt tuning's: without the task's name, targets without a sentinel. Both are put
-    before the ids where a run wants them (`Ragged.after`); pieces do not reach across spaces.
+    Inputs have no task name and targets no sentinel. A run that needs either prepends its ids
+    (`Ragged.prepend`), which gives the ids of the whole text as no piece contains an inner space.
 
-    Args:
-      task: the task.
-      split: our split, `train` or `validation`.
-      source: where the rows come from.
-      vocabulary: the tokens.
-      prefix: where to write.
     Raises:
       DataError: the dataset is missing, incomplete or damaged.
       ConfigError: the task has no such split.
     """
-    inputs: list[np.ndarray] = []
-    targets: list[np.ndarray] = []
-    rows: list[dict[str, Any]] = []
     with open_split(task, split, source) as dataset:
-        pipeline = seqio_task(task, split, dataset, vocabulary)
-        for position, example in enumerate(_examples(pipeline.preprocess_precache(dataset))):
-            row = _row(task, example, position)
-            inputs.append(np.array(vocabulary.encode(row["inputs"]), np.uint32))
-            targets.append(np.array(vocabulary.encode(row["targets"]), np.uint32))
-            rows.append(row)
-    prepared.write(prefix, prepared.Ragged.pack(inputs), prepared.Ragged.pack(targets), rows)
+        examples = _examples(to_text(task, split, dataset))
+        rows = [_row(task, example, position) for position, example in enumerate(examples)]
+    inputs, targets = (
+        _encode(vocabulary, (row[field] for row in rows)) for field in ("inputs", "targets")
+    )
+    prepared.write(prefix, inputs, targets, rows)
 
 
 def prepare_text(
@@ -119,19 +103,17 @@ def prepare_text(
     shard: int = 0,
     num_shards: int = 1,
 ) -> None:
-    """Writes one slice of a text corpus, a document per span, for the pre-training objectives.
+    """Writes slice `shard` (from 0) of the `num_shards` slices of a text corpus as a shard.
 
-    Args:
-      corpus: a TFDS name with its version, such as `c4/en:3.1.0`; its feature `text` is read.
-      split: its split.
-      source: where it comes from.
-      vocabulary: the tokens.
-      path: the `.safetensors` file to write.
-      shard: which slice, from 0.
-      num_shards: how many slices there are; each is a job of its own.
+    `corpus` is a TFDS name with its version, such as `c4/en:3.1.0`; its feature `text` is read.
+
     Raises:
-      DataError: the corpus is missing.
+      DataError: the corpus is missing or damaged.
     """
     texts = read_texts(corpus, split, source, shard, num_shards)
-    documents = (np.array(vocabulary.encode(text), np.uint32) for text in texts)
-    write_text(path, prepared.Ragged.pack(documents))
+    write_text(path, _encode(vocabulary, texts))
+
+
+def _encode(vocabulary: Vocabulary, texts: Iterable[str]) -> prepared.Ragged:
+    """Token ids of texts, as arrays from the start to save memory."""
+    return prepared.Ragged.pack(np.array(vocabulary.encode(text), np.uint32) for text in texts)

@@ -1,11 +1,10 @@
-"""Where the rows come from: TensorFlow Datasets, prepared before, downloaded, or from local files.
+"""Sources of rows: datasets that TFDS prepared before, downloads, and local files.
 
-TFDS's look-ups in the cloud are off unless downloading is allowed.
+TFDS looks nothing up in the cloud unless downloading is allowed.
 """
 
 import contextlib
 import dataclasses
-import fcntl
 import itertools
 import json
 import tempfile
@@ -15,15 +14,17 @@ from typing import Any
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from filelock import FileLock
 
 from promptscale.config.schema import Data
 from promptscale.config.tasks import MRQA, Task
 from promptscale.data.raw import local_files
 from promptscale.data.raw.published_files import published_files
+from promptscale.data.raw.tfds_builder import download_and_prepare
 from promptscale.errors import DataError
 
-# TFDS's own public copy of prepared datasets; it has versions that today's builders no longer
-# generate (GLUE 1.0.0).
+# TFDS's public copy of prepared datasets. It has versions that today's builders no longer generate
+# (GLUE 1.0.0).
 TFDS_BUCKET = "gs://tfds-data/datasets"
 
 tfds.disable_progress_bar()
@@ -34,46 +35,45 @@ class Source:
     """How to get datasets.
 
     Attributes:
-      data_dir: TFDS's folder of prepared datasets; read, and written to when downloading.
-      local_files: a folder of the originally published files to build from instead; None to use
-        `data_dir`.
-      substitutes: `task/split` (or `corpus/split`) to the file, relative to `local_files`, that is
-        knowingly used instead of the published one: no row count, no checksum.
+      data_dir: TFDS's folder of prepared datasets; downloads are written to it.
+      local_files: a folder of published files to build datasets from; None to use `data_dir`.
+      substitutes: by `task/split` (or `corpus/split`), a file relative to `local_files` that is
+        used instead of the published file; neither its rows nor its checksum are verified.
       download: whether TFDS may download what `data_dir` lacks.
-      published: whether the datasets are the published ones, whose row counts are verified; false
-        for a generated world under the same names.
+      generated: whether the datasets are a generated world under the published names; otherwise
+        their numbers of rows are verified.
     """
 
     data_dir: Path
     local_files: Path | None = None
     substitutes: Mapping[str, str] = dataclasses.field(default_factory=dict)
     download: bool = False
-    published: bool = True
+    generated: bool = False
 
     def substitute(self, name: str, split: str) -> str | None:
-        """The file that stands in for a split, if any."""
+        """The substitute of a split, if there is any."""
         return self.substitutes.get(f"{name}/{split}") if self.local_files else None
 
 
 def configured_source(data: Data, data_dir: Path) -> Source:
-    """The source that a configuration describes; `data_dir` is where TFDS's folder is."""
+    """The source that a configuration describes, with TFDS's folder at `data_dir`."""
     return Source(
         data_dir=data_dir,
         local_files=Path(data.local_files) if data.local_files else None,
         substitutes=data.substitutes,
         download=data.download,
-        published=not data.generated,
+        generated=data.generated,
     )
 
 
 def _read(builder: Any, split: Any) -> tf.data.Dataset:
-    """The split in the order of its record files, always the same."""
+    """Reads a split in the order of its record files, which is always the same."""
     read_config = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
     return builder.as_dataset(split=split, shuffle_files=False, read_config=read_config)
 
 
 def _verify_mrqa(task: Task, manager: tfds.download.DownloadManager) -> None:
-    """TFDS has no checksums for MRQA: ours, on the download that TFDS will then find cached."""
+    """Downloads MRQA's files to TFDS's cache and verifies them; TFDS has no checksums of MRQA."""
     for split, _ in task.splits:
         for file in published_files(task, split):
             path = Path(manager.download(file.url))
@@ -85,32 +85,28 @@ def _verify_mrqa(task: Task, manager: tfds.download.DownloadManager) -> None:
 
 
 def _download(builder: Any, task: Task | None, source: Source) -> None:
-    """Downloads and prepares a dataset, one process at a time, checksums verified."""
+    """Downloads and prepares a dataset and verifies checksums; a lock admits a single process."""
     downloads = source.data_dir / "downloads"
     downloads.mkdir(parents=True, exist_ok=True)
-    with (downloads / f".{builder.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(downloads / f".{builder.name}.lock"):
         if builder.is_prepared():
             return
-        mrqa = task is not None and task.name in MRQA
+        mrqa = task if task is not None and task.name in MRQA else None
         manager = tfds.download.DownloadManager(
             download_dir=downloads,
             dataset_name=builder.name,
-            force_checksums_validation=not mrqa,
+            force_checksums_validation=mrqa is None,
         )
-        if task is not None and mrqa:
-            _verify_mrqa(task, manager)
-        builder._make_download_manager = lambda **_: manager
-        builder.download_and_prepare(
-            download_config=tfds.download.DownloadConfig(try_download_gcs=False)
-        )
+        if mrqa is not None:
+            _verify_mrqa(mrqa, manager)
+        download_and_prepare(builder, manager)
 
 
 def _builder(name: str, source: Source, task: Task | None = None) -> tfds.core.DatasetBuilder:
-    """The prepared dataset `name` (with its version), downloaded if it may be.
+    """The builder of the prepared dataset `name` (with its version), downloaded if necessary.
 
     Raises:
-      DataError: it is not there and may not, or cannot, be downloaded.
+      DataError: the dataset is missing, and a download is not allowed or fails.
     """
     with contextlib.suppress(tfds.core.DatasetNotFoundError, AssertionError):
         builder = tfds.builder(name, data_dir=source.data_dir)
@@ -125,7 +121,7 @@ def _builder(name: str, source: Source, task: Task | None = None) -> tfds.core.D
         builder = tfds.builder(name, data_dir=source.data_dir)
         if builder.version == builder.canonical_version:
             _download(builder, task, source)
-        else:  # a version that today's builder reads but does not generate
+        else:  # a version that today's builder can read but not generate
             builder = tfds.builder(name, data_dir=TFDS_BUCKET)
             if not builder.is_prepared():
                 raise FileNotFoundError(f"{TFDS_BUCKET} does not have it")
@@ -138,10 +134,10 @@ def _builder(name: str, source: Source, task: Task | None = None) -> tfds.core.D
 
 @contextlib.contextmanager
 def open_split(task: Task, split: str, source: Source) -> Iterator[tf.data.Dataset]:
-    """The rows of a task's split as TFDS gives them, readable within the context.
+    """The rows of a task's split as TFDS gives them; they can be read inside the context only.
 
     Raises:
-      DataError: the dataset is missing, incomplete or not what its checksum says.
+      DataError: the dataset is missing or incomplete, or a checksum differs.
       ConfigError: the task has no such split.
     """
     tfds_split = task.tfds_split(split)
@@ -161,7 +157,7 @@ def open_split(task: Task, split: str, source: Source) -> Iterator[tf.data.Datas
                 f"{', '.join(builder.info.splits)}."
             )
         rows, published = builder.info.splits[tfds_split].num_examples, task.published_rows(split)
-        if source.published and substitute is None and rows != published:
+        if not source.generated and substitute is None and rows != published:
             urls = ", ".join(file.url for file in published_files(task, split))
             raise DataError(
                 f"{task.title} ({split}) has {rows} rows where the published dataset has "
@@ -174,16 +170,13 @@ def open_split(task: Task, split: str, source: Source) -> Iterator[tf.data.Datas
 def read_texts(
     corpus: str, split: str, source: Source, shard: int = 0, num_shards: int = 1
 ) -> Iterator[str]:
-    """The documents of one of `num_shards` slices of a text corpus, always in the same order.
+    """The documents of slice `shard` (from 0) of a text corpus, always in the same order.
 
-    Args:
-      corpus: a TFDS name with its version, such as `c4/en:3.1.0`; its feature `text` is read.
-      split: its split.
-      source: where it comes from; a substitute is a `.jsonl` file of rows with a `text`.
-      shard: which slice, from 0.
-      num_shards: how many slices; the slices of one number put together are the whole split.
+    `corpus` is a TFDS name with its version, such as `c4/en:3.1.0`; its feature `text` is read. Its
+    substitute is a `.jsonl` file with a field `text`. All `num_shards` slices are the whole split.
+
     Raises:
-      DataError: the corpus is missing.
+      DataError: the corpus is missing or damaged.
     """
     substitute = source.substitute(corpus.split(":")[0], split)
     if source.local_files is not None and substitute is not None:
@@ -191,8 +184,14 @@ def read_texts(
         if not path.is_file():
             raise DataError(f"data.substitutes names {path}, but there is no such file.")
         with path.open(encoding="utf-8") as file:
-            for line in itertools.islice(file, shard, None, num_shards):
-                yield json.loads(line)["text"]
+            for number, line in itertools.islice(enumerate(file, 1), shard, None, num_shards):
+                try:
+                    text = json.loads(line)["text"]
+                except (ValueError, KeyError, TypeError) as error:
+                    raise DataError(
+                        f"Line {number} of {path} is not a JSON object with a field 'text'."
+                    ) from error
+                yield text
     else:
         dataset = _read(_builder(corpus, source), tfds.even_splits(split, num_shards)[shard])
         for text in dataset.map(lambda row: row["text"]).as_numpy_iterator():

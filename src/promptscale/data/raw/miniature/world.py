@@ -1,13 +1,13 @@
 """The miniature world: short facts about a few people, and the questions that they answer.
 
-Every fact has a subject, an object and a polarity, and every question is answered by looking up
-one fact by its subject or its object. That is what a two-layer T5 of width 64 learns in minutes;
-comparing two values is not, so no task asks for it.
+Every fact has a subject, an object and a polarity. A question is answered by finding a fact by its
+subject or by its object. A two-layer T5 of width 64 learns this in minutes. It does not learn to
+compare two values, so no task needs that.
 
-In `CONTRAST_SHARE` of the rows of every task the passage holds things of opposite answers, and
-only the question tells which one counts. In the others the passage speaks of one thing, and it is
-enough to see which kind of word is asked for. (Where all rows are of the first kind, gradient
-descent finds no way in: a two-layer model stays at chance in the time there is.)
+In `CONTRAST_SHARE` of the rows of every task the passage has facts with opposite answers, and only
+the question decides between them. In the other rows the passage is about a single fact or person,
+and the kind of word that the question asks for is enough. If all rows were of the first kind, a
+two-layer model would stay at chance in the time that it has.
 """
 
 import dataclasses
@@ -32,7 +32,7 @@ DRUGS = ("alpha", "beta", "gamma", "delta", "sigma")
 DISEASES = ("fever", "cough", "rash", "pain", "gout")
 NUMBERS = ("two", "three", "four", "five", "six")
 
-# What a state makes people do: the world's common sense.
+# The act that each state leads to: the world's common sense.
 EFFECTS = {
     "hungry": "ate",
     "thirsty": "drank",
@@ -44,10 +44,10 @@ EFFECTS = {
     "cold": "shivered",
 }
 
-# What nobody is and nobody does: alternatives that do not fit whatever is asked.
+# States and acts that no person has: wrong choices for every question.
 ABSURD = {"peeled": "leaked", "sliced": "rusted", "parked": "boiled", "printed": "thawed"}
 
-# Words of two senses, and what shows which is meant.
+# Words with two senses (an animal or a tool), and the verbs that show the sense.
 AMBIGUOUS = ("bat", "crane", "seal", "mole", "kite", "mouse")
 ALIVE = ("slept", "grew", "ate", "drank")
 TOOL = ("broke", "rusted", "fell", "leaked")
@@ -57,111 +57,74 @@ TOOL = ("broke", "rusted", "fell", "leaked")
 class Relation:
     """A kind of fact and the ways to state it and to ask about it.
 
-    The forms contain `{s}` for the subject and `{o}` for the object.
+    Forms contain `{s}` for the subject and `{o}` for the object.
 
     Attributes:
-      stated: by polarity (1, -1, 0 for "perhaps"), equivalent ways to state the fact.
-      whether: the yes/no question.
-      claim: the fact restated, positively.
+      verbs: by polarity, equivalent words between the subject and the object of a fact.
       what: the question for the object.
       who: the question for the subject.
+      whether: the yes/no question; only the relations in `POLAR` have it.
     """
 
     subjects: tuple[str, ...]
     objects: tuple[str, ...]
-    stated: dict[Polarity, tuple[str, ...]]
-    whether: str
-    claim: str
+    verbs: dict[Polarity, tuple[str, ...]]
     what: str
     who: str
+    whether: str = ""
+
+    @property
+    def claim(self) -> str:
+        """The positive form in which a claim restates a fact."""
+        return f"{{s}} {self.verbs[1][0]} {{o}}"
+
+    def state(self, rng: Random, subject: str, object_: str, polarity: Polarity) -> "Fact":
+        """A fact of this relation, stated with a verb that is drawn."""
+        text = f"{subject} {rng.choice(self.verbs[polarity])} {object_}"
+        return Fact(self, subject, object_, polarity, text)
 
 
 LIKES = Relation(
     PEOPLE,
     FOOD,
-    {
-        1: ("{s} likes {o}", "{s} loves {o}"),
-        -1: ("{s} hates {o}", "{s} dislikes {o}"),
-        0: ("{s} tries {o}", "{s} tastes {o}"),
-    },
-    whether="does {s} like {o}",
-    claim="{s} likes {o}",
+    {1: ("likes", "loves"), -1: ("hates", "dislikes"), 0: ("tries", "tastes")},
     what="what does {s} like",
     who="who likes {o}",
+    whether="does {s} like {o}",
 )
 CAN = Relation(
     PEOPLE,
     SKILLS,
-    {
-        1: ("{s} can {o}", "{s} will {o}"),
-        -1: ("{s} cannot {o}", "{s} never {o}"),
-        0: ("{s} may {o}", "{s} might {o}"),
-    },
-    whether="can {s} {o}",
-    claim="{s} can {o}",
+    {1: ("can", "will"), -1: ("cannot", "never"), 0: ("may", "might")},
     what="what can {s} do",
     who="who can {o}",
+    whether="can {s} {o}",
 )
 HAS = Relation(
     PEOPLE,
     THINGS,
-    {
-        1: ("{s} has {o}", "{s} owns {o}"),
-        -1: ("{s} lacks {o}", "{s} lost {o}"),
-        0: ("{s} wants {o}", "{s} seeks {o}"),
-    },
-    whether="does {s} have {o}",
-    claim="{s} has {o}",
+    {1: ("has", "owns"), -1: ("lacks", "lost"), 0: ("wants", "seeks")},
     what="what does {s} have",
     who="who has {o}",
+    whether="does {s} have {o}",
 )
-VISITS = Relation(
-    PEOPLE,
-    PLACES,
-    {1: ("{s} visits {o}", "{s} tours {o}")},
-    whether="does {s} visit {o}",
-    claim="{s} visits {o}",
-    what="where does {s} go",
-    who="who visits {o}",
-)
+VISITS = Relation(PEOPLE, PLACES, {1: ("visits", "tours")}, "where does {s} go", "who visits {o}")
 STUDIES = Relation(
-    PEOPLE,
-    SUBJECTS,
-    {1: ("{s} studies {o}", "{s} teaches {o}")},
-    whether="does {s} study {o}",
-    claim="{s} studies {o}",
-    what="what does {s} study",
-    who="who studies {o}",
+    PEOPLE, SUBJECTS, {1: ("studies", "teaches")}, "what does {s} study", "who studies {o}"
 )
-EATS = Relation(
-    ANIMALS,
-    PREY,
-    {1: ("{s} eat {o}", "{s} catch {o}")},
-    whether="do {s} eat {o}",
-    claim="{s} eat {o}",
-    what="what do {s} eat",
-    who="which animals eat {o}",
-)
+EATS = Relation(ANIMALS, PREY, {1: ("eat", "catch")}, "what do {s} eat", "which animals eat {o}")
 TREATS = Relation(
     DRUGS,
     DISEASES,
-    {1: ("{s} treats {o}", "{s} inhibits {o}")},
-    whether="does {s} treat {o}",
-    claim="{s} treats {o}",
+    {1: ("treats", "inhibits")},
     what="which disease does {s} treat",
     who="which drug treats {o}",
 )
 SCORED = Relation(
-    PEOPLE,
-    NUMBERS,
-    {1: ("{s} scored {o}", "{s} made {o}")},
-    whether="did {s} score {o}",
-    claim="{s} scored {o}",
-    what="how many points did {s} score",
-    who="who scored {o}",
+    PEOPLE, NUMBERS, {1: ("scored", "made")}, "how many points did {s} score", "who scored {o}"
 )
 
-# What DuoRC's questions do: they ask in other words than the passage's.
+# DuoRC's questions use other words than its passages.
 ADORES = dataclasses.replace(LIKES, what="what is {s} fond of", who="who is fond of {o}")
 TOURS = dataclasses.replace(VISITS, what="what is {s} going to", who="who is going to {o}")
 
@@ -171,7 +134,7 @@ FACTUAL = (LIKES, CAN, HAS, VISITS, STUDIES)
 
 @dataclasses.dataclass(frozen=True)
 class Fact:
-    """A stated fact; `text` is how the passage puts it, without the full stop."""
+    """A stated fact; `text` is its form in the passage, without the full stop."""
 
     relation: Relation
     subject: str
@@ -180,12 +143,12 @@ class Fact:
     text: str
 
     def put(self, form: str) -> str:
-        """A form of the relation filled with this fact's subject and object."""
+        """Fills a form of the relation with this fact's subject and object."""
         return form.format(s=self.subject, o=self.object)
 
 
 def facts(rng: Random, relations: list[Relation], polarities: list[Polarity]) -> list[Fact]:
-    """One fact per relation and polarity, with subjects all different and objects all different."""
+    """A fact for each relation and polarity; no subject and no object occurs twice."""
     subjects: set[str] = set()
     objects: set[str] = set()
     made = []
@@ -194,8 +157,7 @@ def facts(rng: Random, relations: list[Relation], polarities: list[Polarity]) ->
         object_ = rng.choice([o for o in relation.objects if o not in objects])
         subjects.add(subject)
         objects.add(object_)
-        text = rng.choice(relation.stated[polarity]).format(s=subject, o=object_)
-        made.append(Fact(relation, subject, object_, polarity, text))
+        made.append(relation.state(rng, subject, object_, polarity))
     return made
 
 
@@ -205,35 +167,30 @@ def passage(stated: list[Fact]) -> str:
 
 
 def contrasted(rng: Random) -> bool:
-    """Whether a row is of the kind that only its question decides."""
+    """Draws whether only the question decides the answer of a row."""
     return rng.random() < CONTRAST_SHARE
 
 
-def told(rng: Random, relations: Sequence[Relation], count: int) -> list[Fact]:
-    """Facts of which one will be asked about: of `count` subjects, or all of one."""
+def affirmed(rng: Random, relations: Sequence[Relation], count: int) -> list[Fact]:
+    """Positive facts for a question: `count` facts of different subjects, or all of a subject."""
     if contrasted(rng):
         return facts(rng, rng.choices(relations, k=count), [1] * count)
     different = rng.sample(relations, min(count, len(relations)))
     subject = rng.choice(different[0].subjects)
-    made = []
-    for relation in different:
-        object_ = rng.choice(relation.objects)
-        text = rng.choice(relation.stated[1]).format(s=subject, o=object_)
-        made.append(Fact(relation, subject, object_, 1, text))
-    return made
+    return [relation.state(rng, subject, rng.choice(relation.objects), 1) for relation in different]
 
 
 def disputed(
     rng: Random, relation: Relation, polarities: tuple[Polarity, ...] = (1, -1)
 ) -> list[Fact]:
-    """Facts of one relation that a verdict is asked about: one of each polarity, or one."""
+    """Facts of a relation for a verdict: a fact of each polarity, or a single fact."""
     drawn = rng.sample(polarities, len(polarities) if contrasted(rng) else 1)
     return facts(rng, [relation] * len(drawn), drawn)
 
 
 @dataclasses.dataclass(frozen=True)
 class Dilemma:
-    """A premise and two choices for its cause or effect, of which the one at `fits` is right."""
+    """A premise and two choices for its cause or effect; the choice at index `fits` is right."""
 
     premise: str
     question: str
@@ -242,7 +199,7 @@ class Dilemma:
 
 
 def dilemma(rng: Random) -> Dilemma:
-    """Someone's state and what it makes them do; the wrong choice belongs elsewhere, or nowhere."""
+    """A person's state and the act that follows; the wrong choice fits another state or none."""
     person = rng.choice(PEOPLE)
     right, other = rng.sample(sorted(EFFECTS.items()), 2)
     wrong = other if contrasted(rng) else rng.choice(sorted(ABSURD.items()))
@@ -258,16 +215,16 @@ def dilemma(rng: Random) -> Dilemma:
 
 @dataclasses.dataclass(frozen=True)
 class Scene:
-    """What was with one or two candidates, one of which (`right`) then acted."""
+    """The states of two candidates, and the act of the candidate at index `right`."""
 
-    told: str
+    states: str
     act: str
     candidates: tuple[str, str]
     right: int
 
 
 def scene(rng: Random, joint: str = "and") -> Scene:
-    """Two people in different states, or one person and a thing that cannot act."""
+    """Two people in different states, or a person and a thing that cannot act."""
     a, b = rng.sample(PEOPLE, 2)
     x, y = rng.sample(sorted(EFFECTS), 2)
     if contrasted(rng):
@@ -280,7 +237,7 @@ def scene(rng: Random, joint: str = "and") -> Scene:
 
 
 def senses(rng: Random) -> list[tuple[str, bool, str]]:
-    """One word of two senses in its context, or two in opposite ones: (word, is animal, clause)."""
+    """A word in a sense, or two words in opposite senses: (word, is animal, clause) for each."""
     count = 2 if contrasted(rng) else 1
     alive = rng.sample((True, False), count)
     words = rng.sample(AMBIGUOUS, count)

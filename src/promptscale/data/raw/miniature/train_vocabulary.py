@@ -1,4 +1,4 @@
-"""Trains the miniature's SentencePiece vocabulary, in T5's layout."""
+"""Training of the miniature's SentencePiece vocabulary, in T5's layout."""
 
 import re
 import tempfile
@@ -10,17 +10,17 @@ import sentencepiece
 
 from promptscale.storage.atomic import atomic_write
 
-# With T5's 100 extra ids this fills the 512 rows of the miniature models' embeddings at most.
+# With T5's 100 extra ids these are at most 512, the embedding rows of the miniature models.
 MAX_PIECES = 412
 _SPACE = "▁"
 
 
-def train(sentences: Sequence[str], path: Path) -> None:
+def train_vocabulary(sentences: Sequence[str], path: Path) -> None:
     """Writes a unigram model to `path`: pad 0, EOS 1, unknown 2, then pieces from frequent to rare.
 
-    The language is closed and small, so the words themselves are the candidate pieces (left alone,
-    SentencePiece would cut them up); single characters stand by for words that are not in it. The
-    same sentences give the same file. It appears whole or not at all.
+    The language is closed and small, so its words are given as candidate pieces; without them
+    SentencePiece would split words. Single characters encode words outside the language. The same
+    sentences give the same pieces. The file is written atomically.
     """
     words = Counter(word for sentence in sentences for word in _words(sentence))
     with (
@@ -50,6 +50,6 @@ def train(sentences: Sequence[str], path: Path) -> None:
 
 
 def _words(sentence: str) -> list[str]:
-    """Words and punctuation, those that follow a space marked as SentencePiece marks them."""
+    """Words and punctuation, marked with `▁` where they follow a space."""
     marked = _SPACE + sentence.replace(" ", _SPACE)
     return re.findall(rf"{_SPACE}?(?:@?\w+|[^\w{_SPACE}])", marked)

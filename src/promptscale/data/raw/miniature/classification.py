@@ -1,0 +1,165 @@
+"""The tasks with labels in the miniature world: SuperGLUE without ReCoRD, MRPC, QQP and DPR.
+
+Each function makes a row as TFDS's builder yields it, without `idx`; `multirc` makes all rows of a
+split, with `idx`.
+"""
+
+from collections.abc import Iterator
+from random import Random
+from typing import Any
+
+from promptscale.data.raw.miniature import world
+
+Row = dict[str, Any]
+_BOOL = {1: "True", -1: "False"}
+_CB = {1: "entailment", -1: "contradiction", 0: "neutral"}
+
+
+def _dispute(
+    rng: Random, polarities: tuple[world.Polarity, ...] = (1, -1)
+) -> tuple[list[world.Fact], world.Fact]:
+    """Facts of different polarities (or a single fact), and the fact that is asked about."""
+    stated = world.disputed(rng, rng.choice(world.POLAR), polarities)
+    return stated, rng.choice(stated)
+
+
+def boolq(rng: Random) -> Row:
+    """A yes/no question about a fact; the passage has a fact of another kind as a distractor."""
+    stated, target = _dispute(rng)
+    return {
+        "question": target.put(target.relation.whether),
+        "passage": world.passage(_with_distractor(rng, stated)),
+        "label": _BOOL[target.polarity],
+    }
+
+
+def cb(rng: Random) -> Row:
+    """Three-way entailment of what the premise states, denies or calls possible."""
+    stated, target = _dispute(rng, world.POLARITIES)
+    return _entailment(stated, target) | {"label": _CB[target.polarity]}
+
+
+def rte(rng: Random) -> Row:
+    """Two-way entailment; what is only possible is not entailed."""
+    stated = world.disputed(rng, rng.choice(world.POLAR), (1, rng.choice((-1, 0))))
+    target = rng.choice(stated)
+    label = "entailment" if target.polarity == 1 else "not_entailment"
+    return _entailment(stated, target) | {"label": label}
+
+
+def _entailment(stated: list[world.Fact], target: world.Fact) -> Row:
+    """The fields that CB and RTE share."""
+    hypothesis = target.put(target.relation.claim)
+    return {"premise": world.passage(stated), "hypothesis": hypothesis}
+
+
+def mrpc(rng: Random) -> Row:
+    """Whether the second sentence is about the person for whom the first sentence affirms it."""
+    return _paraphrase(rng, "sentence", "{} .", " but ", "equivalent")
+
+
+def qqp(rng: Random) -> Row:
+    """Whether two questions ask for the reason of the same fact."""
+    return _paraphrase(rng, "question", "why is it that {} ?", " and ", "duplicate")
+
+
+def _paraphrase(rng: Random, field: str, form: str, joint: str, label: str) -> Row:
+    """A text with joined facts, a text with a claim, and whether the claim is affirmed."""
+    stated, target = _dispute(rng)
+    return {
+        f"{field}1": form.format(joint.join(fact.text for fact in stated)),
+        f"{field}2": form.format(target.put(target.relation.claim)),
+        "label": label if target.polarity == 1 else f"not_{label}",
+    }
+
+
+def copa(rng: Random) -> Row:
+    """Which of two states is the cause of the premise, or which of two acts is its effect."""
+    drawn = world.dilemma(rng)
+    return {
+        "premise": drawn.premise,
+        "choice1": drawn.choices[0],
+        "choice2": drawn.choices[1],
+        "question": drawn.question,
+        "label": f"choice{drawn.fits + 1}",
+    }
+
+
+def multirc(rng: Random, count: int) -> Iterator[Row]:
+    """Questions about an object, each answered with both people of the paragraph in turn."""
+    for index in range(count // 2):
+        relation = rng.choice(world.POLAR)
+        polarities: list[world.Polarity] = (
+            [1, -1] if world.contrasted(rng) else [rng.choice((1, -1))] * 2
+        )
+        rng.shuffle(polarities)
+        object_ = rng.choice(relation.objects)
+        people = rng.sample(relation.subjects, 2)
+        stated = [
+            relation.state(rng, person, object_, polarity)
+            for person, polarity in zip(people, polarities, strict=True)
+        ]
+        rows = [
+            {
+                "paragraph": world.passage(stated),
+                "question": relation.who.format(o=object_),
+                "answer": fact.subject,
+                "label": _BOOL[fact.polarity],
+            }
+            for fact in stated
+        ]
+        rng.shuffle(rows)
+        for answer, row in enumerate(rows):
+            yield row | {"idx": {"paragraph": index, "question": 0, "answer": answer}}
+
+
+def wic(rng: Random) -> Row:
+    """Whether a word means the animal in both sentences."""
+    known = world.senses(rng)
+    word, animal, _ = rng.choice(known)
+    row: Row = {
+        "word": word,
+        "sentence1": " and ".join(clause for _, _, clause in known) + " .",
+        "sentence2": f"a {word} is an animal .",
+        "label": str(animal),
+    }
+    for number in ("1", "2"):
+        start = row[f"sentence{number}"].index(f" {word} ") + 1
+        row |= {f"start{number}": start, f"end{number}": start + len(word)}
+    return row
+
+
+def wsc(rng: Random) -> Row:
+    """Whether the pronoun means the given candidate, which may be the wrong candidate."""
+    drawn = world.scene(rng)
+    text = f"{drawn.states} so they {drawn.act} ."
+    given = rng.randrange(2)
+    words = text.split(" ")
+    return {
+        "text": text,
+        "span1_text": drawn.candidates[given],
+        "span1_index": words.index(drawn.candidates[given]),
+        "span2_text": "they",
+        "span2_index": words.index("they"),
+        "label": str(given == drawn.right),
+    }
+
+
+def dpr(rng: Random) -> Row:
+    """Which of two candidates a pronoun means."""
+    drawn = world.scene(rng, joint=",")
+    sentence = f"{drawn.states} and they {drawn.act} ."
+    candidates = list(drawn.candidates)
+    return {"sentence": sentence, "pronoun": "they", "candidates": candidates, "label": drawn.right}
+
+
+def _with_distractor(rng: Random, stated: list[world.Fact]) -> list[world.Fact]:
+    """Adds a fact of another kind about another person, and shuffles."""
+    subjects = {fact.subject for fact in stated}
+    while True:
+        extra = world.facts(rng, [rng.choice((world.VISITS, world.STUDIES))], [1])
+        if extra[0].subject not in subjects:
+            break
+    mixed = stated + extra
+    rng.shuffle(mixed)
+    return mixed
