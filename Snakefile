@@ -9,7 +9,7 @@ config/README.md explains the configuration and the targets.
 
 from snakemake.utils import min_version
 
-min_version("9.0")
+min_version("9.27")
 
 
 if "sizes" not in config and "published" not in config:  # no --configfile given

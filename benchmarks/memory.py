@@ -15,7 +15,7 @@ import time
 
 from promptscale.config.sizes import SIZES
 
-# As the compilers name the slices of config/accelerators.yaml.
+# As the compilers name the slices of accelerators.yaml.
 TPUS = {
     "v2-8": "v2:2x2", "v3-8": "v3:2x2", "v3-32": "v3:4x4", "v5litepod-1": "v5e:1x1",
     "v5litepod-8": "v5e:2x4", "v5litepod-16": "v5e:4x4", "v5p-8": "v5p:2x2x1",

@@ -2,7 +2,7 @@
 
 An estimate from above: every sequence counts with the longest length that its job allows. Hours are
 the operations of training and evaluation over the peak times the utilisation that
-config/accelerators.yaml assumes; start-up, compilation and waiting for machines are not in them.
+accelerators.yaml assumes; start-up, compilation and waiting for machines are not in them.
 """
 
 import dataclasses
