@@ -45,7 +45,7 @@ def test_a_cancelled_job_is_submitted_again_and_resumes(slurm, tmp_path):
     config.write_text(yaml.safe_dump(configuration()))
     metrics = tmp_path / f"results/runs/{JOB}/metrics.csv"
     state = tmp_path / f"results/state/runs/{JOB}.state.0"
-    command = [sys.executable, "-m", "snakemake", "--profile", REPOSITORY / "slurm"]
+    command = [sys.executable, "-m", "snakemake", "--profile", REPOSITORY / "profiles/slurm"]
     command += ["--snakefile", REPOSITORY / "Snakefile", "--directory", tmp_path]
     command += ["--configfile", config, "--slurm-no-account", "--slurm-status-command", "squeue"]
     # This machine has no GPU to ask for, and is small.
