@@ -169,12 +169,14 @@ def measure(arguments: argparse.Namespace) -> str:
         for leaf in jax.tree.leaves(trainable)
     )
     try:
-        found = lowered.compile().memory_analysis()
+        memory = lowered.compile().memory_analysis()
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
         return f"does not fit: {str(error).splitlines()[0]}"
-    kept_bytes, within = found.argument_size_in_bytes + best, found.temp_size_in_bytes
+    if memory is None:
+        return "the compiler does not report how much memory the step needs"
+    kept_bytes, within = memory.argument_size_in_bytes + best, memory.temp_size_in_bytes
     return f"{kept_bytes / 2**30:.1f} GiB kept, {within / 2**30:.1f} GiB within a step, per device"
 
 

@@ -41,6 +41,7 @@ def planned_environments(folder: Path, *arguments: str) -> set[str]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["cpu", "gpu", "tpu"])
 def test_jobs_that_compute_with_a_model_get_the_environment_of_their_machine(kind, tmp_path):
     planned = planned_environments(tmp_path, "--config", f"environment={kind}")

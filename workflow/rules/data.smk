@@ -1,4 +1,4 @@
-"""From raw datasets to token arrays, one job per task and split."""
+"""From raw datasets to token arrays, a job for each task and split."""
 
 if CONFIG.data.generated:
 
