@@ -1,4 +1,4 @@
-# Two commands for a new user: `make reproduce` and `make test`. `make help` lists the others.
+# Start with `make reproduce` and `make check`. `make help` lists all targets.
 
 PYTHON ?= python3
 ACCELERATOR ?= cpu
@@ -10,15 +10,15 @@ BIN = .venv/bin
 SNAKEMAKE = $(BIN)/snakemake --profile profiles/local --cores $(CORES)
 
 .DEFAULT_GOAL = help
-.PHONY: help setup reproduce real test chaos lint format lock clean
+.PHONY: help setup reproduce real check test chaos lint format lock clean
 
-help: ## what there is to make
+help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 14
 
 setup: .venv/.$(ACCELERATOR) ## .venv from the lock (ACCELERATOR=cpu, gpu or tpu)
 
 .venv/.$(ACCELERATOR): $(LOCK) pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "promptscale needs Python 3.11 or newer; set PYTHON to one.")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "promptscale needs Python 3.11 or newer: set PYTHON to such a Python.")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(LOCK)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
@@ -27,24 +27,27 @@ setup: .venv/.$(ACCELERATOR) ## .venv from the lock (ACCELERATOR=cpu, gpu or tpu
 reproduce: setup ## the miniature: generated data, tiny T5s, every figure and table
 	$(SNAKEMAKE) -- all
 	@$(BIN)/promptscale scores results/runs.csv
-	@echo "Figures: figures/    Tables: results/tables/    Every run: results/runs.csv"
+	@echo "Figures: figures/    Tables: results/tables/    All runs: results/runs.csv"
 
-real: setup ## the same workflow on the authors' test checkpoint and real SuperGLUE files
+real: setup ## the workflow on the authors' test checkpoint and real SuperGLUE files
 	$(SNAKEMAKE) --configfile config/real.yaml --config \
 	  'data={local_files: $(SHARED)/data, vocabulary: $(FIXTURES)/t5_vocab}' \
 	  'checkpoints={span_corruption: $(FIXTURES)/test_t5_1_1_tiny/checkpoint_3}' -- all
 	@$(BIN)/promptscale scores results/real/runs.csv
 	@echo "Scores are at chance: the authors' test checkpoint has width 4 and was never trained."
-	@echo "Tables: results/real/tables/    Every run: results/real/runs.csv"
+	@echo "Tables: results/real/tables/    All runs: results/real/runs.csv"
 
-test: setup ## all tests, two files at a time, the end-to-end run (which uses all cores) last
+check: lint ## lint, then the quick tests (three minutes)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+test: setup ## all tests, two files at a time (twenty minutes); the end-to-end run uses all cores, last
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-chaos: setup ## the tests of lost machines with 20 seeds and 25 moments instead of a few (an hour)
+chaos: setup ## tests of lost machines, with 20 seeds and 25 moments of a kill (an hour)
 	PROMPTSCALE_CHAOS_SEEDS=20 PROMPTSCALE_KILLS=25 $(BIN)/python -m pytest -n 2 --dist loadfile \
 	  tests/tpu/test_grid.py tests/tpu/test_executor.py tests/distributed/test_kill.py
 
-lint: setup ## style, types, import rules and the workflow's own linters
+lint: setup ## style, types, import rules, and the workflow's linters
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
@@ -52,7 +55,7 @@ lint: setup ## style, types, import rules and the workflow's own linters
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
 
-format: setup ## put code and rules into their form
+format: setup ## format code and rules
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile workflow
@@ -63,5 +66,5 @@ lock: ## resolve envs/*.in to envs/*.lock (needs uv)
 	    --generate-hashes --no-header --quiet envs/$$kind.in --output-file envs/$$kind.lock; \
 	done
 
-clean: ## remove what runs made (not the environment)
+clean: ## remove results, figures and the state of Snakemake, but not .venv
 	git clean -fdXq results figures .snakemake

@@ -7,14 +7,43 @@
 config/README.md explains the configuration and the targets.
 """
 
+from pathlib import Path
+
+from promptscale.config.load import validate
+from promptscale.config.schema import Config
+from promptscale.errors import PromptscaleError
+from promptscale.planning.costs import beyond_budget
+from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
-min_version("9.0")
+min_version("9.27")
 
 
 if "sizes" not in config and "published" not in config:  # no --configfile given
 
     configfile: "config/miniature.yaml"
+
+
+# Two keys belong to the workflow and not to the experiment. `environment` (cpu, gpu or tpu) names the conda
+# environment of the jobs that compute with a model. `published` is a folder of published results.
+ENVIRONMENT = config.pop("environment", "cpu")
+PUBLISHED = Path(config["published"]) if "published" in config else None
+
+if ENVIRONMENT not in ("cpu", "gpu", "tpu"):
+    raise WorkflowError(
+        f"`environment` is {ENVIRONMENT!r}; it must be cpu, gpu or tpu."
+    )
+
+try:
+    if PUBLISHED:
+        from promptscale.reporting import bundle
+
+        configuration = bundle.verify(PUBLISHED).configuration
+        CONFIG = validate(Config, configuration, str(PUBLISHED))
+    else:
+        CONFIG = validate(Config, config, "The configuration")
+except PromptscaleError as error:
+    raise WorkflowError(str(error)) from None
 
 
 include: "workflow/rules/common.smk"
@@ -34,7 +63,14 @@ include: "workflow/rules/targets.smk"
 
 
 onstart:
-    refuse_beyond_budget(workflow.dag.needrun_jobs())
+    # The workflow ends before its first job if the jobs to be run cost more than the budget.
+    planned = [
+        job for job in workflow.dag.needrun_jobs() if job.rule.name in BUDGETED
+    ]
+    if refusal := beyond_budget(
+        CONFIG, [job_for(job.wildcards) for job in planned]
+    ):
+        raise WorkflowError(refusal)
 
 
 localrules:
@@ -44,8 +80,8 @@ localrules:
 rule all:
     default_target: True
     input:
-        # So that a run deleted by hand is missed.
+        # A run whose files were deleted by hand is made again.
         [] if PUBLISHED else rules.collect_runs.input,
-        [figure_files(name) for name in FIGURE_NAMES],
-        [table_files(name) for name in TABLE_NAMES],
-        rules.test_claims.output,
+        [rendered_figure(name) for name in FIGURE_NAMES],
+        [rendered_table(name) for name in TABLE_NAMES],
+        rules.evaluate_claims.output,

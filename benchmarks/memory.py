@@ -15,7 +15,7 @@ import time
 
 from promptscale.config.sizes import SIZES
 
-# As the compilers name the slices of config/accelerators.yaml.
+# As the compilers name the slices of accelerators.yaml.
 TPUS = {
     "v2-8": "v2:2x2", "v3-8": "v3:2x2", "v3-32": "v3:4x4", "v5litepod-1": "v5e:1x1",
     "v5litepod-8": "v5e:2x4", "v5litepod-16": "v5e:4x4", "v5p-8": "v5p:2x2x1",
@@ -174,6 +174,8 @@ def measure(arguments: argparse.Namespace) -> str:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
         return f"does not fit: {str(error).splitlines()[0]}"
+    if memory is None:
+        return "the compiler does not report how much memory the step needs"
     between, within = memory.argument_size_in_bytes + best, memory.temp_size_in_bytes
     gib = (f"{size / 2**30:.1f} GiB" for size in (between, within))
     return "{} between steps, {} within a step, per device".format(*gib)

@@ -1,5 +1,2 @@
-# Run by Snakemake once the environment of gpu.yaml is made, from the working directory.
-# --no-deps: the lock is complete, and t5 asks for packages that it leaves out (overrides.txt).
-set -euo pipefail
-python -m pip install --no-deps --require-hashes -r envs/gpu.lock
-python -m pip install --no-deps --no-build-isolation -e .
+# Snakemake runs this from the working directory, in the environment that it made from gpu.yaml.
+bash envs/install.sh gpu

@@ -78,7 +78,7 @@ def plan(
     ),
     runs: Annotated[Path | None, typer.Option(help="Write the run table to this CSV file.")] = None,
     accelerator: Annotated[
-        str, typer.Option(help="Price all jobs on this type of config/accelerators.yaml.")
+        str, typer.Option(help="Price all jobs on this type of accelerators.yaml.")
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -120,7 +120,7 @@ def _print_cost(cost: Estimate, budget: float) -> None:
     print(f"  `budget.accelerator_hours` is {budget:,.0f}")
     print("  GB state: what jobs resume from, deleted as each ends; the sum if all run at once")
     if cost.unpriced:
-        print(f"  without a price in config/accelerators.yaml: {', '.join(cost.unpriced)}")
+        print(f"  without a price in accelerators.yaml: {', '.join(cost.unpriced)}")
 
 
 def _write_csv(rows: list[dict[str, Any]], path: Path) -> None:
@@ -153,7 +153,7 @@ _Project = Annotated[
 _Zone = Annotated[
     str | None,
     typer.Option(
-        help="Zone, or several with commas; all of config/accelerators.yaml if not given.",
+        help="Zone, or several with commas; all of accelerators.yaml if not given.",
         envvar="SNAKEMAKE_TPU_VM_ZONE",
     ),
 ]

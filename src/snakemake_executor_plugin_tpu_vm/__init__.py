@@ -35,7 +35,7 @@ class ExecutorSettings(ExecutorSettingsBase):
     zone: Optional[str] = _setting(
         None,
         "Zone of the slices, or several with commas, tried in turn; those of "
-        "config/accelerators.yaml if not given.",
+        "accelerators.yaml if not given.",
         env_var=True,
     )
     run: Optional[str] = _setting(

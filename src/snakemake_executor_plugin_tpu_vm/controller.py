@@ -183,7 +183,7 @@ class Controller:
         found = accelerators().get(kind)
         if found is None or found.kind != "tpu":
             raise TpuError(
-                f"Rule {job.name} asks for tpu_type={kind}, which config/accelerators.yaml does "
+                f"Rule {job.name} asks for tpu_type={kind}, which accelerators.yaml does "
                 "not know as a TPU."
             )
         zone = resources.get("tpu_zone") or settings.zone

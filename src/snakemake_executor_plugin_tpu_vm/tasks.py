@@ -62,12 +62,15 @@ def work_of(
         for path in _several(job.input.get(name, []))
     }
     source = hashes.of(script)
+    # Snakemake expects the rule's benchmark file like an output; the host writes it.
+    output = _items(job.output, place)
+    benchmark = {"benchmark": place(str(job.benchmark))} if job.benchmark else {}
     task = Task(
         rule=rule.name,
         script=f"{_OUTSIDE}/scripts/{script.name}",
         source=source,
         input=_items(job.input, lambda path: in_place.get(place(path), place(path))),
-        output=_items(job.output, place),
+        output=Items(values=(*output.values, *benchmark.values()), names=output.names),
         params=_items(job.params, _plain),
         log=_items(job.log, place),
         wildcards=dict(job.wildcards_dict),
@@ -76,7 +79,8 @@ def work_of(
             name: _kept(str(value), f"{bucket}/kept") if name in _KEPT else value
             for name, value in job.resources.items()
             if isinstance(value, int | str)
-        },
+        }
+        | benchmark,
         config=dict(config),
         files={placed: one for placed, one in digests.items() if placed not in in_place},
     )
@@ -85,7 +89,10 @@ def work_of(
         task=task,
         shape=shape,
         blobs=blobs,
-        outputs={place(path): Path(path) for path in map(str, job.output)},
+        outputs={
+            place(path): Path(path)
+            for path in map(str, [*job.output, *([job.benchmark] if benchmark else [])])
+        },
         log=Path(str(job.log[0])) if job.log else None,
     )
 

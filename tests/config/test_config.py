@@ -18,7 +18,7 @@ from promptscale.planning.counts import run_table, trainings
 from promptscale.reporting import runs_table
 
 CONFIGS = Path(__file__).parents[2] / "config"
-FILES = sorted(set(CONFIGS.glob("*.yaml")) - {CONFIGS / "accelerators.yaml"})
+FILES = sorted(CONFIGS.glob("*.yaml"))
 MINIATURE = yaml.safe_load((CONFIGS / "miniature.yaml").read_text())
 
 

@@ -45,11 +45,13 @@ def test_a_cancelled_job_is_submitted_again_and_resumes(slurm, tmp_path):
     config.write_text(yaml.safe_dump(configuration()))
     metrics = tmp_path / f"results/runs/{JOB}/metrics.csv"
     state = tmp_path / f"results/state/runs/{JOB}.state.0"
-    command = [sys.executable, "-m", "snakemake", "--profile", REPOSITORY / "slurm"]
+    command = [sys.executable, "-m", "snakemake", "--profile", REPOSITORY / "profiles/slurm"]
     command += ["--snakefile", REPOSITORY / "Snakefile", "--directory", tmp_path]
     command += ["--configfile", config, "--slurm-no-account", "--slurm-status-command", "squeue"]
-    # This machine has no GPU to ask for, and is small.
-    command += ["--set-resources", "train_prompts:runtime=10"]
+    # This machine has no GPU to ask for, and may have little memory. This option replaces the
+    # profile's `set-resources`, and takes precedence over the resources of the rules.
+    command += ["--set-resources", "train_prompts:runtime=10", "train_prompts:mem_mb=2000"]
+    command += ["train_language_model:mem_mb=2000"]
     command += ["--default-resources", "runtime=10", "mem_mb=2000"]
     command += ["--slurm-init-seconds-before-status-checks", "1"]
     command += ["--seconds-between-status-checks", "1", "--latency-wait", "10"]

@@ -1,6 +1,4 @@
-"""From finished jobs to the tidy tables that figures, tables and claims are made of."""
-
-ENSEMBLES = grid.ensemble_jobs(CONFIG)
+"""From finished jobs to the tidy tables that figures, tables and claims read."""
 
 
 localrules:
@@ -23,8 +21,8 @@ SERVED = [
 
 rule vote:
     input:
-        predictions=ensemble_predictions,
-        rows=prepared(CONFIG.tasks, "validation"),
+        predictions=voting_predictions,
+        rows=prepared_paths(CONFIG.tasks, "validation"),
     output:
         f"{RESULTS}/ensembles/{{size}}/metrics.csv",
     log:
@@ -32,16 +30,16 @@ rule vote:
     conda:
         "../../envs/cpu.yaml"
     params:
-        jobs=ensemble_specification,
+        jobs=voting_specifications,
     message:
-        "the prompts of {wildcards.size} vote"
+        "votes of the prompts of {wildcards.size}"
     script:
         "../scripts/vote.py"
 
 
 rule collect_runs:
     input:
-        metrics_of(JOBS.values()),
+        metrics_paths(JOBS.values()),
         expand(rules.vote.output, size=ENSEMBLES),
     output:
         f"{RESULTS}/runs.csv",
@@ -87,7 +85,7 @@ rule interpret_prompts:
     conda:
         "../../envs/cpu.yaml"
     params:
-        jobs=interpretation_specification,
+        jobs=interpreted_specifications,
     message:
         "neighbours of the prompts of {wildcards.size}"
     script:
@@ -104,7 +102,7 @@ rule collect_interpretability:
     conda:
         "../../envs/cpu.yaml"
     message:
-        "collecting what the prompts' neighbours are"
+        "collecting the prompts' neighbours"
     script:
         "../scripts/collect_interpretability.py"
 
@@ -112,22 +110,19 @@ rule collect_interpretability:
 rule serve:
     input:
         checkpoint=checkpoint_path(LARGEST, CONFIG.default_checkpoint),
-        prompts=[f"{RESULTS}/runs/{job.name}/prompts" for job in SERVED],
-        validation=prepared(CONFIG.tasks, "validation"),
+        prompts=prompt_folders(SERVED),
+        validation=prepared_paths(CONFIG.tasks, "validation"),
     output:
         f"{RESULTS}/serving.csv",
     log:
         f"{RESULTS}/logs/serve.log",
     conda:
-        "../../envs/cpu.yaml"
+        MODEL_ENVIRONMENT
     threads: 8
     resources:
-        tpu_type=hardware_of(LARGEST)["tpu_type"],
-        tpu_chips=hardware_of(LARGEST)["tpu_chips"],
-        model_axis=hardware_of(LARGEST)["model_axis"],
-        examples_at_a_time=0,
+        **job_resources(CONFIG, SERVED[0]),
     params:
-        jobs=[job.model_dump_json() for job in SERVED],
+        jobs=specifications(SERVED),
     message:
         "serving all tasks in mixed batches"
     script:
@@ -144,7 +139,7 @@ rule collect_trials:
     conda:
         "../../envs/cpu.yaml"
     params:
-        jobs=[job.model_dump_json() for job in SEARCH_JOBS.values()],
+        jobs=specifications(SEARCH_JOBS.values()),
     message:
         "ranking the trials"
     script:
@@ -167,6 +162,6 @@ rule publish:
     params:
         configuration=CONFIG.model_dump_json(),
     message:
-        "packing the results for others to draw from"
+        "packing the results for publication"
     script:
         "../scripts/publish.py"

@@ -1,4 +1,4 @@
-"""From raw datasets to token arrays, one job per task and split."""
+"""From raw datasets to token arrays, a job for each task and split."""
 
 if CONFIG.data.generated:
 
@@ -33,7 +33,7 @@ if (CONFIG.data.vocabulary or "").startswith("gs://"):
             "../scripts/fetch_vocabulary.py"
 
 
-# The folder of the generated datasets; the published ones are TFDS's to find.
+# The folder of the generated datasets; TFDS looks for the published datasets itself.
 RAW = rules.generate_world.output.data_dir if CONFIG.data.generated else []
 
 
@@ -73,6 +73,6 @@ rule prepare_text:
         data=CONFIG.data.model_dump_json(),
         data_dir=tfds_folder,
     message:
-        "preparing C4, part {wildcards.shard}"
+        "preparing C4, slice {wildcards.shard}"
     script:
         "../scripts/prepare_text.py"

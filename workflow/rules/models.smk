@@ -1,16 +1,12 @@
-"""The frozen models: imported where a location is given, else trained here."""
+"""The checkpoints that jobs start from: imported from a location, or trained here."""
 
 MODELS = outputs.checkpoints(CONFIG)
-TRAINED = {
-    checkpoint
-    for size, checkpoint in MODELS
-    if grid.source(CONFIG, size, checkpoint) == "train"
-}
+TRAINED = {name for size, name in outputs.trained_checkpoints(CONFIG)}
 
 
 rule train_language_model:
     input:
-        checkpoint=start_of,
+        checkpoint=continued_checkpoint,
         text=expand(
             rules.prepare_text.output, shard=range(CONFIG.data.corpus_shards_used)
         ),
@@ -20,21 +16,20 @@ rule train_language_model:
         losses=f"{RESULTS}/models/{{size}}/{{checkpoint}}/losses.csv",
     log:
         f"{RESULTS}/logs/models/{{size}}-{{checkpoint}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/models/{{size}}-{{checkpoint}}.tsv"
     wildcard_constraints:
-        checkpoint=either(TRAINED),
+        checkpoint=alternatives(TRAINED),
     priority: 10
     conda:
-        "../../envs/cpu.yaml"
+        MODEL_ENVIRONMENT
     resources:
-        tpu_type=tpu_type,
-        tpu_chips=tpu_chips,
-        model_axis=model_axis,
-        examples_at_a_time=examples_at_a_time,
-        model=model_folder,
-        state=model_state,
+        **RESOURCES,
+        model=model_location,
+        state=state_location,
         in_place="text",
     params:
-        job=language_model_specification,
+        job=job_specification,
     message:
         "training {wildcards.size} by {wildcards.checkpoint}"
     script:
@@ -47,12 +42,12 @@ rule import_checkpoint:
     log:
         f"{RESULTS}/logs/models/{{size}}-{{checkpoint}}.log",
     wildcard_constraints:
-        checkpoint=either(set(CONFIG.checkpoint_names) - TRAINED),
+        checkpoint=alternatives(set(CONFIG.checkpoint_names) - TRAINED),
     conda:
         "../../envs/cpu.yaml"
     params:
-        location=location_of,
-        architecture=architecture_of,
+        location=checkpoint_source,
+        architecture=architecture,
     message:
         "importing {wildcards.size} {wildcards.checkpoint}"
     script:

@@ -1,21 +1,20 @@
-"""From tidy tables to figures, tables and claims. Neither JAX nor TensorFlow here."""
+"""From tidy tables to figures, tables and claims, without JAX and TensorFlow."""
 
 
 rule figure:
     input:
-        runs=tidy("runs"),
-        majority=tidy("majority"),
+        runs=table_path("runs"),
+        majority=table_path("majority"),
     output:
         multiext(f"{FIGURES}/{{figure}}", ".pdf", ".png", ".csv"),
     log:
         f"{RESULTS}/logs/{{figure}}.log",
     wildcard_constraints:
-        figure=either(outputs.figures(CONFIG)),
+        figure=alternatives(outputs.figures(CONFIG)),
     conda:
         "../../envs/cpu.yaml"
     params:
-        default=default_setting(),
-        architectures=custom_architectures(),
+        **REPORT,
     message:
         "drawing {wildcards.figure}"
     script:
@@ -24,28 +23,29 @@ rule figure:
 
 rule table:
     input:
-        unpack(lambda wildcards: tidy_tables(wildcards.table)),
+        unpack(table_inputs),
     output:
         multiext(f"{RESULTS}/tables/{{table}}", ".csv", ".md", ".tex"),
     log:
         f"{RESULTS}/logs/{{table}}.log",
     wildcard_constraints:
-        table=either([*outputs.tables(CONFIG), *(["table6"] if SEARCH_JOBS else [])]),
+        table=alternatives(
+            [*outputs.tables(CONFIG), *(["table6"] if SEARCH_JOBS else [])]
+        ),
     conda:
         "../../envs/cpu.yaml"
     params:
-        default=default_setting(),
-        architectures=custom_architectures(),
+        **REPORT,
     message:
         "writing {wildcards.table}"
     script:
         "../scripts/write_table.py"
 
 
-rule test_claims:
+rule evaluate_claims:
     input:
-        runs=tidy("runs"),
-        interpretability=tidy("interpretability"),
+        runs=table_path("runs"),
+        interpretability=table_path("interpretability"),
     output:
         multiext(f"{RESULTS}/claims", ".csv", ".md"),
     log:
@@ -53,9 +53,8 @@ rule test_claims:
     conda:
         "../../envs/cpu.yaml"
     params:
-        default=default_setting(),
-        architectures=custom_architectures(),
+        **REPORT,
     message:
-        "testing the paper's claims"
+        "evaluating the paper's claims"
     script:
-        "../scripts/test_claims.py"
+        "../scripts/evaluate_claims.py"

@@ -1,4 +1,4 @@
-"""What a person asks for by name; config/README.md lists them."""
+"""The targets that have a name; config/README.md lists them."""
 
 FIGURE_NAMES = outputs.figures(CONFIG)
 TABLE_NAMES = outputs.tables(CONFIG)
@@ -12,17 +12,17 @@ localrules:
 
 rule figures:
     input:
-        [figure_files(name) for name in FIGURE_NAMES],
+        [rendered_figure(name) for name in FIGURE_NAMES],
 
 
 rule tables:
     input:
-        [table_files(name) for name in TABLE_NAMES],
+        [rendered_table(name) for name in TABLE_NAMES],
 
 
 rule claims:
     input:
-        rules.test_claims.output,
+        rules.evaluate_claims.output,
 
 
 for figure_name in FIGURE_NAMES:
@@ -31,7 +31,7 @@ for figure_name in FIGURE_NAMES:
         name:
             figure_name
         input:
-            figure_files(figure_name),
+            rendered_figure(figure_name),
         localrule: True
 
 
@@ -41,7 +41,7 @@ for table_name in TABLE_NAMES:
         name:
             table_name
         input:
-            table_files(table_name),
+            rendered_table(table_name),
         localrule: True
 
 
@@ -53,19 +53,19 @@ if PUBLISHED is None:
             name:
                 f"ablation_{axis}"
             input:
-                metrics_of(grid.prompt_jobs(CONFIG, axis)),
+                metrics_paths(grid.prompt_jobs(CONFIG, axis)),
             localrule: True
 
     TARGETS = {
-        "model_tuning": metrics_of(grid.model_jobs(CONFIG)),
-        "domain_shift": metrics_of(grid.domain_shift_jobs(CONFIG)),
+        "model_tuning": metrics_paths(grid.model_jobs(CONFIG)),
+        "domain_shift": metrics_paths(grid.domain_shift_jobs(CONFIG)),
         "ensemble": expand(rules.vote.output, size=ENSEMBLES),
         "lm_adaptation": [
             checkpoint_path(size, checkpoint)
             for size, checkpoint in MODELS
             if adaptation_steps(checkpoint)
         ],
-        "hyperparameter_search": table_files("table6") if SEARCH_JOBS else [],
+        "hyperparameter_search": rendered_table("table6") if SEARCH_JOBS else [],
     }
     for target in TARGETS:
 

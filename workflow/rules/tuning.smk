@@ -1,29 +1,28 @@
-"""Prompt tuning, model tuning and text prompts: one job per block of runs on a frozen model."""
+"""Prompt tuning, model tuning, text prompts and the search: a job trains a batch of runs."""
 
 
 rule train_prompts:
     input:
-        checkpoint=checkpoint_of,
+        checkpoint=start_checkpoint,
         vocabulary=VOCABULARY,
-        train=train_splits,
-        validation=validation_splits,
-        initialization=initialization_of,
+        train=train_paths,
+        validation=validation_paths,
+        initialization=initial_prompt,
     output:
         metrics=f"{RESULTS}/runs/{{job}}/metrics.csv",
         prompts=directory(f"{RESULTS}/runs/{{job}}/prompts"),
         predictions=directory(f"{RESULTS}/runs/{{job}}/predictions"),
     log:
         f"{RESULTS}/logs/runs/{{job}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/runs/{{job}}.tsv"
     wildcard_constraints:
-        job=jobs_by("prompt_tuning"),
+        job=job_names("prompt_tuning"),
     conda:
-        "../../envs/cpu.yaml"
+        MODEL_ENVIRONMENT
     resources:
-        tpu_type=tpu_type,
-        tpu_chips=tpu_chips,
-        model_axis=model_axis,
-        examples_at_a_time=examples_at_a_time,
-        state=run_state,
+        **RESOURCES,
+        state=state_location,
     params:
         job=job_specification,
     message:
@@ -34,25 +33,24 @@ rule train_prompts:
 
 rule tune_model:
     input:
-        checkpoint=checkpoint_of,
+        checkpoint=start_checkpoint,
         vocabulary=VOCABULARY,
-        train=train_splits,
-        validation=validation_splits,
+        train=train_paths,
+        validation=validation_paths,
     output:
         metrics=f"{RESULTS}/runs/{{job}}/metrics.csv",
         predictions=directory(f"{RESULTS}/runs/{{job}}/predictions"),
     log:
         f"{RESULTS}/logs/runs/{{job}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/runs/{{job}}.tsv"
     wildcard_constraints:
-        job=jobs_by("model_tuning", "model_tuning_multitask"),
+        job=job_names("model_tuning", "model_tuning_multitask"),
     conda:
-        "../../envs/cpu.yaml"
+        MODEL_ENVIRONMENT
     resources:
-        tpu_type=tpu_type,
-        tpu_chips=tpu_chips,
-        model_axis=model_axis,
-        examples_at_a_time=examples_at_a_time,
-        state=run_state,
+        **RESOURCES,
+        state=state_location,
     params:
         job=job_specification,
     message:
@@ -63,24 +61,23 @@ rule tune_model:
 
 rule evaluate_text_prompts:
     input:
-        checkpoint=checkpoint_of,
+        checkpoint=start_checkpoint,
         vocabulary=VOCABULARY,
-        train=train_splits,
-        validation=validation_splits,
+        train=train_paths,
+        validation=validation_paths,
     output:
         metrics=f"{RESULTS}/runs/{{job}}/metrics.csv",
         predictions=directory(f"{RESULTS}/runs/{{job}}/predictions"),
     log:
         f"{RESULTS}/logs/runs/{{job}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/runs/{{job}}.tsv"
     wildcard_constraints:
-        job=jobs_by("prompt_design"),
+        job=job_names("prompt_design"),
     conda:
-        "../../envs/cpu.yaml"
+        MODEL_ENVIRONMENT
     resources:
-        tpu_type=tpu_type,
-        tpu_chips=tpu_chips,
-        model_axis=model_axis,
-        examples_at_a_time=examples_at_a_time,
+        **RESOURCES,
     params:
         job=job_specification,
     message:
@@ -91,25 +88,24 @@ rule evaluate_text_prompts:
 
 rule search_hyperparameters:
     input:
-        checkpoint=checkpoint_of,
+        checkpoint=start_checkpoint,
         vocabulary=VOCABULARY,
-        train=train_splits,
-        validation=validation_splits,
-        initialization=initialization_of,
+        train=train_paths,
+        validation=validation_paths,
+        initialization=initial_prompt,
     output:
         metrics=f"{RESULTS}/search/{{job}}/metrics.csv",
     log:
         f"{RESULTS}/logs/search/{{job}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/search/{{job}}.tsv"
     wildcard_constraints:
-        job=either(SEARCH_JOBS),
+        job=alternatives(SEARCH_JOBS),
     conda:
-        "../../envs/cpu.yaml"
+        MODEL_ENVIRONMENT
     resources:
-        tpu_type=tpu_type,
-        tpu_chips=tpu_chips,
-        model_axis=model_axis,
-        examples_at_a_time=examples_at_a_time,
-        state=search_state,
+        **RESOURCES,
+        state=state_location,
     params:
         job=job_specification,
     message:

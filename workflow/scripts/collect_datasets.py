@@ -1,4 +1,4 @@
-"""Sizes, label counts and majority-class scores of the prepared datasets."""
+"""Counts the prepared datasets: sizes, labels and scores of the majority class."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

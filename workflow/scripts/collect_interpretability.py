@@ -1,4 +1,4 @@
-"""What the prompts of all sizes have for neighbours, in one tidy table."""
+"""Joins the tables of the prompts' neighbours of all sizes."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""All runs in one tidy table."""
+"""Joins the results of all jobs in a tidy table."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

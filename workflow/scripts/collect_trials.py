@@ -1,4 +1,4 @@
-"""The trials of the hyperparameter search, ranked."""
+"""Ranks the trials of the hyperparameter search."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

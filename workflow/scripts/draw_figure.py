@@ -1,4 +1,4 @@
-"""One figure as PDF and PNG, and the numbers in it as CSV."""
+"""Draws a figure as PDF and PNG, and writes its numbers as CSV."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

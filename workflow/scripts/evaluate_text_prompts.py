@@ -1,4 +1,4 @@
-"""The frozen model with worked examples as its prompt."""
+"""Evaluates a frozen model with worked examples as its prompt."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

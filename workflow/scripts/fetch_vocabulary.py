@@ -1,4 +1,4 @@
-"""The published vocabulary, from its bucket."""
+"""Copies the published vocabulary from its bucket."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""The miniature world: generated datasets in TFDS's format, and their vocabulary."""
+"""Generates the miniature's datasets, in TFDS's format, and their vocabulary."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Look at a published checkpoint, every array accounted for, and say where it is."""
+"""Checks that a published checkpoint has every array, and writes down where it is."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""The nearest neighbours of tuned prompts in the frozen vocabulary."""
+"""Finds the nearest neighbours of tuned prompts in the checkpoint's vocabulary."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

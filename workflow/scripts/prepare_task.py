@@ -1,4 +1,4 @@
-"""One split of one task: from TFDS through seqio to token arrays."""
+"""Prepares a split of a task: from TFDS through seqio to token arrays."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

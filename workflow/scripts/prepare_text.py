@@ -1,4 +1,4 @@
-"""One part of the corpus for pre-training and LM adaptation, as token arrays."""
+"""Prepares a slice of the corpus for language modeling as token arrays."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""The tidy tables, packed for others to draw from."""
+"""Packs the tidy tables for publication."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

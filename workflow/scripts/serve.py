@@ -1,4 +1,4 @@
-"""One frozen model serves requests of all tasks, mixed and task by task."""
+"""Serves requests of all tasks with a frozen model, mixed and task by task."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Pre-training or LM adaptation of one size."""
+"""Trains a language model: pre-training or LM adaptation."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""One tuning job: prompts on a frozen model, or the model itself."""
+"""Runs a tuning job: prompts are trained on a frozen model, or the model is."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,16 +13,16 @@ with script(snakemake):
     from promptscale.config.jobs import TuningSpecification
     from promptscale.experiments.tuning import Files, run
 
-    kept = {name: Path(path) for name, path in snakemake.output.items()}
+    outputs = {name: Path(path) for name, path in snakemake.output.items()}
     start = snakemake.input.get("initialization")
     files = Files(
         checkpoint=pointed_to(snakemake.input.checkpoint),
         vocabulary=Path(snakemake.input.vocabulary),
         train=splits(snakemake.input.train),
         validation=splits(snakemake.input.validation),
-        metrics=kept["metrics"],
-        predictions=kept.get("predictions"),
-        prompts=kept.get("prompts"),
+        metrics=outputs["metrics"],
+        predictions=outputs.get("predictions"),
+        prompts=outputs.get("prompts"),
         state=snakemake.resources.state,
         initialization=Path(start) if start else None,
     )

@@ -1,4 +1,4 @@
-"""The prompts of all seeds vote on every example."""
+"""Lets the prompts of all seeds vote on every example."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

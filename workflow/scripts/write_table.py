@@ -1,4 +1,4 @@
-"""One table as CSV, Markdown and LaTeX."""
+"""Writes a table as CSV, Markdown and LaTeX."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

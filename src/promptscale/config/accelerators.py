@@ -1,4 +1,4 @@
-"""The accelerator types that jobs may run on, from config/accelerators.yaml."""
+"""The accelerator types that jobs may run on, from the package's accelerators.yaml."""
 
 import functools
 from collections.abc import Mapping
@@ -11,14 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from promptscale.errors import ConfigError
 
-TABLE = Path(__file__).parents[3] / "config" / "accelerators.yaml"
+TABLE = Path(__file__).with_name("accelerators.yaml")
 
 _Count = Annotated[int, Field(ge=1)]
 _Amount = Annotated[float, Field(gt=0)]
 
 
 class Accelerator(BaseModel):
-    """One type: a TPU slice or a GPU; the table's head says what the fields mean."""
+    """A type of TPU slice or GPU; the head of accelerators.yaml says what the fields mean."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -36,14 +36,14 @@ class Accelerator(BaseModel):
 
 @functools.cache
 def accelerators() -> Mapping[str, Accelerator]:
-    """The table, by type.
+    """Reads accelerators.yaml: the accelerators by type, such as `v3-32`.
 
     Raises:
-      ConfigError: it is missing or not well-formed.
+      ConfigError: The file is missing or malformed.
     """
     try:
         content = yaml.safe_load(TABLE.read_text(encoding="utf-8"))
         return {name: Accelerator.model_validate(fields) for name, fields in content.items()}
     except (OSError, yaml.YAMLError, AttributeError, pydantic.ValidationError) as error:
-        gist = " ".join(str(error).split())
-        raise ConfigError(f"The table {TABLE} cannot be used: {gist}.") from error
+        problem = " ".join(str(error).split())
+        raise ConfigError(f"The table {TABLE} cannot be used: {problem}.") from error

@@ -201,7 +201,7 @@ class RunsPerJob(Strict):
 class Hardware(Strict):
     """What a size's jobs run on and how they lie on it; changes no result and reruns nothing."""
 
-    accelerator: str  # a type of config/accelerators.yaml
+    accelerator: str  # a type of accelerators.yaml
     model_axis: Positive = 1  # devices that share the model's parameters; the others share batches
     examples_at_a_time: Positive | None = None  # of a batch; all if not given
 

@@ -76,7 +76,7 @@ def jobs(config: Config) -> dict[str, int]:
         "serve": int(len(config.tasks) > 1),
         "figure": len(outputs.figures(config)),
         "table": len(outputs.tables(config)),
-        "test_claims": 1,
+        "evaluate_claims": 1,
         "all": 1,
     }
     return {rule: count for rule, count in counts.items() if count}

@@ -6,7 +6,10 @@ where it runs. Where a slice has several hosts, each runs it, and `promptscale.w
 joins them.
 """
 
+import datetime
+import resource
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -62,7 +65,18 @@ def main(file: str) -> None:
     """Runs the script of the task in a file."""
     task = Task.model_validate_json(Path(file).read_bytes())
     source = compile(Path(task.script).read_bytes(), task.script, "exec")
+    start = time.monotonic()
     exec(source, {"__name__": "__main__", "__file__": task.script, "snakemake": stand_in(task)})
+    if path := task.resources.get("benchmark"):
+        _write_benchmark(Path(path), time.monotonic() - start)
+
+
+def _write_benchmark(path: Path, seconds: float) -> None:
+    """Writes the first columns of Snakemake's benchmark files: time and largest memory in MB."""
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    clock = datetime.timedelta(seconds=int(seconds))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"s\th:m:s\tmax_rss\n{seconds:.4f}\t{clock}\t{memory:.2f}\n")
 
 
 if __name__ == "__main__":

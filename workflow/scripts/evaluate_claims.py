@@ -1,4 +1,4 @@
-"""The paper's claims as tests on the results."""
+"""Evaluates the paper's claims on the results."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

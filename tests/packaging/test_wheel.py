@@ -1,0 +1,108 @@
+"""The wheel works without the checkout: it is built, installed and used from an empty folder."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory) -> Path:
+    """A fresh environment's folder of programs: the wheel, and the packages of the tests' lock."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    source.mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(REPOSITORY / name, source)
+    ignored = shutil.ignore_patterns("*.egg-info", "__pycache__")
+    shutil.copytree(REPOSITORY / "src", source / "src", ignore=ignored)
+    options = ["--quiet", "--no-deps", "--no-index", "--disable-pip-version-check"]
+    build = [sys.executable, "-m", "pip", "wheel", *options, "--no-build-isolation"]
+    subprocess.run([*build, "--wheel-dir", folder, source], check=True, cwd=folder)
+    shutil.rmtree(source)
+    (wheel,) = folder.glob("*.whl")
+    venv.create(folder / "environment", with_pip=False, symlinks=True)
+    python = folder / "environment/bin/python"
+    install = [sys.executable, "-m", "pip", "--python", python, "install", *options]
+    subprocess.run([*install, wheel], check=True, cwd=folder)
+    # A folder on the search path brings its packages, but not what its .pth files refer to: the
+    # checkout's editable installation is such a file.
+    packages = folder / f"environment/lib/python{sysconfig.get_python_version()}/site-packages"
+    (packages / "locked.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return python.parent
+
+
+@pytest.fixture
+def run(installed, tmp_path):
+    """Runs a program of the environment in an empty folder and returns what it prints."""
+
+    def call(program: str, *arguments: str) -> str:
+        environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+        command = [installed / program, *arguments]
+        result = subprocess.run(
+            command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout
+
+    return call
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "promptscale",
+        "promptscale.experiments.tuning",
+        "promptscale.reporting.report",
+        "promptscale.tpu.commands",
+        "promptscale.data.raw.prepare",
+        "snakemake_executor_plugin_tpu_vm",
+        "snakemake_logger_plugin_promptscale",
+    ],
+)
+def test_modules_come_from_the_wheel(run, installed, module):
+    statements = f"import sys, {module}; print({module}.__file__); print(sys.path)"
+    file, path = run("python", "-c", statements).splitlines()
+    assert Path(file).is_relative_to(installed.parent)
+    assert str(REPOSITORY / "src") not in path
+
+
+def test_the_command_describes_itself(run):
+    assert "Usage: promptscale" in run("promptscale", "--help")
+
+
+def test_parameters_are_counted(run):
+    options = ("--size", "xxl", "--prompt-length", "50", "--json")
+    counts = json.loads(run("promptscale", "parameters", *options))
+    assert counts["trainable"] == 50 * 4096
+
+
+@pytest.mark.parametrize("name", ["miniature", "paper"])
+def test_a_configuration_is_checked_and_planned(run, name, tmp_path):
+    shutil.copy(REPOSITORY / f"config/{name}.yaml", tmp_path / "experiment.yaml")
+    assert "experiment.yaml is valid" in run("promptscale", "check", "experiment.yaml")
+    plan = json.loads(run("promptscale", "plan", "--config", "experiment.yaml", "--json"))
+    assert plan["cost"]["by_kind"] and plan["jobs"]["all"] == 1
+
+
+def test_data_files_are_installed(run):
+    """Recorded numbers of the paper, accelerators and the start-up script of TPU hosts."""
+    statements = (
+        "from importlib.resources import files;"
+        "from promptscale.config.accelerators import accelerators;"
+        "from promptscale.tpu.environment import STARTUP;"
+        "tables = list(files('promptscale.reporting.paper').glob('*.csv'));"
+        "print(len(accelerators()), len(STARTUP), len(tables))"
+    )
+    accelerators, script, tables = map(int, run("python", "-c", statements).split())
+    recorded = list((REPOSITORY / "src/promptscale/reporting/paper").glob("*.csv"))
+    assert accelerators > 10 and script > 500 and tables == len(recorded)
