@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from promptscale.config.schema import Optimizer
+from promptscale.config.settings import Optimizer
 from promptscale.config.sizes import ModelConfig
 from promptscale.data.batches import Batch
 from promptscale.distributed.mesh import Devices

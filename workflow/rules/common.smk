@@ -5,7 +5,8 @@ from pathlib import Path
 from promptscale.config import grid, outputs
 from promptscale.planning import costs
 from promptscale.config.accelerators import accelerators
-from promptscale.config.jobs import PromptTuningJob, adaptation_steps
+from promptscale.config.axes import adaptation_steps, describe
+from promptscale.config.jobs import PromptTuningJob
 from promptscale.config.load import validate
 from promptscale.config.schema import Config
 from promptscale.config.tasks import TASKS
@@ -68,20 +69,18 @@ def metrics_of(jobs):
     return [f"{RESULTS}/runs/{job.name}/metrics.csv" for job in jobs]
 
 
-def default_setting():
-    """The default setting of prompt tuning, which every figure singles out."""
-    steps = adaptation_steps(CONFIG.default_checkpoint)
+def reporting_settings():
+    """What figures, tables and claims need to know besides the tidy tables."""
     return {
-        "prompt_length": CONFIG.prompt_tuning.prompt_length,
-        "initialization": CONFIG.prompt_tuning.initialization.method,
-        "objective": "lm_adaptation" if steps else "span_corruption",
-        "adaptation_steps": steps,
+        "default": describe(CONFIG.default_setting),
+        "architectures": {
+            name: vars(architecture)
+            for name, architecture in CONFIG.architectures.items()
+        },
+        "convergence_task": (
+            CONFIG.convergence.task if CONFIG.convergence else "boolq"
+        ),
     }
-
-
-def custom_architectures():
-    """The configuration's own architectures, for the figures' axis."""
-    return {name: vars(config) for name, config in CONFIG.architectures.items()}
 
 
 def tfds_folder(wildcards):

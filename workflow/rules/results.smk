@@ -14,8 +14,7 @@ rule figure:
     conda:
         "../../envs/cpu.yaml"
     params:
-        default=default_setting(),
-        architectures=custom_architectures(),
+        reporting=reporting_settings(),
     message:
         "drawing {wildcards.figure}"
     script:
@@ -34,8 +33,7 @@ rule table:
     conda:
         "../../envs/cpu.yaml"
     params:
-        default=default_setting(),
-        architectures=custom_architectures(),
+        reporting=reporting_settings(),
     message:
         "writing {wildcards.table}"
     script:
@@ -53,8 +51,7 @@ rule test_claims:
     conda:
         "../../envs/cpu.yaml"
     params:
-        default=default_setting(),
-        architectures=custom_architectures(),
+        reporting=reporting_settings(),
     message:
         "testing the paper's claims"
     script:

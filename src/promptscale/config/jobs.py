@@ -1,8 +1,7 @@
 """Jobs: what one process trains, with everything that its runs depend on and nothing else.
 
-A run is one training with one seed; a job trains one or several runs that share a frozen model
-and shapes. A job's JSON is what Snakemake compares, so a changed setting reruns exactly the jobs
-that it touches.
+A run is a training with a seed; a job trains a run, or several that share a checkpoint and shapes.
+Snakemake compares the JSON of jobs, so a changed setting reruns exactly the jobs that use it.
 """
 
 from abc import abstractmethod
@@ -11,12 +10,15 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
-from promptscale.config.schema import (
-    Evaluation,
+from promptscale.config.axes import Setting, describe, setting_name
+from promptscale.config.settings import (
+    EvaluationSettings,
+    Label,
     LanguageModeling,
     ModelTuning,
     MultitaskTuning,
     Optimizer,
+    Origin,
     PromptDesign,
     PromptTuning,
     Strict,
@@ -27,18 +29,8 @@ from promptscale.config.tasks import SUPER_GLUE
 MIXTURE = "superglue"  # the eight tasks together, as multi-task runs are trained on them
 
 
-def adaptation_steps(checkpoint: str) -> int:
-    """Steps of LM adaptation behind a frozen model's name (`lm_<steps>`; 0: span corruption)."""
-    return int(checkpoint.removeprefix("lm_")) if checkpoint.startswith("lm_") else 0
-
-
-def checkpoint_name(steps: int) -> str:
-    """The name of the frozen model after so many steps of LM adaptation."""
-    return f"lm_{steps}" if steps else "span_corruption"
-
-
 class JobRun(NamedTuple):
-    """One of a job's runs."""
+    """A run of a job."""
 
     task: str
     seed: int
@@ -46,20 +38,22 @@ class JobRun(NamedTuple):
 
 
 class _TuningJob(Strict):
-    """What all jobs share. `transfer_tasks`: further tasks that a task's runs are evaluated on."""
+    """The fields of all jobs. `transfer_tasks`: further tasks that evaluate the runs of a task."""
 
-    world: str
+    method: str
+    origin: Origin
+    label: Label
     size: str
     architecture: ModelConfig
     checkpoint: str
     tasks: tuple[str, ...]
     seeds: tuple[int, ...]
     transfer_tasks: Mapping[str, tuple[str, ...]] = Field(default={})
-    evaluation: Evaluation
+    evaluation: EvaluationSettings
 
     @property
     def runs(self) -> tuple[JobRun, ...]:
-        """The job's runs, in the order in which they lie in the train_state."""
+        """The job's runs, in the order of the train state's leading axis."""
         return tuple(JobRun(task, seed) for task in self.tasks for seed in self.seeds)
 
     @property
@@ -71,6 +65,11 @@ class _TuningJob(Strict):
     def evaluated_tasks(self) -> tuple[str, ...]:
         """The tasks whose validation splits are read."""
         return tuple(dict.fromkeys([*self.tasks, *sum(self.transfer_tasks.values(), ())]))
+
+    @property
+    def prompts(self) -> PromptTuning | None:
+        """The settings of the prompts that the job tunes; None: it tunes no prompts."""
+        return None
 
     @property
     @abstractmethod
@@ -87,16 +86,13 @@ class _TuningJob(Strict):
     @property
     def description(self) -> dict[str, Any]:
         """The columns of `runs.csv` that all of the job's runs share."""
-        steps = adaptation_steps(self.checkpoint)
         return {
-            "method": self.stem.split("/")[0],
+            "method": self.method,
             "size": self.size,
             "checkpoint": self.checkpoint,
-            "objective": "lm_adaptation" if steps else "span_corruption",
-            "adaptation_steps": steps,
-            "prompt_length": 0,
-            "initialization": "",
-            "world": self.world,
+            **describe(Setting(self.checkpoint, self.prompts)),
+            "origin": self.origin,
+            "label": self.label,
         }
 
     def run_name(self, run: JobRun) -> str:
@@ -105,19 +101,21 @@ class _TuningJob(Strict):
 
 
 class PromptTuningJob(_TuningJob):
-    """Prompts on one frozen model, one per task and seed, trained together.
+    """Prompts on a checkpoint, a prompt per task and seed, trained together.
 
-    With `trials`, a part of a hyperparameter search: one prompt per trial, task and seed, each with
-    its trial's optimiser.
+    With `trials`, a part of a hyperparameter search: a prompt per trial, task and seed, with the
+    optimiser of its trial. `variant` is the part of the runs' names that shows the axes of the
+    ablations beyond the paper's (`axes.variant_name`).
     """
 
     method: Literal["prompt_tuning"] = "prompt_tuning"
     settings: PromptTuning
+    variant: str = ""
     trials: tuple[Optimizer, ...] = ()
 
     @property
     def runs(self) -> tuple[JobRun, ...]:
-        """The job's runs, in the order in which they lie in the train_state."""
+        """The job's runs, in the order of the train state's leading axis."""
         return tuple(
             JobRun(task, seed, trial)
             for trial in range(max(len(self.trials), 1))
@@ -127,53 +125,46 @@ class PromptTuningJob(_TuningJob):
 
     @property
     def stem(self) -> str:
-        """Method, frozen model and setting."""
+        """Method, size, checkpoint and setting."""
         settings = self.settings
         if self.trials:
             part = f"batch_{settings.batch_size}-steps_{settings.steps}"
             return f"hyperparameter_search/{self.size}/{self.checkpoint}/{part}"
-        setting = f"length_{settings.prompt_length}-{settings.initialization.method}"
-        setting += "-sentinel" if settings.sentinel else ""
+        setting = setting_name(Setting(self.checkpoint, settings)) + self.variant
         return f"{self.method}/{self.size}/{self.checkpoint}/{setting}"
 
     @property
-    def description(self) -> dict[str, Any]:
-        """As for all jobs, with the setting of the prompts."""
-        found = super().description
-        found["objective"] += "_sentinel" if self.settings.sentinel else ""
-        return found | {
-            "method": self.method,
-            "prompt_length": self.settings.prompt_length,
-            "initialization": self.settings.initialization.method,
-        }
+    def prompts(self) -> PromptTuning:
+        """The settings of the prompts that the job tunes."""
+        return self.settings
 
     def run_name(self, run: JobRun) -> str:
-        """As for all jobs, with the trial where there are several."""
+        """The name of a run in `runs.csv`, or of a trial's run in a hyperparameter search."""
         trial = f"/trial_{run.trial}" if self.trials else ""
         return f"{self.stem}{trial}/{run.task}/seed_{run.seed}"
 
 
 class ModelTuningJob(_TuningJob):
-    """All weights tuned, once per task and seed."""
+    """All weights tuned, a run per task and seed."""
 
     method: Literal["model_tuning"] = "model_tuning"
     settings: ModelTuning
 
     @property
     def stem(self) -> str:
-        """Method and the model that tuning starts from."""
+        """Method, size and the checkpoint that tuning starts from."""
         return f"{self.method}/{self.size}/{self.checkpoint}"
 
 
 class MultitaskTuningJob(_TuningJob):
-    """All weights tuned on a mixture of tasks, once per seed, and evaluated on each of `tasks`."""
+    """All weights tuned on a mixture of tasks, a run per seed, evaluated on each of `tasks`."""
 
     method: Literal["model_tuning_multitask"] = "model_tuning_multitask"
     settings: MultitaskTuning
 
     @property
     def runs(self) -> tuple[JobRun, ...]:
-        """One run per seed, on the mixture."""
+        """The job's runs: a run on the mixture per seed."""
         return tuple(JobRun(MIXTURE, seed) for seed in self.seeds)
 
     @property
@@ -183,19 +174,19 @@ class MultitaskTuningJob(_TuningJob):
 
     @property
     def stem(self) -> str:
-        """Method and the model that tuning starts from."""
+        """Method, size and the checkpoint that tuning starts from."""
         return f"{self.method}/{self.size}/{self.checkpoint}"
 
 
 class PromptDesignJob(_TuningJob):
-    """The frozen model with worked examples as its prompt; nothing is trained."""
+    """The model with worked examples as its prompt; nothing is trained."""
 
     method: Literal["prompt_design"] = "prompt_design"
     settings: PromptDesign
 
     @property
     def stem(self) -> str:
-        """Method, frozen model and setting."""
+        """Method, size, checkpoint and number of worked examples."""
         return f"{self.method}/{self.size}/{self.checkpoint}/shots_{self.settings.shots}"
 
 
@@ -208,7 +199,7 @@ AnyJob = PromptTuningJob | ModelTuningJob | MultitaskTuningJob | PromptDesignJob
 class LanguageModelingJob(Strict):
     """Pre-training (`span_corruption`) or LM adaptation (`lm_<steps>`) of one size.
 
-    Adaptation continues the next shorter one, whose `first_step` steps count as done.
+    An adaptation continues the next shorter adaptation, which ended at `first_step`.
     """
 
     size: str

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Mapping
 
 from promptscale.config import grid, outputs
 from promptscale.config.accelerators import Accelerator, accelerators
+from promptscale.config.axes import adaptation_steps
 from promptscale.config.jobs import (
     AnyJob,
     LanguageModelingJob,
     MultitaskTuningJob,
     PromptDesignJob,
     PromptTuningJob,
-    adaptation_steps,
 )
 from promptscale.config.schema import Config
 from promptscale.config.tasks import task as task_named
