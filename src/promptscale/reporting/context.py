@@ -34,7 +34,7 @@ class Context:
     @classmethod
     def of(
         cls,
-        tables: Mapping[str, str],
+        tables: Mapping[str, str | Path],
         default: Row,
         architectures: Mapping[str, Mapping[str, int]],
         convergence_task: str = "boolq",
