@@ -54,7 +54,7 @@ def test_a_tampered_table_is_named_and_refused(tables, tmp_path):
     content = bytearray(file.read_bytes())
     content[-1] ^= 1
     file.write_bytes(content)
-    with pytest.raises(ResultsError, match=r"runs\.csv\.gz is not the one that was published"):
+    with pytest.raises(ResultsError, match=r"runs\.csv\.gz is not the published table"):
         bundle.verify(folder)
 
 

@@ -70,19 +70,19 @@ def runs(losses=PAPER_LIKE, gaps=(20, 10, 1), seeds=SEEDS, noise=0.2, shift=3.0,
     return pd.DataFrame(rows)[columns()]
 
 
-def interpretability(kept=3, control=0):
+def interpretability(persisting=3, control=0):
     rows = [
         {"size": "mini-xxl", "task": "cb", "initialization": method, "seed": seed, "labels": 3,
          "labels_persisting": value}
-        for method, value in (("class_label", kept), ("random_uniform", control))
+        for method, value in (("class_label", persisting), ("random_uniform", control))
         for seed in SEEDS
     ]  # fmt: skip
     return pd.DataFrame(rows)
 
 
-def verdicts(frame, found=None) -> dict[str, str]:
-    found = interpretability() if found is None else found
-    table = claims.evaluate(frame, found, SETTING)
+def verdicts(frame, neighbours=None) -> dict[str, str]:
+    neighbours = interpretability() if neighbours is None else neighbours
+    table = claims.evaluate(frame, neighbours, SETTING)
     return dict(zip(table["claim"], table["verdict"], strict=True))
 
 
@@ -130,7 +130,7 @@ def test_prompt_design_and_labels_can_fail():
 
 
 def test_runs_that_disagree_are_not_enough():
-    """Seeds of which one says otherwise: the interval has both signs."""
+    """A seed contradicts the others: the interval has both signs."""
     frame = runs()
     tuned = (frame["method"] == "model_tuning") & (frame["size"] == "mini-small")
     frame.loc[tuned & (frame["seed"] == 1), "value"] -= 25
@@ -141,15 +141,15 @@ def test_without_runs_nothing_is_claimed_but_what_needs_none():
     few = runs()
     few = few[few["method"] == "prompt_tuning"]
     few = few[(few["prompt_length"] == 30) & (few["size"] == "mini-xxl") & (few["task"] == "rte")]
-    found = claims.evaluate(few, None, SETTING)
-    decided = found[found["verdict"] != "not enough runs"]
+    results = claims.evaluate(few, None, SETTING)
+    decided = results[results["verdict"] != "not enough runs"]
     assert list(decided["claim"]) == ["few_parameters"]
     assert set(verdicts(runs(seeds=(0,))).values()) == {"not enough runs", "holds"}
 
 
 def test_the_interval_is_students():
-    found = claims.interval(pd.DataFrame({"x": [1.0, 2.0, 3.0]}))
-    assert found == pytest.approx((2, 2 - 4.3027 / 3**0.5, 2 + 4.3027 / 3**0.5), abs=1e-3)
+    results = claims.interval(pd.DataFrame({"x": [1.0, 2.0, 3.0]}))
+    assert results == pytest.approx((2, 2 - 4.3027 / 3**0.5, 2 + 4.3027 / 3**0.5), abs=1e-3)
 
 
 def test_the_interval_of_several_parts_is_the_lowest_ones():
@@ -187,9 +187,9 @@ def test_gpt3_is_compared_on_the_same_tasks(score, verdict):
 def test_what_is_said_of_the_largest_size_needs_its_runs():
     frame = runs()
     ablated = (frame["prompt_length"] == 1) | (frame["initialization"] == "random_uniform")
-    found = verdicts(frame[~(ablated & (frame["size"] == "mini-xxl"))])
+    results = verdicts(frame[~(ablated & (frame["size"] == "mini-xxl"))])
     for name in ("one_token_short", "one_token_enough", "initialization_vanishes"):
-        assert found[name] == "not enough runs"
+        assert results[name] == "not enough runs"
 
 
 def test_a_length_of_one_task_alone_changes_no_claim():

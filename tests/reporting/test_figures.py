@@ -192,7 +192,7 @@ def test_a_curve_may_lack_a_size(all_ablations, setting):
 
 
 def test_a_setting_outside_the_panel_takes_nothing_from_it(all_ablations, setting):
-    """Prompts that start from a text, on one task and seed alone, leave panel (b) as it is."""
+    """Prompts that start from a text, on a single task and seed, leave panel (b) as it is."""
     text = all_ablations["initialization"] == "text"
     few = (all_ablations["task"] == "boolq") & (all_ablations["seed"] == 0)
     whole = figure3.data(all_ablations, setting, ["initialization"])

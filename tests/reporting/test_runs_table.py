@@ -50,7 +50,7 @@ def test_a_diverged_loss_is_a_result(make_runs, tmp_path):
         ("initialization", "zeros", "initialization is 'zeros'; it must be one of class_label"),
         ("origin", "toy", "line 5: origin is 'toy'; it must be one of generated, real"),
         ("label", "", "label is ''; it must not be empty"),
-        ("seed", "one", "line 5: seed is 'one'; it must be a whole number"),
+        ("seed", "first", "line 5: seed is 'first'; it must be a whole number"),
         ("seed", "0.5", "seed is '0.5'; it must be a whole number"),
         ("step", "-1", "step is '-1'; it must be 0 or more"),
         ("step", "", "step is ''; it must be a whole number"),
@@ -190,9 +190,9 @@ def test_the_caption_says_what_the_results_are_of(make_runs):
     assert provenance.caption(make_runs()) == three
     paper = make_runs(sizes=tuple(PAPER_SIZES), tasks=("boolq",), source=PAPER)
     assert provenance.caption(paper) == "T5 1.1 (real data, five models)"
-    mine = make_runs(sizes=("mine",), tasks=("boolq",), source=Provenance("real", "my T5 Small"))
+    other = make_runs(sizes=("t5-tiny",), tasks=("boolq",), source=Provenance("real", "my T5 Small"))
     caption = "my T5 Small (real data, one model): not the paper's results"
-    assert provenance.caption(mine) == caption
+    assert provenance.caption(other) == caption
     # A size of the paper's name with another architecture is not the paper's.
     smaller = SIZES | {"xl": SIZES["mini-xl"]}
     assert provenance.caption(paper, smaller).endswith(": not the paper's results")

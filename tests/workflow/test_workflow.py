@@ -193,7 +193,7 @@ def test_a_tampered_or_missing_published_table_is_named(clone):
     content[-1] ^= 1
     file.write_bytes(content)
     result = snakemake(clone, *CACHED, "--dry-run", "--", "figures")
-    assert result.returncode != 0 and "runs.csv.gz is not the one" in result.stdout
+    assert result.returncode != 0 and "runs.csv.gz is not the published table" in result.stdout
     file.unlink()
     result = snakemake(clone, *CACHED, "--dry-run", "--", "figures")
     assert result.returncode != 0 and "runs.csv.gz is missing" in result.stdout

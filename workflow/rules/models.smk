@@ -1,11 +1,7 @@
 """The frozen models: imported where a location is given, else trained here."""
 
 MODELS = outputs.checkpoints(CONFIG)
-TRAINED = {
-    checkpoint
-    for size, checkpoint in MODELS
-    if grid.source(CONFIG, size, checkpoint) == "train"
-}
+TRAINED = {name for _, name in outputs.trained_checkpoints(CONFIG)}
 
 
 rule train_language_model:

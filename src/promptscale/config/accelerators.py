@@ -18,7 +18,7 @@ _Amount = Annotated[float, Field(gt=0)]
 
 
 class Accelerator(BaseModel):
-    """One type: a TPU slice or a GPU; the table's head says what the fields mean."""
+    """A type of TPU slice or GPU; config/accelerators.yaml explains the fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -36,10 +36,10 @@ class Accelerator(BaseModel):
 
 @functools.cache
 def accelerators() -> Mapping[str, Accelerator]:
-    """The table, by type.
+    """The accelerators by type.
 
     Raises:
-      ConfigError: it is missing or not well-formed.
+      ConfigError: the table is missing or not well-formed.
     """
     try:
         content = yaml.safe_load(TABLE.read_text(encoding="utf-8"))

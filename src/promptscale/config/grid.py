@@ -35,7 +35,7 @@ def prompt_settings(config: Config) -> dict[str, list[Setting]]:
 
 
 def prompt_jobs(config: Config, axis: str | None = None) -> list[PromptTuningJob]:
-    """Prompt tuning with the default setting and those of the ablations, or of one `axis`."""
+    """Prompt tuning with the default setting and those of the ablations, or of a single `axis`."""
     axes = prompt_settings(config)
     chosen = [axes[axis]] if axis else axes.values()
     settings = _unique([setting for settings in chosen for setting in settings])

@@ -1,4 +1,4 @@
-"""Jobs: what one process trains, with everything that its runs depend on and nothing else.
+"""Jobs: what a process trains, with everything that its runs depend on and nothing else.
 
 A run is a training with a seed; a job trains a run, or several that share a checkpoint and shapes.
 Snakemake compares the JSON of jobs, so a changed setting reruns exactly the jobs that use it.
@@ -197,7 +197,7 @@ AnyJob = PromptTuningJob | ModelTuningJob | MultitaskTuningJob | PromptDesignJob
 
 
 class LanguageModelingJob(Strict):
-    """Pre-training (`span_corruption`) or LM adaptation (`lm_<steps>`) of one size.
+    """Pre-training (`span_corruption`) or LM adaptation (`lm_<steps>`) of a size.
 
     An adaptation continues the next shorter adaptation, which ended at `first_step`.
     """

@@ -72,7 +72,7 @@ class Ensembles(Strict):
 
 
 class Convergence(Strict):
-    """Prompt lengths whose training time is compared on one task (appendix A.2, Table 5)."""
+    """Prompt lengths whose training time is compared on a task (appendix A.2, Table 5)."""
 
     task: str = "boolq"
     prompt_length: tuple[Positive, ...]

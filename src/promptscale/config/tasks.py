@@ -1,8 +1,8 @@
-"""The paper's tasks as facts: labels, words for class-label initialisation, metrics, TFDS sources.
+"""The paper's tasks as data: labels, words for class-label initialisation, metrics, TFDS sources.
 
-No TensorFlow here. Labels stand in TFDS's class-index order and are written as the T5 library's
-preprocessors write them; the initialisation words of ReCoRD and WSC are from the paper's
-footnote 8. SQuAD's words are ours (docs/deviations.md).
+Labels are in TFDS's class-index order and as the T5 library's preprocessors write them. The
+initialisation words of ReCoRD and WSC are those of the paper's footnote 8; SQuAD's are ours
+(docs/deviations.md).
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ Kind = Literal["classification", "multirc", "record", "wsc", "qa"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Task:
-    """One task: what its targets look like, how it is scored and where its rows come from.
+    """A task: its targets, its metrics and the source of its rows.
 
     Attributes:
       name: the short name used in configurations and paths.
@@ -25,11 +25,11 @@ class Task:
       init_words: strings whose embeddings start a class-label prompt.
       metrics: names of the metrics, in the paper's order.
       tfds: TFDS name and version of the paper's run.
-      seqio: name of the T5 library's task whose text we follow; None where it has none.
-      seqio_eval: its name for evaluation, where the library has two (WSC trains on true rows only).
-      prefix: what the T5 text starts with to name the task; stripped for prompt tuning, kept for
+      seqio: name of the T5 library's task whose text we follow; None if it has no such task.
+      seqio_eval: that task's name for evaluation, if it differs (WSC trains on true rows only).
+      prefix: what the T5 text starts with to name the task; stripped for prompt tuning, left for
         multi-task model tuning.
-      splits: our split to TFDS split.
+      splits: pairs of our split and TFDS's split.
       rows: rows of each of our splits in the published dataset, before any filter (Table 7).
     """
 

@@ -14,7 +14,7 @@ from promptscale.storage.atomic import atomic_write
 
 
 def split_statistics(task: Task, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Counts one prepared split as the paper does.
+    """Counts a prepared split as the paper does.
 
     ReCoRD is counted in queries, MultiRC in pairs of question and answer, WSC's training split
     after its filter.

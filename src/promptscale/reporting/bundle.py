@@ -124,7 +124,7 @@ def verify(folder: Path) -> Manifest:
             )
         if _sha256(file) != table.sha256:
             raise ResultsError(
-                f"The published table {file} is not the one that was published (its sha256 differs "
+                f"The published table {file} is not the published table (its sha256 differs "
                 f"from {MANIFEST}'s); restore it from version control, or run `snakemake publish` "
                 "again."
             )

@@ -51,9 +51,9 @@ CLAIMS = (
           "prompt tuning less prompt design, lowest over sizes (paper: T5 Large less GPT-3 "
           "175B)", tests.beats_design),
     Claim("one_token_short", "3.2", "Below the largest size one prompt token is not enough",
-          "default length less one token, lowest over those sizes", tests.one_token_short),
+          "default length less one token, lowest over those sizes", tests.single_token_short),
     Claim("one_token_enough", "3.2", "At the largest size one prompt token does well",
-          "one token less 90 % of the default length's score", tests.one_token_enough),
+          "one token less 90 % of the default length's score", tests.single_token_enough),
     Claim("beyond_twenty", "3.2", "Beyond 20 prompt tokens gains are marginal",
           "a quarter of the gain from the shortest length to 20 less the gain beyond, mean over "
           "sizes, lowest over longer lengths", tests.beyond_twenty),

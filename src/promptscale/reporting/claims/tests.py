@@ -49,13 +49,13 @@ def _beats_gpt3(evidence: Evidence) -> pd.Series:
     return means.set_index("seed")["score"] - gpt3[gpt3.index.max()]
 
 
-def one_token_short(evidence: Evidence) -> Values:
+def single_token_short(evidence: Evidence) -> Values:
     """The default length less a single token, at every size but the largest."""
     single, default = _single_token(evidence)
     return (default - single).iloc[:, :-1]
 
 
-def one_token_enough(evidence: Evidence) -> Values:
+def single_token_enough(evidence: Evidence) -> Values:
     """A single token less 90 % of the default length's score, at the largest size."""
     single, default = _single_token(evidence)
     return (single - 0.9 * default).iloc[:, -1]
@@ -137,7 +137,7 @@ def most_robust(evidence: Evidence) -> Values:
 
 
 def shift_favours_prompts(evidence: Evidence) -> Values:
-    """The share of shifted sets on which prompts do better than tuned models, less one half."""
+    """The share of shifted sets on which prompts do better than tuned models, less 0.5."""
     scores = evidence.scores
     prompted = runs_table.has_setting(scores, evidence.default)
     rows = scores[(scores["method"] == "model_tuning") | prompted]

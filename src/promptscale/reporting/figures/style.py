@@ -20,7 +20,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullForma
 from promptscale.config.tasks import SUPER_GLUE, task
 from promptscale.storage.atomic import atomic_write
 
-COLUMN_WIDTH = 3.35  # inches, as one column of a two-column paper
+COLUMN_WIDTH = 3.35  # inches, as a column of a two-column paper
 
 _RC: dict[Any, Any] = {
     "font.size": 8,
@@ -109,7 +109,7 @@ def curves(
 ) -> None:
     """Draws `score` against `parameters`, a line per value of `curve`, in the order of `lines`.
 
-    A line is the mean over the rows at one size, its band mean ± sd; a single row has no band.
+    A line is the mean over the rows at a size, its band mean ± sd; a single row has no band.
     """
     for name, line in lines.items():
         rows = data[data[curve] == name]
