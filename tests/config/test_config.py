@@ -66,7 +66,11 @@ def test_every_shipped_configuration_is_valid(path):
         ("ablations", {"colour": [1]}, "ablations has 'colour'; known are prompt_length, init"),
         ("ablations", {"prompt_length": [0]}, "prompt_length is [0]; it should be greater than"),
         ("ablations", {"initialization": ["text"]}, "method 'text' needs the key 'text'"),
-        ("ablations", {"lm_adaptation_steps": [7]}, "has 7, which needs the checkpoint 'lm_7'"),
+        (
+            "ablations",
+            {"lm_adaptation_steps": [7]},
+            "ablations.lm_adaptation_steps with 7 has 'lm_7'; known are span",
+        ),
     ],
 )
 def test_each_fault_is_one_sentence_that_names_the_key(path, value, sentence):
@@ -166,6 +170,14 @@ def test_runs_are_the_same_however_they_are_grouped(together, jobs):
     assert len(grouped) == jobs and len(names) == len(set(names)) == 24
     assert all(len(job.runs) <= together for job in grouped)
     assert len({job.name for job in grouped}) == jobs
+
+
+@pytest.mark.parametrize(
+    ("label", "folder"), [("Miniature", "miniature"), ("T5 1.1", "t5-1.1"), ("../My T5!", "my-t5")]
+)
+def test_published_results_lie_in_a_folder_named_by_the_label(label, folder):
+    config = validate(Config, changed("label", label), "")
+    assert outputs.published_folder(config) == f"results/published/{folder}"
 
 
 def test_a_changed_setting_changes_only_the_jobs_that_use_it():

@@ -68,7 +68,7 @@ def setting() -> dict:
 
 @pytest.fixture
 def make_runs() -> Maker:
-    """Makes runs over a grid; a score is 50, 60, 70 by size, plus seed, less 10 for a single token."""
+    """Makes runs over a grid; a score is 50, 60, 70 by size, plus seed, less 10 for a token."""
 
     def make(
         sizes=("mini-small", "mini-large", "mini-xxl"),

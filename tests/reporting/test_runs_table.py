@@ -190,7 +190,9 @@ def test_the_caption_says_what_the_results_are_of(make_runs):
     assert provenance.caption(make_runs()) == three
     paper = make_runs(sizes=tuple(PAPER_SIZES), tasks=("boolq",), source=PAPER)
     assert provenance.caption(paper) == "T5 1.1 (real data, five models)"
-    other = make_runs(sizes=("t5-tiny",), tasks=("boolq",), source=Provenance("real", "my T5 Small"))
+    other = make_runs(
+        sizes=("t5-tiny",), tasks=("boolq",), source=Provenance("real", "my T5 Small")
+    )
     caption = "my T5 Small (real data, one model): not the paper's results"
     assert provenance.caption(other) == caption
     # A size of the paper's name with another architecture is not the paper's.

@@ -7,6 +7,8 @@ import pytest
 
 from promptscale.config.tasks import MRQA, SUPER_GLUE, TASKS
 from promptscale.errors import ResultsError
+from promptscale.reporting import runs_table
+from promptscale.reporting.context import Context
 from promptscale.reporting.runs_table import columns
 from promptscale.reporting.tables import (
     cells,
@@ -21,6 +23,7 @@ from promptscale.reporting.tables import (
     tables7to16,
     throughput,
 )
+from promptscale.reporting.tables.registry import write_table
 from promptscale.reporting.tables.table import Table, latex, markdown, write
 from tests.reporting.conftest import MINIATURE, PAPER
 
@@ -103,6 +106,21 @@ def test_table5_shows_the_papers_times_where_it_has_them(make_runs, setting):
     assert "Miniature" not in table.title
     with pytest.raises(ResultsError, match="no prompt tuning on rte"):
         table5.build(runs, setting, "rte")
+
+
+def test_table5_is_of_the_configured_task(make_runs, setting, tmp_path):
+    runs_table.write_runs([make_runs(sizes=("mini-small",))], tmp_path / "runs.csv")
+    context = Context.of({"runs": tmp_path / "runs.csv"}, setting, {}, convergence_task="squad")
+    write_table("table5", context, tmp_path / "table5")
+    assert "Runtime until convergence on SQuAD" in (tmp_path / "table5.md").read_text()
+
+
+def test_an_unknown_or_impossible_table_is_a_sentence(setting, tmp_path):
+    context = Context.of({"runs": tmp_path / "runs.csv"}, setting, {})
+    with pytest.raises(ResultsError, match="There is no table 'table17'; there are table1, "):
+        write_table("table17", context, tmp_path / "table17")
+    with pytest.raises(ResultsError, match="The table 'serving' is needed; there are runs"):
+        write_table("serving", context, tmp_path / "serving")
 
 
 def test_tables_7_to_16_mark_what_differs(counted):

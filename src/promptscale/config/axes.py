@@ -48,7 +48,6 @@ class Column:
     """A column of `runs.csv` that shows a property of a setting.
 
     Attributes:
-      name: the column's name.
       kind: the type of its values: a Literal of texts, `int` or `float`.
       read: its value for a setting.
       absent: its value in rows of methods without prompts; None if `read` applies to all methods.
@@ -65,8 +64,6 @@ class Panel:
     """A panel of Figure 3.
 
     Attributes:
-      letter: the panel's letter.
-      title: what is printed beside the letter.
       curve: the curve of a row, given the description of the default setting; None if the panel
         leaves such rows out. By default a curve for each value of the axis's first column.
       labels: the legend's label of each curve in the legend's order. By default the curves
@@ -287,13 +284,7 @@ def setting_name(setting: Setting) -> str:
 
 def variant_name(setting: Setting, default: Setting) -> str:
     """What follows `setting_name`: `-<axis>_<value>` for each further axis off the default."""
-    values = {
-        axis.name: [column.read(setting) for column in axis.columns]
-        for axis in AXES.values()
-        if not axis.in_name
-    }
+    further = [(axis.name, axis.columns[0].read) for axis in AXES.values() if not axis.in_name]
     return "".join(
-        f"-{name}_{value[0]}"
-        for name, value in values.items()
-        if value != [column.read(default) for column in AXES[name].columns]
+        f"-{name}_{read(setting)}" for name, read in further if read(setting) != read(default)
     )

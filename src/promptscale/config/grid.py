@@ -4,13 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from random import Random
 
-from promptscale.config.axes import (
-    AXES,
-    Setting,
-    adaptation_steps,
-    checkpoint_name,
-    variant_name,
-)
+from promptscale.config.axes import AXES, Setting, adaptation_steps, checkpoint_name, variant_name
 from promptscale.config.jobs import (
     AnyJob,
     LanguageModelingJob,

@@ -4,7 +4,6 @@ A run is a training with a seed; a job trains a run, or several that share a che
 Snakemake compares the JSON of jobs, so a changed setting reruns exactly the jobs that use it.
 """
 
-from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -72,9 +71,9 @@ class _TuningJob(Strict):
         return None
 
     @property
-    @abstractmethod
     def stem(self) -> str:
-        """The part of names that the job's runs share."""
+        """The part of names that the job's runs share: method, size, checkpoint, setting."""
+        return f"{self.method}/{self.size}/{self.checkpoint}"
 
     @property
     def name(self) -> str:
@@ -125,13 +124,13 @@ class PromptTuningJob(_TuningJob):
 
     @property
     def stem(self) -> str:
-        """Method, size, checkpoint and setting."""
+        """The part of names that the job's runs share: method, size, checkpoint, setting."""
         settings = self.settings
         if self.trials:
             part = f"batch_{settings.batch_size}-steps_{settings.steps}"
             return f"hyperparameter_search/{self.size}/{self.checkpoint}/{part}"
         setting = setting_name(Setting(self.checkpoint, settings)) + self.variant
-        return f"{self.method}/{self.size}/{self.checkpoint}/{setting}"
+        return f"{super().stem}/{setting}"
 
     @property
     def prompts(self) -> PromptTuning:
@@ -150,11 +149,6 @@ class ModelTuningJob(_TuningJob):
     method: Literal["model_tuning"] = "model_tuning"
     settings: ModelTuning
 
-    @property
-    def stem(self) -> str:
-        """Method, size and the checkpoint that tuning starts from."""
-        return f"{self.method}/{self.size}/{self.checkpoint}"
-
 
 class MultitaskTuningJob(_TuningJob):
     """All weights tuned on a mixture of tasks, a run per seed, evaluated on each of `tasks`."""
@@ -172,11 +166,6 @@ class MultitaskTuningJob(_TuningJob):
         """The mixture's tasks."""
         return tuple(dict.fromkeys([*self.tasks, *self.settings.auxiliary]))
 
-    @property
-    def stem(self) -> str:
-        """Method, size and the checkpoint that tuning starts from."""
-        return f"{self.method}/{self.size}/{self.checkpoint}"
-
 
 class PromptDesignJob(_TuningJob):
     """The model with worked examples as its prompt; nothing is trained."""
@@ -186,8 +175,8 @@ class PromptDesignJob(_TuningJob):
 
     @property
     def stem(self) -> str:
-        """Method, size, checkpoint and number of worked examples."""
-        return f"{self.method}/{self.size}/{self.checkpoint}/shots_{self.settings.shots}"
+        """The part of names that the job's runs share: method, size, checkpoint, shots."""
+        return f"{super().stem}/shots_{self.settings.shots}"
 
 
 TuningJob = Annotated[

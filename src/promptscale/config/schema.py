@@ -162,9 +162,7 @@ class Config(Strict):
     model_tuning: ModelTuning | None = None
     multitask_tuning: MultitaskTuning | None = None
     prompt_design: PromptDesign | None = None
-    ablations: dict[str, tuple[Any, ...]] = Field(
-        default={}
-    )  # by axis (`config.axes.AXES`), its values
+    ablations: dict[str, tuple[Any, ...]] = Field(default={})  # by axis of `axes.AXES`
     domain_shift: DomainShift | None = None
     ensembles: Ensembles | None = None
     convergence: Convergence | None = None
@@ -224,17 +222,12 @@ class Config(Strict):
             ("convergence.task", [self.convergence.task] if self.convergence else [], self.tasks),
         ):
             _known(key, values, known)
-        for axis, values in self.ablations.items():
-            for value in values:
-                try:
-                    setting = AXES[axis].setting(self.default_setting, value)
-                except pydantic.ValidationError as error:
-                    raise ValueError(f"ablations.{axis} has {value!r}; {_gist(error)}") from None
-                if setting.checkpoint not in names:
-                    raise ValueError(
-                        f"ablations.{axis} has {value!r}, which needs the checkpoint "
-                        f"{setting.checkpoint!r}; the checkpoints are {', '.join(names)}"
-                    )
+        for axis, value in [(axis, x) for axis, values in self.ablations.items() for x in values]:
+            try:
+                setting = AXES[axis].setting(self.default_setting, value)
+            except pydantic.ValidationError as error:
+                raise ValueError(f"ablations.{axis} has {value!r}; {_gist(error)}") from None
+            _known(f"ablations.{axis} with {value!r}", [setting.checkpoint], names)
         return self
 
     @model_validator(mode="after")
@@ -242,34 +235,30 @@ class Config(Strict):
         for key, values in (("sizes", self.sizes), ("tasks", self.tasks), ("seeds", self.seeds)):
             if len(set(values)) < len(values):
                 raise ValueError(f"{key} has a value twice")
-        checkpoints, data = self.checkpoints, self.data
-        for wrong, sentence in (
-            (
-                data.generated and self.origin != "generated",
-                "origin is 'real', but data.generated is true; it must be 'generated'",
+        checkpoints, data, votes = self.checkpoints, self.data, self.ensembles
+        adapted = checkpoints.lm_adaptation.values()
+        faults = {
+            "origin is 'real', but data.generated is true; it must be 'generated'": (
+                data.generated and self.origin != "generated"
             ),
-            (
-                self.ensembles and not set(self.seeds) <= set(self.ensembles.seeds),
-                "ensembles.seeds must contain the seeds of all other runs",
+            "ensembles.seeds must contain the seeds of all other runs": (
+                votes is not None and not set(self.seeds) <= set(votes.seeds)
             ),
-            (
-                checkpoints.span_corruption == "train" and not self.pretraining,
-                "checkpoints.span_corruption is 'train', so pretraining is needed",
+            "checkpoints.span_corruption is 'train', so pretraining is needed": (
+                checkpoints.span_corruption == "train" and self.pretraining is None
             ),
-            (
-                "train" in checkpoints.lm_adaptation.values() and not self.lm_adaptation,
-                "checkpoints.lm_adaptation has 'train', so lm_adaptation is needed",
+            "checkpoints.lm_adaptation has 'train', so lm_adaptation is needed": (
+                "train" in adapted and self.lm_adaptation is None
             ),
-            (
-                not data.generated and data.vocabulary is None,
-                "data.vocabulary is needed: the path of a SentencePiece model",
+            "data.vocabulary is needed: the path of a SentencePiece model": (
+                not data.generated and data.vocabulary is None
             ),
-            (
-                data.corpus_shards_used > data.corpus_shards,
-                "data.corpus_shards_used is more than data.corpus_shards",
+            "data.corpus_shards_used is more than data.corpus_shards": (
+                data.corpus_shards_used > data.corpus_shards
             ),
-        ):
-            if wrong:
+        }
+        for sentence, present in faults.items():
+            if present:
                 raise ValueError(sentence)
         return self
 

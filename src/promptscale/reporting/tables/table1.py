@@ -18,10 +18,7 @@ METHODS = ("model_tuning", "prompt_tuning")
 
 
 def shifted(
-    runs: pd.DataFrame,
-    default: Row,
-    task: str,
-    architectures: Mapping[str, ModelConfig] = SIZES,
+    runs: pd.DataFrame, default: Row, task: str, architectures: Mapping[str, ModelConfig] = SIZES
 ) -> pd.DataFrame:
     """The selected rows of both methods, trained on `task` and evaluated on other tasks too.
 
@@ -43,9 +40,7 @@ def shifted(
 
 
 def build(
-    runs: pd.DataFrame,
-    default: Row,
-    architectures: Mapping[str, ModelConfig] = SIZES,
+    runs: pd.DataFrame, default: Row, architectures: Mapping[str, ModelConfig] = SIZES
 ) -> Table:
     """The table, mean and sd over seeds, with the paper's numbers beside ours.
 

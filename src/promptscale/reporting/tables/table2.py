@@ -20,9 +20,7 @@ _TITLES = {"model_tuning": "Model", "prompt_tuning": "Prompt"}
 
 
 def build(
-    runs: pd.DataFrame,
-    default: Row,
-    architectures: Mapping[str, ModelConfig] = SIZES,
+    runs: pd.DataFrame, default: Row, architectures: Mapping[str, ModelConfig] = SIZES
 ) -> Table:
     """The table, mean and sd over seeds, with the paper's numbers beside ours.
 

@@ -24,9 +24,7 @@ _NOTE = (
 
 
 def members(
-    runs: pd.DataFrame,
-    default: Row,
-    architectures: Mapping[str, ModelConfig] = SIZES,
+    runs: pd.DataFrame, default: Row, architectures: Mapping[str, ModelConfig] = SIZES
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The selected rows of the single prompts and of their ensemble, at the largest such size.
 
@@ -45,9 +43,7 @@ def members(
 
 
 def build(
-    runs: pd.DataFrame,
-    default: Row,
-    architectures: Mapping[str, ModelConfig] = SIZES,
+    runs: pd.DataFrame, default: Row, architectures: Mapping[str, ModelConfig] = SIZES
 ) -> Table:
     """The table per task and metric, and SuperGLUE's mean, with the paper's numbers beside ours.
 
