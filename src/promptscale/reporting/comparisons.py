@@ -13,21 +13,17 @@ from promptscale.reporting.provenance import provenance
 
 
 def by_size(
-    scores: pd.DataFrame,
-    curve: str,
-    tasks: Sequence[str] | None = None,
-    architectures: Mapping[str, ModelConfig] = SIZES,
+    scores: pd.DataFrame, curve: str, architectures: Mapping[str, ModelConfig] = SIZES
 ) -> pd.DataFrame:
     """The mean score over tasks of every curve, size and seed.
 
-    All points are over the same tasks. Where a setting has more seeds than the others (the five
-    prompts of an ensemble), only the seeds that all curves have at all sizes count.
+    All points are over the same tasks: SuperGLUE's eight if all curves have them, else the tasks
+    that all curves have at all of their sizes. Where a setting has more seeds than the others (the
+    five prompts of an ensemble), only the seeds that all curves have at all sizes count.
 
     Args:
       scores: rows of `runs_table.selected_scores`, with the column `curve`.
       curve: the column that tells the curves apart.
-      tasks: the tasks of the mean; by default SuperGLUE's eight where all curves have them, else
-        the tasks that all curves have at all of their sizes.
       architectures: the architecture of every size.
     Returns:
       Columns `curve`, `size`, `parameters`, `seed`, `score`, `tasks` (space-separated), `origin`
@@ -40,7 +36,7 @@ def by_size(
         raise ResultsError("The results have no run of the configurations that this figure shows.")
     origin, label = provenance(scores)
     scores = runs_table.in_domain(scores)
-    tasks = tuple(tasks or _common_tasks(scores, curve))
+    tasks = _common_tasks(scores, curve)
     scores = scores[scores["eval_task"].isin(tasks)]
     scores = scores[scores["seed"].isin(_common(scores, [curve, "size"], "seed"))]
     if scores.empty:

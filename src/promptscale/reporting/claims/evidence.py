@@ -44,7 +44,7 @@ class Evidence:
         if rows.empty:
             raise AbsentError
         try:
-            return by_size(rows, curve, None, self.architectures)
+            return by_size(rows, curve, self.architectures)
         except ResultsError:
             raise AbsentError from None
 

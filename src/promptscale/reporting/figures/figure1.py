@@ -1,6 +1,6 @@
 """Figure 1: prompt tuning against model tuning and prompt design, by model size."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -23,10 +23,7 @@ LINES = {
 
 
 def data(
-    runs: pd.DataFrame,
-    default: Row,
-    tasks: Sequence[str] | None = None,
-    architectures: Mapping[str, ModelConfig] = SIZES,
+    runs: pd.DataFrame, default: Row, architectures: Mapping[str, ModelConfig] = SIZES
 ) -> pd.DataFrame:
     """The numbers of the figure: per method, size and seed the mean score over tasks.
 
@@ -42,7 +39,7 @@ def data(
     scores = runs_table.selected_scores(runs)
     other = scores["method"].isin(set(LINES) - {"prompt_tuning"})
     scores = scores[other | runs_table.has_setting(scores, default)]
-    means = by_size(scores, "method", tasks, architectures)
+    means = by_size(scores, "method", architectures)
     names = tuple(means["tasks"].iloc[0].split())
     origin, label = provenance(means)
     if is_papers(means, architectures) and set(names) <= set(SUPER_GLUE):

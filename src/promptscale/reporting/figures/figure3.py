@@ -24,7 +24,6 @@ def data(
     runs: pd.DataFrame,
     default: Row,
     names: Sequence[str] | None = None,
-    tasks: Sequence[str] | None = None,
     architectures: Mapping[str, ModelConfig] = SIZES,
 ) -> pd.DataFrame:
     """The numbers of some panels: per curve, size and seed the mean score over tasks.
@@ -33,7 +32,6 @@ def data(
       runs: rows of `runs_table.read_runs`.
       default: the description of the default setting (`axes.describe`).
       names: the axes; by default the paper's, and further axes that have several curves.
-      tasks: the tasks of the mean; by default see `comparisons.by_size`.
       architectures: the architecture of every size.
     Returns:
       Columns `panel`, `curve`, `is_default`, `size`, `parameters`, `seed`, `score`, `tasks`,
@@ -52,7 +50,7 @@ def data(
             raise ResultsError(
                 f"The results have no runs for Figure 3({letter}), {axis.panel.title}."
             )
-        means = by_size(rows, "curve", tasks, architectures)
+        means = by_size(rows, "curve", architectures)
         means.insert(1, "is_default", means["curve"] == axis.curve(default, default))
         means.insert(0, "panel", letter)
         parts.append(means)

@@ -37,14 +37,14 @@ def draw_figure(name: str, context: Context, stem: Path) -> None:
 
 
 def _figure1(context: Context) -> Drawing:
-    data = figure1.data(context.runs, context.default, architectures=context.architectures)
+    data = figure1.data(context.runs, context.default, context.architectures)
     floors = pd.read_csv(context.path("majority"), index_col="task")["score"]
     floor = float(floors[data["tasks"].iloc[0].split()].mean())
     return figure1.draw(data, floor, context.architectures), data
 
 
 def _figure3(context: Context, names: Sequence[str] | None = None) -> Drawing:
-    data = figure3.data(context.runs, context.default, names, architectures=context.architectures)
+    data = figure3.data(context.runs, context.default, names, context.architectures)
     return figure3.draw(data, context.architectures), data
 
 
