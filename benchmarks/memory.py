@@ -111,7 +111,7 @@ def measure(arguments: argparse.Namespace) -> str:
     import jax.numpy as jnp
     from flax import traverse_util
 
-    from promptscale.config.schema import Optimizer
+    from promptscale.config.settings import Optimizer
     from promptscale.config.sizes import model_config
     from promptscale.data.batches import Batch
     from promptscale.distributed.mesh import Devices, Layout

@@ -137,14 +137,13 @@ def scores(
 ) -> None:
     """Print the selected dev score of every setting: mean and sd over seeds."""
     # Here, so that the other commands need not wait for pandas.
-    from promptscale.reporting import runs_table
+    from promptscale.reporting import provenance, runs_table
 
     kept = runs_table.selected_scores(runs_table.read_runs(runs))
     setting = ["task", "method", "size", "checkpoint", "prompt_length", "initialization"]
     table = runs_table.aggregate(kept, setting).round(1).sort_values(setting)
     print(table.to_string(index=False, na_rep="-"))
-    if note := runs_table.world_note(runs_table.one_world(kept), kept["size"].nunique()):
-        print(note)
+    print(provenance.caption(kept))
 
 
 _Project = Annotated[

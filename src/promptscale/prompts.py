@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from promptscale.config.schema import PromptInitialization
+from promptscale.config.settings import PromptInitialization
 from promptscale.errors import CheckpointError
 from promptscale.storage.atomic import atomic_write
 

@@ -60,7 +60,17 @@ def test_every_shipped_configuration_is_valid(path):
         ("domain_shift.sizes", ["xxl"], "domain_shift.sizes has 'xxl'; known are mini-small"),
         ("domain_shift.evaluate_on", {"squad": ["narrativeqa"]}, "has 'narrativeqa'; known are"),
         ("data.corpus_shards_used", 2, "data.corpus_shards_used is more than data.corpus_shards"),
-        ("world", "mars", "world is 'mars'; it should be 'miniature', 'real' or 'paper'"),
+        ("origin", "mars", "origin is 'mars'; it should be 'generated' or 'real'"),
+        ("origin", "real", "origin is 'real', but data.generated is true; it must be 'generated'"),
+        ("label", "two\nlines", "label is 'two\\nlines'; "),
+        ("ablations", {"colour": [1]}, "ablations has 'colour'; known are prompt_length, init"),
+        ("ablations", {"prompt_length": [0]}, "prompt_length is [0]; it should be greater than"),
+        ("ablations", {"initialization": ["text"]}, "method 'text' needs the key 'text'"),
+        (
+            "ablations",
+            {"lm_adaptation_steps": [7]},
+            "ablations.lm_adaptation_steps with 7 has 'lm_7'; known are span",
+        ),
     ],
 )
 def test_each_fault_is_one_sentence_that_names_the_key(path, value, sentence):
@@ -118,7 +128,8 @@ def test_axes_are_the_default_and_one_thing_changed(paper):
     default, checkpoint = paper.prompt_tuning, paper.default_checkpoint
     axes = grid.prompt_settings(paper)
     assert {axis: len(settings) for axis, settings in axes.items()} == {
-        "prompt_length": 5, "initialization": 3, "pretraining_objective": 3, "lm_adaptation": 4,
+        "prompt_length": 5, "initialization": 3, "pretraining_objective": 3,
+        "lm_adaptation_steps": 4,
     }  # fmt: skip
     for axis, settings in axes.items():
         assert (checkpoint, default) in settings
@@ -131,7 +142,7 @@ def test_axes_are_the_default_and_one_thing_changed(paper):
                     "prompt_length": {"prompt_length"},
                     "initialization": {"initialization"},
                     "pretraining_objective": {"checkpoint", "sentinel"},
-                    "lm_adaptation": {"checkpoint"},
+                    "lm_adaptation_steps": {"checkpoint"},
                 }[axis]
             )
 
@@ -159,6 +170,14 @@ def test_runs_are_the_same_however_they_are_grouped(together, jobs):
     assert len(grouped) == jobs and len(names) == len(set(names)) == 24
     assert all(len(job.runs) <= together for job in grouped)
     assert len({job.name for job in grouped}) == jobs
+
+
+@pytest.mark.parametrize(
+    ("label", "folder"), [("Miniature", "miniature"), ("T5 1.1", "t5-1.1"), ("../My T5!", "my-t5")]
+)
+def test_published_results_lie_in_a_folder_named_by_the_label(label, folder):
+    config = validate(Config, changed("label", label), "")
+    assert outputs.published_folder(config) == f"results/published/{folder}"
 
 
 def test_a_changed_setting_changes_only_the_jobs_that_use_it():
@@ -210,11 +229,12 @@ def test_the_scores_command_prints_mean_and_spread_over_seeds(tmp_path):
         "method": "prompt_tuning", "size": "mini-xl", "task": "boolq", "eval_task": "boolq",
         "checkpoint": "lm_7", "objective": "lm_adaptation", "adaptation_steps": 7,
         "prompt_length": 5, "initialization": "class_label", "step": 10, "metric": "score",
-        "selected": True, "wall_seconds": 1.0, "accelerator_seconds": 1.0, "world": "miniature",
+        "selected": True, "wall_seconds": 1.0, "accelerator_seconds": 1.0,
+        "origin": "generated", "label": "Miniature",
     }  # fmt: skip
     values = [60.0, 70.0, 80.0]
     rows = [row | {"run": f"r{seed}", "seed": seed, "value": v} for seed, v in enumerate(values)]
-    pd.DataFrame(rows)[list(runs_table.COLUMNS)].to_csv(tmp_path / "runs.csv", index=False)
+    pd.DataFrame(rows)[runs_table.columns()].to_csv(tmp_path / "runs.csv", index=False)
     printed = CliRunner().invoke(app, ["scores", str(tmp_path / "runs.csv")]).stdout
     assert printed.splitlines()[1].split()[-3:] == ["70.0", "10.0", "3"]
     assert "not the paper's results" in printed

@@ -64,16 +64,16 @@ def architecture():
 def job(method: str, **changes):
     """A prompt or model tuning of two seeds."""
     from promptscale.config.jobs import ModelTuningJob, PromptTuningJob
-    from promptscale.config.schema import Evaluation, ModelTuning, PromptTuning
+    from promptscale.config.settings import EvaluationSettings, ModelTuning, PromptTuning
 
     settings = {
         "steps": 6, "batch_size": 8, "evaluate_every": 2, "save_every": 1, "dropout_rate": 0.1,
         "activations": "float32",
     } | changes  # fmt: skip
     common = {
-        "world": "miniature", "size": "tiny", "architecture": architecture(),
+        "origin": "generated", "label": "Miniature", "size": "tiny", "architecture": architecture(),
         "checkpoint": "span_corruption", "tasks": (TASK,), "seeds": SEEDS,
-        "evaluation": Evaluation(),
+        "evaluation": EvaluationSettings(),
     }  # fmt: skip
     if method == "prompt_tuning":
         settings |= {"prompt_length": 5, "optimizer": {"learning_rate": 0.3}}
@@ -85,7 +85,7 @@ def job(method: str, **changes):
 def adapt(folder: Path, out: Path, layout: dict[str, int], **changes) -> None:
     """Adapts the model to language modelling, as the workflow's script does."""
     from promptscale.config.jobs import LanguageModelingJob
-    from promptscale.config.schema import LanguageModeling
+    from promptscale.config.settings import LanguageModeling
     from promptscale.distributed.mesh import Layout
     from promptscale.experiments.language_modeling import Files, run
 

@@ -5,12 +5,11 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from promptscale.config.jobs import adaptation_steps
+from promptscale.config.axes import AXES, describe
 from promptscale.config.load import load_config
 from promptscale.config.schema import Config
-from promptscale.experiments import interpretability
-from promptscale.reporting import bundle, claims
-from promptscale.reporting.runs_table import PromptSetting, read_runs
+from promptscale.reporting import bundle, claims, neighbours
+from promptscale.reporting.runs_table import read_runs
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -23,7 +22,7 @@ def keys(model: type[BaseModel], prefix: str = "") -> set[str]:
         for kind in (field.annotation, *getattr(field.annotation, "__args__", ())):
             if isinstance(kind, type) and issubclass(kind, BaseModel):
                 found |= keys(kind, f"{prefix}{name}.")
-    return found
+    return found | ({f"ablations.{axis}" for axis in AXES} if model is Config else set())
 
 
 def test_the_manual_of_the_configuration_has_every_key():
@@ -47,12 +46,8 @@ def test_the_readme_shows_the_verdicts_on_the_published_results():
     config = Config.model_validate(bundle.verify(folder).configuration)
     found = claims.evaluate(
         read_runs(Path(bundle.table(folder, "runs"))),
-        interpretability.read(Path(bundle.table(folder, "interpretability"))),
-        PromptSetting(
-            prompt_length=config.prompt_tuning.prompt_length,
-            initialization=config.prompt_tuning.initialization.method,
-            adaptation_steps=adaptation_steps(config.default_checkpoint),
-        ),
+        neighbours.read(Path(bundle.table(folder, "interpretability"))),
+        describe(config.default_setting),
     )
     table = (
         (REPOSITORY / "README.md").read_text().split("## The paper's claims")[1].split("\n## ")[0]

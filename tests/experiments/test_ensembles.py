@@ -22,8 +22,8 @@ from tests.config.test_config import MINIATURE
     ("name", "answers", "winner"),
     [
         ("boolq", ["True", "False", "False"], "False"),
-        ("boolq", ["True", "False", "junk"], "True"),  # three of one vote each: the first prompt
-        ("boolq", ["junk", "rubbish", "True"], "junk"),  # illegal outputs are one vote
+        ("boolq", ["True", "False", "junk"], "True"),  # a vote each: the first prompt wins
+        ("boolq", ["junk", "rubbish", "True"], "junk"),  # each illegal output is a vote
         ("squad", ["The Cat", "dog", "cat!"], "The Cat"),  # normalised, they agree
         ("wsc", ["the boy", "girl", "girl"], "girl"),
     ],
@@ -53,11 +53,14 @@ def test_an_ensemble_is_scored_like_any_other_prediction(tmp_path):
         parts.append((job, folder))
     prefixes = {"boolq": tmp_path / "boolq" / "validation"}
     run(parts, prefixes, tmp_path / "metrics.csv")
-    found = read_runs(tmp_path / "metrics.csv")
-    assert set(found["method"]) == {"prompt_ensemble"} and set(found["prompt_length"]) == {20}
+    rows_read = read_runs(tmp_path / "metrics.csv")
+    assert set(rows_read["method"]) == {"prompt_ensemble"}
+    assert set(rows_read["prompt_length"]) == {20}
     voted = ["False", "True", "False", "False", "False", "True"]
     expected = metrics.score(task("boolq"), voted, rows)
-    assert dict(zip(found["metric"], found["value"], strict=True)) == pytest.approx(expected)
+    assert dict(zip(rows_read["metric"], rows_read["value"], strict=True)) == pytest.approx(
+        expected
+    )
     assert np.isclose(expected["accuracy"], 500 / 6)
 
     file = parts[0][1] / "boolq" / "seed_0" / "boolq.jsonl"

@@ -1,4 +1,4 @@
-"""Neighbours of prompts: planted ones are found, forbidden ones never are."""
+"""Neighbours of prompts: planted neighbours are listed, forbidden rows never are."""
 
 import numpy as np
 import pytest
@@ -44,19 +44,19 @@ def neighbours(space, vectors):
 def test_labels_that_stay_and_labels_that_wander(space):
     labels = [[4], [5, 6], [7]]
     rows = space.embedding
-    found = summarize(space, neighbours(space, rows[[4, 9, 7]]), labels)
-    assert (found["labels"], found["labels_persisting"], found["labels_found"]) == (3, 2, 2)
-    assert found["rows_per_label"] == 1.0 and found["duplicates"] == 0.0
-    # The second label's other piece in all three rows: found, shared, and at home in one.
-    found = summarize(space, neighbours(space, rows[[6, 6, 6]]), labels)
-    assert (found["labels_persisting"], found["labels_found"]) == (1, 1)
-    assert found["rows_per_label"] == 3.0 and found["duplicates"] == 1.0
+    summary = summarize(space, neighbours(space, rows[[4, 9, 7]]), labels)
+    assert (summary["labels"], summary["labels_persisting"], summary["labels_found"]) == (3, 2, 2)
+    assert summary["rows_per_label"] == 1.0 and summary["duplicates"] == 0.0
+    # The second label's other piece is a neighbour of all three rows, and persists in the second.
+    summary = summarize(space, neighbours(space, rows[[6, 6, 6]]), labels)
+    assert (summary["labels_persisting"], summary["labels_found"]) == (1, 1)
+    assert summary["rows_per_label"] == 3.0 and summary["duplicates"] == 1.0
 
 
 def test_a_short_prompt_has_room_for_few_labels(space):
-    found = summarize(space, neighbours(space, space.embedding[[6]]), [[4], [5, 6], [7]])
-    assert (found["labels"], found["labels_persisting"], found["labels_found"]) == (1, 0, 0)
-    assert np.isnan(found["rows_per_label"])
+    summary = summarize(space, neighbours(space, space.embedding[[6]]), [[4], [5, 6], [7]])
+    assert (summary["labels"], summary["labels_persisting"], summary["labels_found"]) == (1, 0, 0)
+    assert np.isnan(summary["rows_per_label"])
 
 
 def test_clusters_cohere_and_unrelated_rows_do_not(space):

@@ -10,7 +10,7 @@ import optax
 import pytest
 from flax import traverse_util
 
-from promptscale.config.schema import Optimizer
+from promptscale.config.settings import Optimizer
 from promptscale.config.sizes import ModelConfig
 from promptscale.data.batches import Batch
 from promptscale.distributed.mesh import Devices

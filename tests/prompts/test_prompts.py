@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from promptscale import prompts
-from promptscale.config.schema import PromptInitialization
+from promptscale.config.settings import PromptInitialization
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.errors import CheckpointError
 

@@ -1,4 +1,4 @@
-"""Runs made by hand: every figure and table is tested on results whose numbers are known."""
+"""Runs made by hand, so that every figure and table is tested on known numbers."""
 
 from collections.abc import Callable
 
@@ -6,10 +6,15 @@ import pandas as pd
 import pytest
 
 from promptscale.config.tasks import TASKS
-from promptscale.reporting.runs_table import COLUMNS, PromptSetting
+from promptscale.reporting.provenance import Provenance
+from promptscale.reporting.runs_table import columns
 
 STEPS = (100, 200, 300)
-SETTING = PromptSetting(prompt_length=20, adaptation_steps=400)
+SETTING = {
+    "prompt_length": 20, "initialization": "class_label", "objective": "lm_adaptation",
+    "adaptation_steps": 400,
+}  # fmt: skip
+MINIATURE, PAPER = Provenance("generated", "Miniature"), Provenance("real", "T5 1.1")
 
 
 def run_rows(
@@ -19,7 +24,7 @@ def run_rows(
     seed: int,
     score: float,
     length: int = 20,
-    world: str = "miniature",
+    source: Provenance = MINIATURE,
     eval_tasks: tuple[str, ...] = (),
 ) -> list[dict]:
     """A run whose score is half of `score`, then all of it (selected), then a point less."""
@@ -47,7 +52,7 @@ def run_rows(
                     "selected": step == 200,
                     "wall_seconds": step * 2.0,
                     "accelerator_seconds": step * 36.0 + seed,
-                    "world": world,
+                    **source._asdict(),
                 })  # fmt: skip
     return rows
 
@@ -56,14 +61,14 @@ Maker = Callable[..., pd.DataFrame]
 
 
 @pytest.fixture
-def setting() -> PromptSetting:
-    """The default configuration of the hand-made runs."""
+def setting() -> dict:
+    """The default setting of the runs made by hand."""
     return SETTING
 
 
 @pytest.fixture
 def make_runs() -> Maker:
-    """Makes runs over a grid; a score is 50, 60, 70 by size, plus seed, less 10 for one token."""
+    """Makes runs over a grid; a score is 50, 60, 70 by size, plus seed, less 10 for a token."""
 
     def make(
         sizes=("mini-small", "mini-large", "mini-xxl"),
@@ -71,7 +76,7 @@ def make_runs() -> Maker:
         seeds=(0, 1, 2),
         lengths=(1, 20),
         methods=("prompt_tuning", "model_tuning"),
-        world="miniature",
+        source=MINIATURE,
     ) -> pd.DataFrame:
         rows = []
         for place, size in enumerate(sizes):
@@ -81,15 +86,15 @@ def make_runs() -> Maker:
                     for length in lengths:
                         lost = 10 if length == 1 else 0
                         rows += run_rows(
-                            "prompt_tuning", size, task, seed, score - lost, length, world
+                            "prompt_tuning", size, task, seed, score - lost, length, source
                         )
                     if "model_tuning" in methods:
-                        rows += run_rows("model_tuning", size, task, seed, score + 5, world=world)
+                        rows += run_rows("model_tuning", size, task, seed, score + 5, source=source)
                 if "model_tuning_multitask" in methods:
                     rows += run_rows(
                         "model_tuning_multitask", size, "super_glue", seed, score + 6,
-                        world=world, eval_tasks=tasks,
+                        source=source, eval_tasks=tasks,
                     )  # fmt: skip
-        return pd.DataFrame(rows, columns=list(COLUMNS))
+        return pd.DataFrame(rows, columns=columns())
 
     return make

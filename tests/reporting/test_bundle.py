@@ -8,14 +8,14 @@ import pytest
 from promptscale.errors import ResultsError
 from promptscale.reporting import bundle
 
-CONFIGURATION = json.dumps({"world": "miniature", "sizes": ["mini-small"]})
+CONFIGURATION = json.dumps({"origin": "generated", "label": "Miniature"})
 
 
 @pytest.fixture
 def tables(tmp_path):
     runs = pd.DataFrame({
         "run": ["a", "a", "b"], "method": ["prompt_tuning"] * 2 + ["model_tuning"],
-        "value": [1.0, 2.0, 3.0], "world": "miniature",
+        "value": [1.0, 2.0, 3.0], "origin": "generated", "label": "Miniature",
     })  # fmt: skip
     runs.to_csv(tmp_path / "runs.csv", index=False)
     majority = pd.DataFrame({"task": ["boolq"], "score": [50.0]})
@@ -54,7 +54,7 @@ def test_a_tampered_table_is_named_and_refused(tables, tmp_path):
     content = bytearray(file.read_bytes())
     content[-1] ^= 1
     file.write_bytes(content)
-    with pytest.raises(ResultsError, match=r"runs\.csv\.gz is not the one that was published"):
+    with pytest.raises(ResultsError, match=r"runs\.csv\.gz is not the published table"):
         bundle.verify(folder)
 
 
@@ -71,21 +71,23 @@ def test_a_missing_table_or_manifest_is_named(tables, tmp_path):
         bundle.verify(tmp_path / "absent")
 
 
-def test_worlds_are_never_mixed(tables, tmp_path):
-    paper = json.dumps({"world": "paper"})
-    with pytest.raises(ResultsError, match="has results of the world 'miniature', not of 'paper'"):
-        bundle.publish(tmp_path / "paper", tables, paper)
-    assert not (tmp_path / "paper").exists()
-    bundle.publish(tmp_path / "own", tables, CONFIGURATION)
-    runs = pd.read_csv(tables["runs"]).assign(world="paper")
+@pytest.mark.parametrize("column", ["origin", "label"])
+def test_neither_origins_nor_labels_are_mixed(tables, tmp_path, column):
+    value = {"origin": "real", "label": "T5 1.1"}[column]
+    other = json.dumps(json.loads(CONFIGURATION) | {column: value})
+    with pytest.raises(ResultsError, match=rf"has results of the {column} '\w+', not of '{value}'"):
+        bundle.publish(tmp_path / "other", tables, other)
+    assert not (tmp_path / "other").exists()
+    bundle.publish(tmp_path / "published", tables, CONFIGURATION)
+    runs = pd.read_csv(tables["runs"]).assign(**{column: value})
     runs.to_csv(tables["runs"], index=False)
-    with pytest.raises(ResultsError, match="results of two worlds are never mixed"):
-        bundle.publish(tmp_path / "own", tables, paper)
+    with pytest.raises(ResultsError, match="labelled 'Miniature', but these are of the"):
+        bundle.publish(tmp_path / "published", tables, other)
 
 
-def test_a_folder_of_something_else_is_left_alone(tables, tmp_path):
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
-    with pytest.raises(ResultsError, match="holds something that is no published results"):
-        bundle.publish(tmp_path / "mine", tables, CONFIGURATION)
-    assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
+def test_a_folder_of_other_files_is_left_alone(tables, tmp_path):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "thesis.txt").write_text("years of work")
+    with pytest.raises(ResultsError, match="holds files other than published results"):
+        bundle.publish(tmp_path / "thesis", tables, CONFIGURATION)
+    assert (tmp_path / "thesis" / "thesis.txt").read_text() == "years of work"

@@ -1,17 +1,19 @@
 """Claims hold on results made to show them, fail on results made against them, and can abstain."""
 
-import dataclasses
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from promptscale.reporting import claims
-from promptscale.reporting.runs_table import COLUMNS, PromptSetting
+from promptscale.reporting.runs_table import columns
+from tests.reporting import conftest
 
 SIZES = ("mini-small", "mini-large", "mini-xxl")
 TASKS = ("boolq", "rte")
-SETTING = PromptSetting(prompt_length=30, adaptation_steps=1000)
+SETTING = conftest.SETTING | {"prompt_length": 30, "adaptation_steps": 1000}
 SEEDS = (0, 1, 2)
 
 # By what is varied: the score lost at each size against the default's 50, 60, 70.
@@ -29,7 +31,7 @@ PAPER_LIKE = {
 
 
 def row(method: str, size: str, task: str, seed: int, score: float, **fields) -> dict:
-    setting = dataclasses.asdict(SETTING) | fields
+    setting = SETTING | fields
     if setting["objective"] != "lm_adaptation":
         setting["adaptation_steps"] = 0
     if method not in ("prompt_tuning", "prompt_ensemble"):
@@ -38,8 +40,9 @@ def row(method: str, size: str, task: str, seed: int, score: float, **fields) ->
     return {
         "run": name, "method": method, "size": size, "task": task, "eval_task": task,
         "checkpoint": "x", "seed": seed, "step": 10, "metric": "score", "value": score,
-        "selected": True, "wall_seconds": 1.0, "accelerator_seconds": 1.0, "world": "miniature",
-    } | setting | {key: fields[key] for key in ("eval_task",) if key in fields}  # fmt: skip
+        "selected": True, "wall_seconds": 1.0, "accelerator_seconds": 1.0,
+        **conftest.MINIATURE._asdict(), **setting,
+    }  # fmt: skip
 
 
 def runs(losses=PAPER_LIKE, gaps=(20, 10, 1), seeds=SEEDS, noise=0.2, shift=3.0, vote=2.0):
@@ -64,22 +67,22 @@ def runs(losses=PAPER_LIKE, gaps=(20, 10, 1), seeds=SEEDS, noise=0.2, shift=3.0,
         for other in ("race", "drop", "duorc"):
             rows.append(row("prompt_tuning", SIZES[-1], "squad", seed, 50 + shift, eval_task=other))
             rows.append(row("model_tuning", SIZES[-1], "squad", seed, 50, eval_task=other))
-    return pd.DataFrame(rows)[list(COLUMNS)]
+    return pd.DataFrame(rows)[columns()]
 
 
-def interpretability(kept=3, control=0):
+def interpretability(persisting=3, control=0):
     rows = [
         {"size": "mini-xxl", "task": "cb", "initialization": method, "seed": seed, "labels": 3,
          "labels_persisting": value}
-        for method, value in (("class_label", kept), ("random_uniform", control))
+        for method, value in (("class_label", persisting), ("random_uniform", control))
         for seed in SEEDS
     ]  # fmt: skip
     return pd.DataFrame(rows)
 
 
-def verdicts(frame, found=None) -> dict[str, str]:
-    found = interpretability() if found is None else found
-    table = claims.evaluate(frame, found, SETTING)
+def verdicts(frame, neighbours=None) -> dict[str, str]:
+    neighbours = interpretability() if neighbours is None else neighbours
+    table = claims.evaluate(frame, neighbours, SETTING)
     return dict(zip(table["claim"], table["verdict"], strict=True))
 
 
@@ -127,7 +130,7 @@ def test_prompt_design_and_labels_can_fail():
 
 
 def test_runs_that_disagree_are_not_enough():
-    """Seeds of which one says otherwise: the interval has both signs."""
+    """A seed contradicts the others: the interval has both signs."""
     frame = runs()
     tuned = (frame["method"] == "model_tuning") & (frame["size"] == "mini-small")
     frame.loc[tuned & (frame["seed"] == 1), "value"] -= 25
@@ -138,15 +141,15 @@ def test_without_runs_nothing_is_claimed_but_what_needs_none():
     few = runs()
     few = few[few["method"] == "prompt_tuning"]
     few = few[(few["prompt_length"] == 30) & (few["size"] == "mini-xxl") & (few["task"] == "rte")]
-    found = claims.evaluate(few, None, SETTING)
-    decided = found[found["verdict"] != "not enough runs"]
+    results = claims.evaluate(few, None, SETTING)
+    decided = results[results["verdict"] != "not enough runs"]
     assert list(decided["claim"]) == ["few_parameters"]
     assert set(verdicts(runs(seeds=(0,))).values()) == {"not enough runs", "holds"}
 
 
 def test_the_interval_is_students():
-    found = claims.interval(pd.DataFrame({"x": [1.0, 2.0, 3.0]}))
-    assert found == pytest.approx((2, 2 - 4.3027 / 3**0.5, 2 + 4.3027 / 3**0.5), abs=1e-3)
+    results = claims.interval(pd.DataFrame({"x": [1.0, 2.0, 3.0]}))
+    assert results == pytest.approx((2, 2 - 4.3027 / 3**0.5, 2 + 4.3027 / 3**0.5), abs=1e-3)
 
 
 def test_the_interval_of_several_parts_is_the_lowest_ones():
@@ -177,16 +180,16 @@ def test_gpt3_is_compared_on_the_same_tasks(score, verdict):
         row("prompt_tuning", size, task, seed, score + 0.01 * seed)
         for size in ("large", "xxl") for task in TASKS for seed in SEEDS
     ]  # fmt: skip
-    frame = pd.DataFrame(rows)[list(COLUMNS)].assign(world="paper")
+    frame = pd.DataFrame(rows)[columns()].assign(**conftest.PAPER._asdict())
     assert verdicts(frame)["beats_prompt_design"] == verdict
 
 
 def test_what_is_said_of_the_largest_size_needs_its_runs():
     frame = runs()
     ablated = (frame["prompt_length"] == 1) | (frame["initialization"] == "random_uniform")
-    found = verdicts(frame[~(ablated & (frame["size"] == "mini-xxl"))])
+    results = verdicts(frame[~(ablated & (frame["size"] == "mini-xxl"))])
     for name in ("one_token_short", "one_token_enough", "initialization_vanishes"):
-        assert found[name] == "not enough runs"
+        assert results[name] == "not enough runs"
 
 
 def test_a_length_of_one_task_alone_changes_no_claim():
@@ -195,7 +198,7 @@ def test_a_length_of_one_task_alone_changes_no_claim():
         for size in SIZES for seed in SEEDS
     ]  # fmt: skip
     frame = runs()
-    table = pd.DataFrame(further)[list(COLUMNS)]
+    table = pd.DataFrame(further)[columns()]
     assert verdicts(pd.concat([frame, table], ignore_index=True)) == verdicts(frame)
 
 
@@ -207,9 +210,18 @@ def test_equal_scores_have_no_trend():
     assert table.loc["longer_adaptation", "verdict"] == "not enough runs"
 
 
-def test_the_report_says_of_which_world_it_is(tmp_path):
-    claims.write(claims.evaluate(runs(), interpretability(), SETTING), 3, tmp_path / "claims")
-    text = (tmp_path / "claims.md").read_text()
+def test_the_report_says_whose_results_these_are():
+    table = claims.evaluate(runs(), interpretability(), SETTING)
+    text = claims.markdown(table, "Miniature: not the paper's results")
     assert text.index("not the paper's results") < text.index("*Holds*")
     assert f"{len(claims.CLAIMS) + 1} of" in text
-    assert list(pd.read_csv(tmp_path / "claims.csv")) == list(claims.COLUMNS)
+    assert list(table) == list(claims.COLUMNS)
+
+
+def test_a_verdict_needs_no_plotting():
+    program = (
+        "import sys, promptscale.reporting.claims;"
+        "print([name for name in ('matplotlib', 'seaborn', 'jax') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr

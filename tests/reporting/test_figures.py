@@ -1,6 +1,5 @@
 """The figures plot the right numbers, say what they are, and are written the same every time."""
 
-import dataclasses
 import subprocess
 import sys
 
@@ -11,14 +10,17 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
+from promptscale.config.axes import AXES
+from promptscale.config.sizes import PAPER_SIZES
 from promptscale.config.tasks import SUPER_GLUE
 from promptscale.errors import ResultsError
 from promptscale.reporting import runs_table
+from promptscale.reporting.context import Context
 from promptscale.reporting.figures import figure1, figure3, figure4, style
-from promptscale.reporting.report import draw_figure
-from promptscale.reporting.runs_table import PromptSetting
+from promptscale.reporting.figures.registry import draw_figure
+from tests.reporting.conftest import PAPER
 
-PAPER = {"sizes": ("small", "base", "large", "xl", "xxl"), "tasks": SUPER_GLUE, "world": "paper"}
+PAPERS = {"sizes": tuple(PAPER_SIZES), "tasks": SUPER_GLUE, "source": PAPER}
 
 
 def texts(figure) -> list[str]:
@@ -55,7 +57,7 @@ def test_figure1_of_all_eight_tasks_is_the_superglue_score(make_runs, setting):
 
 def test_gpt3_stands_beside_the_papers_sizes_alone(make_runs, setting):
     assert "gpt3_prompt_design" not in set(figure1.data(make_runs(), setting)["method"])
-    runs = make_runs(methods=("model_tuning_multitask",), **PAPER)
+    runs = make_runs(methods=("model_tuning_multitask",), **PAPERS)
     data = figure1.data(runs, setting)
     gpt3 = data[data["method"] == "gpt3_prompt_design"]
     assert gpt3["score"].max() == pytest.approx(73.2, abs=0.05)
@@ -68,11 +70,9 @@ def test_the_face_says_whose_results_these_are(make_runs, setting):
     three = figure1.draw(figure1.data(make_runs(), setting))
     note = "Miniature (generated data, three tiny T5s): not the paper's results"
     assert note in texts(three)
-    assert note in texts(figure3.draw(figure3.data(make_runs(), setting, ["a"])))
-    real = figure1.draw(figure1.data(make_runs(world="real"), setting))
-    assert any(text.startswith("Real data") for text in texts(real))
-    paper = figure1.draw(figure1.data(make_runs(**PAPER), setting))
-    assert not any("not the paper's" in text for text in texts(paper))
+    assert note in texts(figure3.draw(figure3.data(make_runs(), setting, ["prompt_length"])))
+    paper = figure1.draw(figure1.data(make_runs(**PAPERS), setting))
+    assert "T5 1.1 (real data, five models)" in texts(paper)
 
 
 def test_the_floor_is_a_line_with_a_name(make_runs, setting):
@@ -87,11 +87,11 @@ def test_figures_need_neither_all_methods_nor_several_seeds(make_runs, setting, 
     data = figure1.data(runs, setting)
     assert set(data["method"]) == {"prompt_tuning"}
     assert figure1.draw(data).axes[0].get_ylabel() == "BoolQ Score"
-    figure3.draw(figure3.data(runs, setting, ["a"]))
+    figure3.draw(figure3.data(runs, setting, ["prompt_length"]))
 
 
 def test_figure3_has_one_curve_per_length(make_runs, setting):
-    data = figure3.data(make_runs(lengths=(100, 5, 20, 1)), setting, ["a"])
+    data = figure3.data(make_runs(lengths=(100, 5, 20, 1)), setting, ["prompt_length"])
     figure = figure3.draw(data)
     (axes,) = figure.axes
     handles, labels = axes.get_legend_handles_labels()
@@ -108,7 +108,7 @@ def test_figure3_leaves_out_what_differs_in_anything_else(make_runs, setting):
     runs = make_runs(lengths=(1, 20))
     other = make_runs(lengths=(5,), methods=()).assign(initialization="random_uniform")
     other["run"] += "/uniform"
-    data = figure3.data(pd.concat([runs, other]), setting, ["a"])
+    data = figure3.data(pd.concat([runs, other]), setting, ["prompt_length"])
     assert set(data["curve"]) == {"1", "20"}
 
 
@@ -151,7 +151,7 @@ def test_each_panel_varies_one_thing(all_ablations, setting):
     assert "text" not in set(data["curve"])
 
 
-def test_the_panels_legends_are_on_the_page_and_their_ranges_one(all_ablations, setting):
+def test_the_panels_legends_are_on_the_page_and_their_ranges_equal(all_ablations, setting):
     figure = figure3.draw(figure3.data(all_ablations, setting))
     FigureCanvasAgg(figure).draw()
     assert len({axes.get_ylim() for axes in figure.axes}) == 1
@@ -163,47 +163,60 @@ def test_the_panels_legends_are_on_the_page_and_their_ranges_one(all_ablations, 
 
 
 def test_steps_are_written_as_the_paper_does_where_they_are_of_its_magnitude():
-    lines = figure3.PANELS["d"].lines(["100000", "0", "10000"], "100000")
+    lines = figure3.lines(AXES["lm_adaptation_steps"], ["100000", "0", "10000"], "100000")
     assert [line.label for line in lines.values()] == ["0K", "10K", "100K (default)"]
-    lines = figure3.PANELS["c"].lines(["lm_100000", "span_corruption"], "lm_100000")
+    axis = AXES["pretraining_objective"]
+    lines = figure3.lines(axis, ["lm_100000", "span_corruption"], "lm_100000")
     assert [line.label for line in lines.values()] == [
         "Span Corruption", "LM Adaptation (100K steps)",
     ]  # fmt: skip
+
+
+def test_any_number_of_curves_is_drawn(make_runs, setting):
+    lengths = (*range(1, 10), 20)
+    (axes,) = figure3.draw(
+        figure3.data(make_runs(lengths=lengths), setting, ["prompt_length"])
+    ).axes
+    handles, labels = axes.get_legend_handles_labels()
+    assert labels == [*map(str, range(1, 10)), "20 (default)"]
+    assert len({(line.get_marker(), line.get_color()) for line in handles}) == len(lengths)
 
 
 def test_a_curve_may_lack_a_size(all_ablations, setting):
     uniform = all_ablations["initialization"] == "random_uniform"
     part = all_ablations[~uniform | (all_ablations["size"] == "mini-small")]
     data = figure3.data(part, setting)
-    found = data[(data["panel"] == "b") & (data["curve"] == "random_uniform")]
-    assert set(found["size"]) == {"mini-small"}
+    uniform = data[(data["panel"] == "b") & (data["curve"] == "random_uniform")]
+    assert set(uniform["size"]) == {"mini-small"}
     assert len(figure3.draw(data).axes) == 4
 
 
 def test_a_setting_outside_the_panel_takes_nothing_from_it(all_ablations, setting):
-    """Prompts that start from a text, on one task and seed alone, leave panel (b) as it is."""
+    """Prompts that start from a text, on a single task and seed, leave panel (b) as it is."""
     text = all_ablations["initialization"] == "text"
     few = (all_ablations["task"] == "boolq") & (all_ablations["seed"] == 0)
-    whole = figure3.data(all_ablations, setting, ["b"])
-    pd.testing.assert_frame_equal(figure3.data(all_ablations[~text | few], setting, ["b"]), whole)
+    whole = figure3.data(all_ablations, setting, ["initialization"])
+    pd.testing.assert_frame_equal(
+        figure3.data(all_ablations[~text | few], setting, ["initialization"]), whole
+    )
 
 
 def test_a_length_of_one_task_alone_is_not_a_curve(make_runs, setting):
     """Table 5 tunes some lengths on BoolQ only; the panel stays a mean over all tasks."""
     runs = make_runs(lengths=(1, 20, 50))
     data = figure3.data(
-        runs[(runs["prompt_length"] != 50) | (runs["task"] == "boolq")], setting, ["a"]
+        runs[(runs["prompt_length"] != 50) | (runs["task"] == "boolq")], setting, ["prompt_length"]
     )
     assert set(data["curve"]) == {"1", "20"}
     assert set(data["tasks"]) == {"boolq squad"}
     boolq = runs[runs["task"] == "boolq"]
-    assert set(figure3.data(boolq, setting, ["a"])["curve"]) == {"1", "20", "50"}
+    assert set(figure3.data(boolq, setting, ["prompt_length"])["curve"]) == {"1", "20", "50"}
 
 
 def test_only_the_seeds_that_all_have_are_drawn(make_runs, setting):
     """An ensemble's further prompts are not in the figures."""
     further = make_runs(seeds=(3, 4), lengths=(20,), methods=(), sizes=("mini-xxl",))
-    data = figure3.data(pd.concat([make_runs(), further]), setting, ["a"])
+    data = figure3.data(pd.concat([make_runs(), further]), setting, ["prompt_length"])
     assert set(data["seed"]) == {0, 1, 2}
 
 
@@ -242,15 +255,20 @@ def test_figures_are_drawn_by_name(all_ablations, setting, tmp_path, name):
     runs_table.write_runs([all_ablations], tmp_path / "runs.csv")
     majority = tmp_path / "majority.csv"
     majority.write_text("task,score\nboolq,60\nsquad,0\n")
-    default = dataclasses.asdict(setting)
-    draw_figure(name, tmp_path / "runs.csv", majority, default, {}, tmp_path / name)
+    context = Context.of({"runs": tmp_path / "runs.csv", "majority": majority}, setting, {})
+    draw_figure(name, context, tmp_path / name)
     assert (tmp_path / f"{name}.png").stat().st_size > 0
     panels = pd.read_csv(tmp_path / f"{name}.csv").get("panel", pd.Series(dtype=str))
     assert "".join(dict.fromkeys(panels)) == {"figure1": "", "figure3": "abcd"}.get(name, name[-1])
 
 
-def test_no_matching_runs_is_one_sentence(make_runs):
-    other = PromptSetting(prompt_length=7, adaptation_steps=9)
+def test_an_unknown_figure_is_a_sentence(setting, tmp_path):
+    with pytest.raises(ResultsError, match="There is no figure 'a'; there are figure1, figure3, f"):
+        draw_figure("a", Context.of({}, setting, {}), tmp_path / "a")
+
+
+def test_no_matching_runs_is_a_sentence(make_runs, setting):
+    other = setting | {"prompt_length": 7, "adaptation_steps": 9}
     with pytest.raises(ResultsError, match=r"no runs for Figure 3\(a\)"):
         figure3.data(make_runs(), other)
     with pytest.raises(ResultsError, match="no run of the configurations"):
@@ -289,8 +307,8 @@ def test_written_figures_are_the_same_every_time(make_runs, setting, tmp_path):
 
     first, second = write(tmp_path / "a" / "figure1"), write(tmp_path / "b" / "figure1")
     assert [path.name for path in first] == ["figure1.pdf", "figure1.png", "figure1.csv"]
-    for one, two in zip(first, second, strict=True):
-        assert one.read_bytes() == two.read_bytes()
+    for path, again in zip(first, second, strict=True):
+        assert path.read_bytes() == again.read_bytes()
     assert first[0].read_bytes().startswith(b"%PDF")
     assert b"Date" not in first[0].read_bytes()
     assert not list(tmp_path.rglob("*.partial"))

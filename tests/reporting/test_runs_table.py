@@ -1,4 +1,4 @@
-"""The table of results refuses bad rows, and its means and spreads are the right ones."""
+"""The table of results refuses bad rows; its means and spreads are right."""
 
 import numpy as np
 import pandas as pd
@@ -6,8 +6,11 @@ import pytest
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from promptscale.config.sizes import PAPER_SIZES, SIZES
 from promptscale.errors import ResultsError
-from promptscale.reporting import runs_table
+from promptscale.reporting import provenance, runs_table
+from promptscale.reporting.provenance import Provenance
+from tests.reporting.conftest import MINIATURE, PAPER
 
 
 @pytest.fixture
@@ -45,8 +48,9 @@ def test_a_diverged_loss_is_a_result(make_runs, tmp_path):
         ("method", "prefix_tuning", "method is 'prefix_tuning'; it must be one of prompt_tuning"),
         ("objective", "clm", "objective is 'clm'; it must be one of span_corruption"),
         ("initialization", "zeros", "initialization is 'zeros'; it must be one of class_label"),
-        ("world", "toy", "line 5: world is 'toy'; it must be one of miniature, real, paper"),
-        ("seed", "one", "line 5: seed is 'one'; it must be a whole number"),
+        ("origin", "toy", "line 5: origin is 'toy'; it must be one of generated, real"),
+        ("label", "", "label is ''; it must not be empty"),
+        ("seed", "first", "line 5: seed is 'first'; it must be a whole number"),
         ("seed", "0.5", "seed is '0.5'; it must be a whole number"),
         ("step", "-1", "step is '-1'; it must be 0 or more"),
         ("step", "", "step is ''; it must be a whole number"),
@@ -97,7 +101,7 @@ def test_bad_files_are_named(tmp_path):
     path.write_text("")
     with pytest.raises(ResultsError, match=r"runs\.csv has no rows"):
         runs_table.read_runs(path)
-    path.write_text(",".join(runs_table.COLUMNS) + "\n")
+    path.write_text(",".join(runs_table.columns()) + "\n")
     with pytest.raises(ResultsError, match=r"runs\.csv has no rows"):
         runs_table.read_runs(path)
     path.write_text('a,b\n"1,2\n')
@@ -106,17 +110,17 @@ def test_bad_files_are_named(tmp_path):
     path.write_text("run,method\nx,y\n")
     with pytest.raises(ResultsError, match=r"runs\.csv lacks the column 'size'"):
         runs_table.read_runs(path)
-    header = ",".join([*runs_table.COLUMNS, "colour"])
+    header = ",".join([*runs_table.columns(), "colour"])
     path.write_text(f"{header}\n{',' * header.count(',')}\n")
     with pytest.raises(ResultsError, match=r"runs\.csv has a column 'colour'"):
         runs_table.read_runs(path)
 
 
-def test_early_stopping_keeps_one_step(make_runs, tmp_path):
+def test_early_stopping_selects_a_single_step(make_runs, tmp_path):
     runs = make_runs()
-    none = runs.assign(selected=runs["selected"] & (runs["seed"] != 1))
+    unselected = runs.assign(selected=runs["selected"] & (runs["seed"] != 1))
     with pytest.raises(ResultsError, match="/1 has 0 selected scores on boolq"):
-        runs_table.write_runs([none], tmp_path / "runs.csv")
+        runs_table.write_runs([unselected], tmp_path / "runs.csv")
     assert not (tmp_path / "runs.csv").exists()
     with pytest.raises(ResultsError, match="has 3 selected scores on boolq"):
         runs_table.write_runs([runs.assign(selected=True)], tmp_path / "runs.csv")
@@ -127,8 +131,8 @@ def test_early_stopping_keeps_one_step(make_runs, tmp_path):
 def test_scores_are_those_of_the_selected_step(make_runs):
     runs = make_runs(sizes=("mini-small",), lengths=(20,), tasks=("squad",), seeds=(0, 2))
     scores = runs_table.selected_scores(runs)
-    found = scores.set_index(["method", "seed"])["score"].to_dict()
-    assert found == {
+    values = scores.set_index(["method", "seed"])["score"].to_dict()
+    assert values == {
         ("prompt_tuning", 0): 50, ("prompt_tuning", 2): 52,
         ("model_tuning", 0): 55, ("model_tuning", 2): 57,
     }  # fmt: skip
@@ -138,9 +142,9 @@ def test_scores_are_those_of_the_selected_step(make_runs):
 def test_other_domains_are_left_out(make_runs):
     scores = runs_table.selected_scores(make_runs(methods=("model_tuning_multitask",)))
     shifted = scores[scores["method"] == "prompt_tuning"].assign(eval_task="bioasq")
-    kept = runs_table.in_domain(pd.concat([scores, shifted]))
-    assert "bioasq" not in set(kept["eval_task"])
-    assert len(kept) == len(scores)
+    trained_on = runs_table.in_domain(pd.concat([scores, shifted]))
+    assert "bioasq" not in set(trained_on["eval_task"])
+    assert len(trained_on) == len(scores)
 
 
 def test_the_mean_over_tasks_is_per_seed(make_runs):
@@ -172,7 +176,25 @@ def test_the_spread_is_seaborns():
     assert np.isnan(runs_table.aggregate(scores.head(1), ["x"]).iloc[0]["sd"])
 
 
-def test_worlds_are_not_mixed(make_runs):
-    mixed = pd.concat([make_runs(), make_runs(world="paper")])
-    with pytest.raises(ResultsError, match="mix the worlds miniature, paper"):
-        runs_table.one_world(mixed)
+def test_neither_origins_nor_labels_are_mixed(make_runs):
+    assert provenance.provenance(make_runs()) == MINIATURE
+    with pytest.raises(ResultsError, match="mix the origins generated, real; each needs a table"):
+        provenance.provenance(pd.concat([make_runs(), make_runs(source=PAPER)]))
+    other = make_runs(source=MINIATURE._replace(label="Again"))
+    with pytest.raises(ResultsError, match="mix the labels Again, Miniature"):
+        provenance.provenance(pd.concat([make_runs(), other]))
+
+
+def test_the_caption_says_what_the_results_are_of(make_runs):
+    three = "Miniature (generated data, three tiny T5s): not the paper's results"
+    assert provenance.caption(make_runs()) == three
+    paper = make_runs(sizes=tuple(PAPER_SIZES), tasks=("boolq",), source=PAPER)
+    assert provenance.caption(paper) == "T5 1.1 (real data, five models)"
+    other = make_runs(
+        sizes=("t5-tiny",), tasks=("boolq",), source=Provenance("real", "my T5 Small")
+    )
+    caption = "my T5 Small (real data, one model): not the paper's results"
+    assert provenance.caption(other) == caption
+    # A size of the paper's name with another architecture is not the paper's.
+    smaller = SIZES | {"xl": SIZES["mini-xl"]}
+    assert provenance.caption(paper, smaller).endswith(": not the paper's results")

@@ -7,10 +7,13 @@ import pytest
 
 from promptscale.config.tasks import MRQA, SUPER_GLUE, TASKS
 from promptscale.errors import ResultsError
-from promptscale.reporting.runs_table import COLUMNS
+from promptscale.reporting import runs_table
+from promptscale.reporting.context import Context
+from promptscale.reporting.runs_table import columns
 from promptscale.reporting.tables import (
     cells,
     dataset_statistics,
+    neighbours,
     table1,
     table2,
     table3,
@@ -18,10 +21,11 @@ from promptscale.reporting.tables import (
     table5,
     table6,
     tables7to16,
+    throughput,
 )
-from promptscale.reporting.tables import interpretability as interpretability_table
-from promptscale.reporting.tables import serving as serving_table
+from promptscale.reporting.tables.registry import write_table
 from promptscale.reporting.tables.table import Table, latex, markdown, write
+from tests.reporting.conftest import MINIATURE, PAPER
 
 COUNTS = """\
 task,split,examples,label,count
@@ -94,7 +98,7 @@ def test_table5_is_the_first_time_within_one_percent(make_runs, setting):
 
 
 def test_table5_shows_the_papers_times_where_it_has_them(make_runs, setting):
-    runs = make_runs(sizes=("xl", "small"), lengths=(1, 20), seeds=(0,), world="paper")
+    runs = make_runs(sizes=("xl", "small"), lengths=(1, 20), seeds=(0,), source=PAPER)
     table = table5.build(runs, setting)
     assert [row[:2] for row in table.rows] == [(1, "small"), (1, "xl"), (20, "small"), (20, "xl")]
     assert [row[-1] for row in table.rows] == [None, "3:37 ± 02:11", None, "49:08 ± 18:53"]
@@ -104,8 +108,23 @@ def test_table5_shows_the_papers_times_where_it_has_them(make_runs, setting):
         table5.build(runs, setting, "rte")
 
 
+def test_table5_is_of_the_configured_task(make_runs, setting, tmp_path):
+    runs_table.write_runs([make_runs(sizes=("mini-small",))], tmp_path / "runs.csv")
+    context = Context.of({"runs": tmp_path / "runs.csv"}, setting, {}, convergence_task="squad")
+    write_table("table5", context, tmp_path / "table5")
+    assert "Runtime until convergence on SQuAD" in (tmp_path / "table5.md").read_text()
+
+
+def test_an_unknown_or_impossible_table_is_a_sentence(setting, tmp_path):
+    context = Context.of({"runs": tmp_path / "runs.csv"}, setting, {})
+    with pytest.raises(ResultsError, match="There is no table 'table17'; there are table1, "):
+        write_table("table17", context, tmp_path / "table17")
+    with pytest.raises(ResultsError, match="The table 'serving' is needed; there are runs"):
+        write_table("serving", context, tmp_path / "serving")
+
+
 def test_tables_7_to_16_mark_what_differs(counted):
-    tables = tables7to16.build(dataset_statistics.read(counted), "real")
+    tables = tables7to16.build(dataset_statistics.read(counted), PAPER)
     assert list(tables) == [f"table{number}" for number in range(7, 17)]
     sizes = {row[0]: row[1:] for row in tables["table7"].rows}
     assert sizes["BoolQ"] == (9427, None, None, 9427, 3270, 3245)
@@ -120,13 +139,13 @@ def test_tables_7_to_16_mark_what_differs(counted):
 
 
 def test_table14s_misprint_is_noted(counted):
-    table = tables7to16.build(dataset_statistics.read(counted), "real")["table14"]
+    table = tables7to16.build(dataset_statistics.read(counted), PAPER)["table14"]
     assert table.rows[0] == ("Training", "50.2", "49.8", "51.2†", "49.8")
     assert any("51.2" in note and "50.2" in note for note in table.notes)
 
 
 def test_generated_rows_are_not_compared(counted):
-    tables = tables7to16.build(dataset_statistics.read(counted), "miniature")
+    tables = tables7to16.build(dataset_statistics.read(counted), MINIATURE)
     for table in tables.values():
         assert "miniature" in table.title
         assert any("generated" in note for note in table.notes)
@@ -162,18 +181,18 @@ def test_rows_fit_their_columns():
         Table(number=1, title="", columns=("a", "b"), rows=(("x",),))
 
 
-def shifted_runs(make_runs, train: str, others: tuple[str, ...], world="miniature"):
+def shifted_runs(make_runs, train: str, others: tuple[str, ...], source=MINIATURE):
     """Both methods trained on `train`: 60 + seed and, on other tasks, 50 + seed (prompts + 2)."""
-    size = "mini-xxl" if world == "miniature" else "xxl"
-    runs = make_runs(sizes=(size,), tasks=(train,), lengths=(20,), world=world)
-    kept = runs[runs["selected"] & (runs["metric"] == "score")].copy()
-    prompts = kept["method"] == "prompt_tuning"
+    size = "mini-xxl" if source == MINIATURE else "xxl"
+    runs = make_runs(sizes=(size,), tasks=(train,), lengths=(20,), source=source)
+    scores = runs[runs["selected"] & (runs["metric"] == "score")].copy()
+    prompts = scores["method"] == "prompt_tuning"
     parts = []
     for task in (train, *others):
         for metric in (*TASKS[task].metrics, "score"):
-            value = (60 if task == train else 50) + kept["seed"] + 2.0 * prompts
-            parts.append(kept.assign(eval_task=task, metric=metric, value=value))
-    return pd.concat(parts, ignore_index=True)[list(COLUMNS)]
+            value = (60 if task == train else 50) + scores["seed"] + 2.0 * prompts
+            parts.append(scores.assign(eval_task=task, metric=metric, value=value))
+    return pd.concat(parts, ignore_index=True)[columns()]
 
 
 def test_table1_has_both_methods_on_every_set(make_runs, setting):
@@ -189,7 +208,7 @@ def test_table1_has_both_methods_on_every_set(make_runs, setting):
 
 
 def test_table1_measures_the_difference_from_the_paper_in_its_sds(make_runs, setting):
-    table = table1.build(shifted_runs(make_runs, "squad", MRQA, "paper"), setting)
+    table = table1.build(shifted_runs(make_runs, "squad", MRQA, PAPER), setting)
     textbookqa = dict(zip(table.columns, table.rows[1], strict=True))
     assert textbookqa["Model (sds)"] == f"{(51 - 54.3) / 3.7:+.1f}"
     assert "not the paper's" not in table.title
@@ -231,7 +250,7 @@ def test_table3_is_the_mean_the_best_and_the_vote(make_runs, setting):
 
 
 def test_table3s_best_prompt_is_that_of_the_task_score(make_runs, setting):
-    """On CB another prompt has the best accuracy; the best prompt's own accuracy is shown."""
+    """On CB another prompt has the best accuracy; that of the best prompt is shown."""
     single = make_runs(sizes=("mini-xxl",), tasks=SUPER_GLUE, lengths=(20,), methods=())
     cb = single["selected"] & (single["task"] == "cb")
     for metric, values in {"accuracy": (90.0, 60.0, 60.0), "f1_macro": (10.0, 80.0, 60.0),
@@ -268,7 +287,7 @@ def test_table6_shows_what_was_tried_and_what_was_best():
         "trial": [1, 2], "size": "mini-base", "learning_rate": [0.3, 0.05],
         "parameter_scaling": [False, True], "batch_size": [32, 64], "steps": [20_000, 10_000],
         "warmup_steps": [0, 2000], "decay_factor": [None, 0.1], "steps_per_decay": [4000, 4000],
-        "score": [60.0, 40.0], "world": "miniature",
+        "score": [60.0, 40.0], **MINIATURE._asdict(),
     })  # fmt: skip
     table = table6.build(trials.iloc[::-1])
     assert "2 trials; the best has a mean score of 60.0" in table.title
@@ -284,12 +303,12 @@ def test_table6_shows_what_was_tried_and_what_was_best():
 def test_interpretability_by_size_and_initialisation():
     row = {
         "size": "mini-xxl", "task": "cb", "initialization": "class_label", "prompt_length": 20,
-        "seed": 0, "world": "miniature", "labels": 3, "labels_persisting": 3, "labels_found": 3,
+        "seed": 0, **MINIATURE._asdict(), "labels": 3, "labels_persisting": 3, "labels_found": 3,
         "rows_per_label": 1.0, "duplicates": 0.5, "cohesion": 0.4, "cohesion_random": 0.1,
     }  # fmt: skip
     other = {"initialization": "random_uniform", "labels_persisting": 0, "size": "mini-small"}
     frame = pd.DataFrame([row, row | {"seed": 1, "labels_persisting": 0}, row | other])
-    table = interpretability_table.build(frame)
+    table = neighbours.build(frame)
     assert [cells[:3] for cells in table.rows] == [
         ("mini-small", "Random Uniform", "0.0"), ("mini-xxl", "Class Label", "50.0 ± 70.7"),
     ]  # fmt: skip
@@ -300,6 +319,7 @@ def test_interpretability_by_size_and_initialisation():
 def test_serving_shows_the_gain():
     frame = pd.DataFrame({
         "size": ["mini-xxl"], "tasks": [8], "requests": [512], "per_task": [4], "identical": [1.0],
-        "mixed_per_second": [300.0], "separate_per_second": [100.0], "world": ["miniature"],
+        "mixed_per_second": [300.0], "separate_per_second": [100.0],
+        **MINIATURE._asdict(),
     })  # fmt: skip
-    assert serving_table.build(frame).rows == ((32, 4, "100.0%", 300, 100, "3.00"),)
+    assert throughput.build(frame).rows == ((32, 4, "100.0%", 300, 100, "3.00"),)

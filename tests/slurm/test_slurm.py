@@ -26,7 +26,7 @@ def slurm(tmp_path_factory) -> None:
 def configuration() -> dict:
     """One prompt on one model, long enough to be cancelled on the way."""
     content = yaml.safe_load(SMALLEST.read_text())
-    kept = ("world", "data", "pretraining", "prompt_tuning")
+    kept = ("origin", "label", "data", "pretraining", "prompt_tuning")
     found = {key: content[key] for key in kept}
     found |= {"sizes": ["mini-small"], "tasks": ["copa"], "seeds": [0]}
     found |= {"checkpoints": {"span_corruption": "train"}, "default_checkpoint": "span_corruption"}

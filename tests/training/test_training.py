@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from promptscale.config.schema import Optimizer
+from promptscale.config.settings import Optimizer
 from promptscale.config.sizes import ModelConfig
 from promptscale.data.batches import Batch
 from promptscale.distributed.mesh import Devices

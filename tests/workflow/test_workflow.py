@@ -79,7 +79,7 @@ def test_the_runs_are_those_of_the_plan(finished):
     planned_runs = {row["run"] for row in run_table(load_config(SMALLEST))}
     voted = set(runs.loc[runs["method"] == "prompt_ensemble", "run"])
     assert set(runs["run"]) == planned_runs | voted and len(voted) == 8
-    assert set(runs["world"]) == {"miniature"}
+    assert set(runs["origin"]) == {"generated"} and set(runs["label"]) == {"Miniature"}
     shifted = runs[(runs["task"] == "squad") & (runs["eval_task"] == "drop")]
     assert set(shifted["method"]) == {"prompt_tuning", "model_tuning"}
     prompt = np.load(finished / f"results/runs/{JOB}/prompts/boolq/seed_1.npy")
@@ -193,7 +193,7 @@ def test_a_tampered_or_missing_published_table_is_named(clone):
     content[-1] ^= 1
     file.write_bytes(content)
     result = snakemake(clone, *CACHED, "--dry-run", "--", "figures")
-    assert result.returncode != 0 and "runs.csv.gz is not the one" in result.stdout
+    assert result.returncode != 0 and "runs.csv.gz is not the published table" in result.stdout
     file.unlink()
     result = snakemake(clone, *CACHED, "--dry-run", "--", "figures")
     assert result.returncode != 0 and "runs.csv.gz is missing" in result.stdout
@@ -211,7 +211,7 @@ def test_a_wrong_configuration_is_a_sentence_and_starts_nothing(tmp_path):
 def test_a_job_that_cannot_start_says_why(finished, tmp_path):
     """A missing checkpoint ends the import with its sentence; nothing half-written is left."""
     content = yaml.safe_load(SMALLEST.read_text())
-    kept = ("world", "tasks", "seeds", "data", "prompt_tuning")
+    kept = ("origin", "label", "tasks", "seeds", "data", "prompt_tuning")
     content = {key: content[key] for key in kept} | {"sizes": ["mini-base"]}
     content["checkpoints"] = {"span_corruption": "no/such/checkpoint"}
     content |= {"default_checkpoint": "span_corruption"}

@@ -47,6 +47,8 @@ rule collect_runs:
         f"{RESULTS}/logs/collect_runs.log",
     conda:
         "../../envs/cpu.yaml"
+    params:
+        default=describe(CONFIG.default_setting),
     message:
         "collecting the runs"
     script:
@@ -154,7 +156,7 @@ rule publish:
         interpretability=rules.collect_interpretability.output[0],
         serving=rules.serve.output[0] if len(CONFIG.tasks) > 1 else [],
     output:
-        f"results/published/{CONFIG.world}/manifest.json",
+        f"{outputs.published_folder(CONFIG)}/manifest.json",
     log:
         f"{RESULTS}/logs/publish.log",
     conda:

@@ -3,7 +3,7 @@
 from functools import partial
 
 from promptscale.config import grid, outputs
-from promptscale.config.jobs import adaptation_steps
+from promptscale.config.axes import describe
 from promptscale.config.tasks import TASKS
 from promptscale.planning.resources import job_resources
 
@@ -98,22 +98,13 @@ def table_inputs(wildcards):
     return {Path(name).name: table_path(name) for name in names}
 
 
-def default_setting():
-    """The default setting of prompt tuning, which every figure singles out."""
-    steps = adaptation_steps(CONFIG.default_checkpoint)
-    return {
-        "prompt_length": CONFIG.prompt_tuning.prompt_length,
-        "initialization": CONFIG.prompt_tuning.initialization.method,
-        "objective": "lm_adaptation" if steps else "span_corruption",
-        "adaptation_steps": steps,
-    }
-
-
+# What figures, tables and claims need to know besides the tables of results.
 REPORT = {
-    "default": default_setting(),
+    "default": describe(CONFIG.default_setting),
     "architectures": {
         name: vars(architecture) for name, architecture in CONFIG.architectures.items()
     },
+    "convergence_task": CONFIG.convergence.task if CONFIG.convergence else "boolq",
 }
 
 

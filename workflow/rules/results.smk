@@ -14,7 +14,7 @@ rule figure:
     conda:
         "../../envs/cpu.yaml"
     params:
-        **REPORT,
+        reporting=REPORT,
     message:
         "drawing {wildcards.figure}"
     script:
@@ -35,7 +35,7 @@ rule table:
     conda:
         "../../envs/cpu.yaml"
     params:
-        **REPORT,
+        reporting=REPORT,
     message:
         "writing {wildcards.table}"
     script:
@@ -53,7 +53,7 @@ rule evaluate_claims:
     conda:
         "../../envs/cpu.yaml"
     params:
-        **REPORT,
+        reporting=REPORT,
     message:
         "evaluating the paper's claims"
     script:

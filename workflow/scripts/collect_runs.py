@@ -11,4 +11,6 @@ if TYPE_CHECKING:
 with script(snakemake):
     from promptscale.reporting.runs_table import read_runs, write_runs
 
-    write_runs(map(read_runs, map(Path, snakemake.input)), Path(snakemake.output[0]))
+    default = snakemake.params.default
+    parts = (read_runs(Path(path), default) for path in snakemake.input)
+    write_runs(parts, Path(snakemake.output[0]))

@@ -9,13 +9,8 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with script(snakemake):
-    from promptscale.reporting.report import draw_figure
+    from promptscale.reporting.context import Context
+    from promptscale.reporting.figures.registry import draw_figure
 
-    draw_figure(
-        snakemake.wildcards.figure,
-        runs=Path(snakemake.input.runs),
-        majority=Path(snakemake.input.majority),
-        default=snakemake.params.default,
-        architectures=snakemake.params.architectures,
-        stem=Path(snakemake.output[0]).with_suffix(""),
-    )
+    context = Context.of(dict(snakemake.input.items()), **snakemake.params.reporting)
+    draw_figure(snakemake.wildcards.figure, context, Path(snakemake.output[0]).with_suffix(""))

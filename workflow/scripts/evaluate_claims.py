@@ -9,12 +9,8 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with script(snakemake):
-    from promptscale.reporting.report import write_claims
+    from promptscale.reporting.claims import write_claims
+    from promptscale.reporting.context import Context
 
-    write_claims(
-        Path(snakemake.input.runs),
-        Path(snakemake.input.interpretability),
-        default=snakemake.params.default,
-        architectures=snakemake.params.architectures,
-        stem=Path(snakemake.output[0]).with_suffix(""),
-    )
+    context = Context.of(dict(snakemake.input.items()), **snakemake.params.reporting)
+    write_claims(context, Path(snakemake.output[0]).with_suffix(""))

@@ -13,14 +13,12 @@ with script(snakemake):
     from promptscale.config.jobs import PromptTuningJob
     from promptscale.data.vocabulary import Vocabulary
     from promptscale.experiments.interpretability import run
-    from promptscale.prompts import load
 
     jobs = jobs_of(PromptTuningJob, snakemake)
     run(
         list(zip(jobs, map(Path, snakemake.input.prompts), strict=True)),
         read_embedding(pointed_to(snakemake.input.checkpoint)),
         Vocabulary(Path(snakemake.input.vocabulary)),
-        load,
         summary=Path(snakemake.output.summary),
         neighbours=Path(snakemake.output.neighbours),
     )

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 with script(snakemake):
     from promptscale.checkpoints.load import pointed_to
-    from promptscale.config.jobs import TuningSpecification
+    from promptscale.config.jobs import AnyTuningJob
     from promptscale.experiments.tuning import Files, run
 
     outputs = {name: Path(path) for name, path in snakemake.output.items()}
@@ -26,4 +26,4 @@ with script(snakemake):
         state=snakemake.resources.state,
         initialization=Path(start) if start else None,
     )
-    run(job_of(TuningSpecification, snakemake), files, layout_of(snakemake))
+    run(job_of(AnyTuningJob, snakemake), files, layout_of(snakemake))

@@ -9,12 +9,8 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with script(snakemake):
-    from promptscale.reporting.report import write_table
+    from promptscale.reporting.context import Context
+    from promptscale.reporting.tables.registry import write_table
 
-    write_table(
-        snakemake.wildcards.table,
-        {name: Path(path) for name, path in snakemake.input.items()},
-        default=snakemake.params.default,
-        architectures=snakemake.params.architectures,
-        stem=Path(snakemake.output[0]).with_suffix(""),
-    )
+    context = Context.of(dict(snakemake.input.items()), **snakemake.params.reporting)
+    write_table(snakemake.wildcards.table, context, Path(snakemake.output[0]).with_suffix(""))

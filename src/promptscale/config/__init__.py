@@ -1,1 +1,1 @@
-"""Facts and settings as data; the leaf that everything else may import."""
+"""The configuration: facts and settings as data, and the grid of jobs that follows from them."""

@@ -1,9 +1,10 @@
 """The grid: from a configuration to all of its jobs."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from random import Random
 
+from promptscale.config.axes import AXES, Setting, adaptation_steps, checkpoint_name, variant_name
 from promptscale.config.jobs import (
     AnyJob,
     LanguageModelingJob,
@@ -11,57 +12,37 @@ from promptscale.config.jobs import (
     MultitaskTuningJob,
     PromptDesignJob,
     PromptTuningJob,
-    adaptation_steps,
-    checkpoint_name,
 )
-from promptscale.config.schema import Config, Optimizer, PromptTuning
-
-Setting = tuple[str, PromptTuning]  # frozen model and how prompts are tuned on it
+from promptscale.config.schema import Config
+from promptscale.config.settings import Optimizer
 
 
 def prompt_settings(config: Config) -> dict[str, list[Setting]]:
     """The settings of prompt tuning by axis of the ablations; each axis has the default too."""
-    checkpoint, default = config.default_checkpoint, config.prompt_tuning
-    ablations = config.ablations
-
-    def changed(**fields) -> PromptTuning:
-        return default.model_copy(update=fields)
-
-    starts = [
-        default.initialization.model_copy(update={"method": method})
-        for method in ablations.initialization
-    ]
-    steps = ablations.lm_adaptation_steps
-    objectives = ablations.pretraining_objective
-    axes: dict[str, list[Setting]] = {
-        "prompt_length": [(checkpoint, changed(prompt_length=n)) for n in ablations.prompt_length],
-        "initialization": [(checkpoint, changed(initialization=start)) for start in starts],
-        "pretraining_objective": [
-            ("span_corruption", changed(sentinel=name.endswith("sentinel"))) for name in objectives
-        ],
-        "lm_adaptation": [(checkpoint_name(n), default) for n in steps],
-    }
-    # An ablation's value may be the default's: the same setting.
+    default = config.default_setting
     return {
-        axis: _once([(checkpoint, default), *settings], key=repr) for axis, settings in axes.items()
+        name: _unique(
+            [default, *(axis.setting(default, x) for x in config.ablations.get(name, ()))]
+        )
+        for name, axis in AXES.items()
     }
 
 
 def prompt_jobs(config: Config, axis: str | None = None) -> list[PromptTuningJob]:
-    """The default's and the ablations' prompt tuning, or that of one axis alone."""
+    """Prompt tuning with the default setting and those of the ablations, or of a single `axis`."""
     axes = prompt_settings(config)
-    chosen = [axes[axis]] if axis else list(axes.values())
-    settings = _once([setting for settings in chosen for setting in settings], key=repr)
+    chosen = [axes[axis]] if axis else axes.values()
+    settings = _unique([setting for settings in chosen for setting in settings])
     return [
         job
         for size in config.sizes
-        for checkpoint, setting in settings
-        for job in _prompt_jobs(config, size, checkpoint, setting, config.tasks, config.seeds)
+        for setting in settings
+        for job in _prompt_jobs(config, size, setting, config.tasks, config.seeds)
     ]
 
 
 def ensemble_jobs(config: Config) -> dict[str, list[PromptTuningJob]]:
-    """By size, the jobs whose prompts vote: the default's, and those of the further seeds."""
+    """By size, the jobs whose prompts vote: those of the default, and those of further seeds."""
     ensembles = config.ensembles
     if ensembles is None:
         return {}
@@ -70,9 +51,7 @@ def ensemble_jobs(config: Config) -> dict[str, list[PromptTuningJob]]:
         size: [
             job
             for seeds in (config.seeds, further)
-            for job in _prompt_jobs(
-                config, size, config.default_checkpoint, config.prompt_tuning, config.tasks, seeds
-            )
+            for job in _prompt_jobs(config, size, config.default_setting, config.tasks, seeds)
         ]
         for size in ensembles.sizes
     }
@@ -82,74 +61,60 @@ def convergence_jobs(config: Config) -> list[PromptTuningJob]:
     """The lengths of Table 5 that no ablation has, on its task."""
     if config.convergence is None:
         return []
-    done = {s.prompt_length for _, s in prompt_settings(config)["prompt_length"]}
+    axis, default = AXES["prompt_length"], config.default_setting
+    settings = [axis.setting(default, length) for length in config.convergence.prompt_length]
+    ablated = prompt_settings(config)["prompt_length"]
     return [
         job
         for size in config.sizes
-        for length in config.convergence.prompt_length
-        if length not in done
-        for job in _prompt_jobs(
-            config,
-            size,
-            config.default_checkpoint,
-            config.prompt_tuning.model_copy(update={"prompt_length": length}),
-            (config.convergence.task,),
-            config.seeds,
-        )
+        for setting in settings
+        if setting not in ablated
+        for job in _prompt_jobs(config, size, setting, [config.convergence.task], config.seeds)
     ]
 
 
 def model_jobs(config: Config) -> list[ModelTuningJob | MultitaskTuningJob]:
     """Model tuning per task, and on the mixture of all."""
     jobs: list[ModelTuningJob | MultitaskTuningJob] = []
-    together = config.runs_per_job.model_tuning
     for size in config.sizes:
-        if tuning := config.model_tuning:
-            for tasks, seeds in _groups(config.tasks, config.seeds, together):
-                common = _common(config, size, tuning.checkpoint, tasks, seeds)
-                jobs.append(ModelTuningJob(settings=tuning, **common))
+        jobs += _model_jobs(config, size, config.tasks)
         if multitask := config.multitask_tuning:
-            for seeds in _chunks(config.seeds, together):
-                common = _common(config, size, multitask.checkpoint, config.tasks, seeds)
-                jobs.append(MultitaskTuningJob(settings=multitask, **common))
+            jobs += [
+                MultitaskTuningJob(
+                    settings=multitask,
+                    **_common(config, size, multitask.checkpoint, config.tasks, seeds),
+                )
+                for seeds in _slices(config.seeds, config.runs_per_job.model_tuning)
+            ]
     return jobs
 
 
 def domain_shift_jobs(config: Config) -> list[PromptTuningJob | ModelTuningJob]:
     """Both methods on the tasks whose runs are evaluated on other tasks too."""
-    shift = config.domain_shift
     jobs: list[PromptTuningJob | ModelTuningJob] = []
-    for size in shift.sizes if shift else ():
-        tasks = tuple(shift.evaluate_on) if shift else ()
-        checkpoint, prompts, tuning = (
-            config.default_checkpoint,
-            config.prompt_tuning,
-            config.model_tuning,
-        )
-        jobs += _prompt_jobs(config, size, checkpoint, prompts, tasks, config.seeds)
-        if tuning:
-            for group, seeds in _groups(tasks, config.seeds, config.runs_per_job.model_tuning):
-                common = _common(config, size, tuning.checkpoint, group, seeds)
-                jobs.append(ModelTuningJob(settings=tuning, **common))
+    if shift := config.domain_shift:
+        for size in shift.sizes:
+            tasks = tuple(shift.evaluate_on)
+            jobs += _prompt_jobs(config, size, config.default_setting, tasks, config.seeds)
+            jobs += _model_jobs(config, size, tasks)
     return jobs
 
 
 def prompt_design_jobs(config: Config) -> list[PromptDesignJob]:
-    """Text prompts for the default frozen model of every size."""
-    design = config.prompt_design
+    """Text prompts for the default checkpoint of every size."""
+    design, checkpoint = config.prompt_design, config.default_checkpoint
     if design is None:
         return []
     return [
         PromptDesignJob(
-            settings=design,
-            **_common(config, size, config.default_checkpoint, config.tasks, config.seeds),
+            settings=design, **_common(config, size, checkpoint, config.tasks, config.seeds)
         )
         for size in config.sizes
     ]
 
 
 def trials(config: Config) -> list[tuple[int, int, Optimizer]]:
-    """The search's trials: batch size, steps and optimiser, drawn from the space by its seed."""
+    """The trials of the search: batch size, steps and optimiser, drawn with the search's seed."""
     search = config.hyperparameter_search
     if search is None:
         return []
@@ -171,33 +136,31 @@ def trials(config: Config) -> list[tuple[int, int, Optimizer]]:
 
 
 def search_jobs(config: Config) -> list[PromptTuningJob]:
-    """The search: one job for all trials of a batch size and number of steps."""
+    """The jobs of the search: a job for all trials of a batch size and number of steps."""
     search = config.hyperparameter_search
     if search is None:
         return []
-    groups: dict[tuple[int, int], list[Optimizer]] = {}
+    by_shape: dict[tuple[int, int], list[Optimizer]] = {}
     for batch_size, steps, optimizer in trials(config):
-        groups.setdefault((batch_size, steps), []).append(optimizer)
+        by_shape.setdefault((batch_size, steps), []).append(optimizer)
+    common = _common(config, search.size, config.default_checkpoint, config.tasks, config.seeds[:1])
     return [
         PromptTuningJob(
             settings=config.prompt_tuning.model_copy(
                 update={"batch_size": batch_size, "steps": steps}
             ),
             trials=tuple(optimizers),
-            **_common(
-                config, search.size, config.default_checkpoint, config.tasks, config.seeds[:1]
-            ),
+            **common,
         )
-        for (batch_size, steps), optimizers in groups.items()
+        for (batch_size, steps), optimizers in by_shape.items()
     ]
 
 
 def all_jobs(config: Config) -> dict[str, AnyJob]:
-    """Every job that leaves rows in `runs.csv`, by name, each once and in a stable order."""
-    ensembles = [job for jobs in ensemble_jobs(config).values() for job in jobs]
+    """Every job that leaves rows in `runs.csv`, by name, in a stable order without duplicates."""
     jobs: list[AnyJob] = [
         *prompt_jobs(config),
-        *ensembles,
+        *(job for jobs in ensemble_jobs(config).values() for job in jobs),
         *convergence_jobs(config),
         *model_jobs(config),
         *domain_shift_jobs(config),
@@ -207,7 +170,11 @@ def all_jobs(config: Config) -> dict[str, AnyJob]:
 
 
 def language_modeling_job(config: Config, size: str, checkpoint: str) -> LanguageModelingJob:
-    """The job that trains the frozen model `checkpoint` of one size."""
+    """The job that trains a checkpoint of a size.
+
+    Raises:
+      KeyError: the configuration has no settings for such a training.
+    """
     steps = adaptation_steps(checkpoint)
     settings = config.lm_adaptation if steps else config.pretraining
     if settings is None:
@@ -225,10 +192,10 @@ def language_modeling_job(config: Config, size: str, checkpoint: str) -> Languag
 
 
 def start_of(config: Config, checkpoint: str) -> str | None:
-    """The frozen model that the training of `checkpoint` continues, if any.
+    """The checkpoint that the training of `checkpoint` continues; None for pre-training.
 
-    An adaptation continues the longest shorter one: with a schedule that does not depend on the
-    number of steps, that is the same training.
+    An adaptation continues the longest shorter adaptation: with a schedule that does not depend on
+    the number of steps, the result is the same.
     """
     steps = adaptation_steps(checkpoint)
     if not steps:
@@ -238,7 +205,7 @@ def start_of(config: Config, checkpoint: str) -> str | None:
 
 
 def source(config: Config, size: str, checkpoint: str) -> str:
-    """Where the frozen model comes from: `train`, or its location."""
+    """The source of a checkpoint: `train`, or its location."""
     checkpoints = config.checkpoints
     steps = adaptation_steps(checkpoint)
     template = checkpoints.lm_adaptation[steps] if steps else checkpoints.span_corruption
@@ -246,26 +213,38 @@ def source(config: Config, size: str, checkpoint: str) -> str:
 
 
 def _prompt_jobs(
-    config: Config,
-    size: str,
-    checkpoint: str,
-    setting: PromptTuning,
-    tasks: Sequence[str],
-    seeds: Sequence[int],
+    config: Config, size: str, setting: Setting, tasks: Sequence[str], seeds: Sequence[int]
 ) -> list[PromptTuningJob]:
+    checkpoint, prompts = setting
+    assert prompts is not None
     return [
-        PromptTuningJob(settings=setting, **_common(config, size, checkpoint, group, some))
-        for group, some in _groups(tasks, seeds, config.runs_per_job.prompt_tuning)
+        PromptTuningJob(
+            settings=prompts,
+            variant=variant_name(setting, config.default_setting),
+            **_common(config, size, checkpoint, *block),
+        )
+        for block in _blocks(tasks, seeds, config.runs_per_job.prompt_tuning)
+    ]
+
+
+def _model_jobs(config: Config, size: str, tasks: Sequence[str]) -> list[ModelTuningJob]:
+    if not (tuning := config.model_tuning):
+        return []
+    return [
+        ModelTuningJob(settings=tuning, **_common(config, size, tuning.checkpoint, *block))
+        for block in _blocks(tasks, config.seeds, config.runs_per_job.model_tuning)
     ]
 
 
 def _common(
     config: Config, size: str, checkpoint: str, tasks: Sequence[str], seeds: Sequence[int]
 ) -> dict:
+    """The fields that all jobs have."""
     shift = config.domain_shift
     others = shift.evaluate_on if shift and size in shift.sizes else {}
     return {
-        "world": config.world,
+        "origin": config.origin,
+        "label": config.label,
         "size": size,
         "architecture": config.all_sizes[size],
         "checkpoint": checkpoint,
@@ -276,24 +255,25 @@ def _common(
     }
 
 
-def _groups(
+def _blocks(
     tasks: Sequence[str], seeds: Sequence[int], runs: int
-) -> Iterable[tuple[Sequence[str], Sequence[int]]]:
-    """Tasks x seeds cut into blocks of at most `runs`: all seeds of a task together if they fit."""
+) -> Iterator[tuple[Sequence[str], Sequence[int]]]:
+    """Tasks x seeds in blocks of at most `runs`; a task's seeds stay together if they fit."""
     if not seeds:
         return
     if runs >= len(seeds):
-        for group in _chunks(tasks, runs // len(seeds)):
+        for group in _slices(tasks, runs // len(seeds)):
             yield group, seeds
     else:
         for task in tasks:
-            for some in _chunks(seeds, runs):
-                yield (task,), some
+            for part in _slices(seeds, runs):
+                yield (task,), part
 
 
-def _chunks(items: Sequence, size: int) -> list[Sequence]:
+def _slices(items: Sequence, size: int) -> list[Sequence]:
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
-def _once(items: Iterable, key) -> list:
-    return list({key(item): item for item in items}.values())
+def _unique(settings: list[Setting]) -> list[Setting]:
+    """The settings without repetitions: an ablation's value may be the default's."""
+    return list({repr(setting): setting for setting in settings}.values())

@@ -1,22 +1,24 @@
-"""Jobs: what one process trains, with everything that its runs depend on and nothing else.
+"""Jobs: what a process trains, with everything that its runs depend on and nothing else.
 
-A run is one training with one seed; a job trains one or several runs that share a frozen model
-and shapes. A job's JSON is what Snakemake compares, so a changed setting reruns exactly the jobs
-that it touches.
+A run is a training with a seed; a job trains a run, or several that share a checkpoint and shapes.
+Snakemake compares the JSON of jobs, so a changed setting reruns exactly the jobs that use it.
+A job also counts what its method costs: the sequences that pass through the model, and parameters.
 """
 
-from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
-from promptscale.config.schema import (
-    Evaluation,
+from promptscale.config.axes import Setting, adaptation_steps, describe, setting_name
+from promptscale.config.settings import (
+    EvaluationSettings,
+    Label,
     LanguageModeling,
     ModelTuning,
     MultitaskTuning,
     Optimizer,
+    Origin,
     PromptDesign,
     PromptTuning,
     Strict,
@@ -28,19 +30,11 @@ from promptscale.config.tasks import task as task_named
 
 MIXTURE = "superglue"  # the eight tasks together, as multi-task runs are trained on them
 
-
-def adaptation_steps(checkpoint: str) -> int:
-    """Steps of LM adaptation behind a frozen model's name (`lm_<steps>`; 0: span corruption)."""
-    return int(checkpoint.removeprefix("lm_")) if checkpoint.startswith("lm_") else 0
-
-
-def checkpoint_name(steps: int) -> str:
-    """The name of the frozen model after so many steps of LM adaptation."""
-    return f"lm_{steps}" if steps else "span_corruption"
+Gradient = Literal["nothing", "inputs", "weights"]  # inputs: the weights have no gradients
 
 
 class JobRun(NamedTuple):
-    """One of a job's runs."""
+    """A run of a job."""
 
     task: str
     seed: int
@@ -48,36 +42,35 @@ class JobRun(NamedTuple):
 
 
 class Sequences(NamedTuple):
-    """Sequences of one length that a job passes through its model; what its cost is computed from.
+    """Sequences of equal length that a job passes through its model.
 
-    Attributes:
-      number: how many sequences.
-      inputs: encoder positions of each, the prompt's among them.
-      targets: decoder positions of each.
-      gradient: what is differentiated besides: nothing, the inputs alone, or the weights too.
+    `inputs` are encoder positions, the prompt's among them, and `targets` decoder positions;
+    `gradient` is what the backward pass computes.
     """
 
     number: int
     inputs: int
     targets: int
-    gradient: Literal["nothing", "inputs", "weights"]
+    gradient: Gradient
 
 
 class _TaskJob(Strict):
-    """A job on tasks. `transfer_tasks`: further tasks that a task's runs are evaluated on."""
+    """The fields of jobs on tasks. `transfer_tasks`: further tasks that evaluate a task's runs."""
 
-    world: str
+    method: str
+    origin: Origin
+    label: Label
     size: str
     architecture: ModelConfig
     checkpoint: str
     tasks: tuple[str, ...]
     seeds: tuple[int, ...]
     transfer_tasks: Mapping[str, tuple[str, ...]] = Field(default={})
-    evaluation: Evaluation
+    evaluation: EvaluationSettings
 
     @property
     def runs(self) -> tuple[JobRun, ...]:
-        """The job's runs, in the order in which they lie in the batch of runs."""
+        """The job's runs, in the order of the train state's leading axis."""
         return tuple(JobRun(task, seed) for task in self.tasks for seed in self.seeds)
 
     @property
@@ -103,14 +96,19 @@ class _TaskJob(Strict):
         return (*self.selecting_tasks(run), *self.transfer_tasks.get(run.task, ()))
 
     @property
+    def prompts(self) -> PromptTuning | None:
+        """The settings of the prompts that the job tunes; None: it tunes no prompts."""
+        return None
+
+    @property
     def predictions(self) -> int:
-        """How many predictions the job leaves."""
+        """The number of predictions that the job leaves."""
         return sum(_dev_rows(self.reported_tasks(run)) for run in self.runs)
 
     @property
-    @abstractmethod
     def stem(self) -> str:
-        """The part of names that the job's runs share."""
+        """The part of names that the job's runs share: method, size, checkpoint, setting."""
+        return f"{self.method}/{self.size}/{self.checkpoint}"
 
     @property
     def name(self) -> str:
@@ -122,16 +120,13 @@ class _TaskJob(Strict):
     @property
     def description(self) -> dict[str, Any]:
         """The columns of `runs.csv` that all of the job's runs share."""
-        steps = adaptation_steps(self.checkpoint)
         return {
-            "method": self.stem.split("/")[0],
+            "method": self.method,
             "size": self.size,
             "checkpoint": self.checkpoint,
-            "objective": "lm_adaptation" if steps else "span_corruption",
-            "adaptation_steps": steps,
-            "prompt_length": 0,
-            "initialization": "",
-            "world": self.world,
+            **describe(Setting(self.checkpoint, self.prompts)),
+            "origin": self.origin,
+            "label": self.label,
         }
 
     def run_name(self, run: JobRun) -> str:
@@ -140,16 +135,14 @@ class _TaskJob(Strict):
 
 
 class TuningJob(_TaskJob):
-    """A job that trains on tasks.
+    """A job that trains on tasks; `method` names its class in `promptscale.training.methods`."""
 
-    `method` names its class in `promptscale.training.methods`; `gradient` is what its training step
-    differentiates (see `Sequences`).
-    """
-
-    method: str
     settings: Supervised
-
-    gradient: ClassVar[Literal["inputs", "weights"]] = "weights"
+    gradient: ClassVar[Gradient] = "weights"  # of a training step
+    names_tasks: ClassVar[bool] = False  # inputs start with their task's name
+    prompt_length: ClassVar[int] = 0
+    sentinel: ClassVar[bool] = False  # targets start with `<extra_id_0>` (section 2.2)
+    saved_parameters: ClassVar[int] = 0  # a tuned model leaves its predictions alone
 
     @property
     def optimizers(self) -> tuple[Optimizer, ...]:
@@ -157,67 +150,46 @@ class TuningJob(_TaskJob):
         return (self.settings.optimizer,) * len(self.runs)
 
     @property
-    def prompt_length(self) -> int:
-        """Tokens of a prompt before the inputs."""
-        return 0
-
-    @property
-    def sentinel(self) -> bool:
-        """Whether targets start with `<extra_id_0>` (span corruption + sentinel, section 2.2)."""
-        return False
-
-    @property
-    def names_tasks(self) -> bool:
-        """Whether inputs start with their task's name."""
-        return False
-
-    @property
     def trained_parameters(self) -> int:
-        """Parameters that each run trains."""
+        """The number of parameters that each run trains."""
         return self.architecture.num_parameters
 
     @property
-    def saved_parameters(self) -> int:
-        """Parameters that the job leaves; a tuned model leaves its predictions alone."""
-        return 0
-
-    @property
     def state_parameters(self) -> int:
-        """Parameters in one resume state: each run's now and at its best step."""
+        """The number of parameters in a resume state: each run's now and at its best step."""
         return 2 * self.trained_parameters * len(self.runs)
 
     @property
     def sequences(self) -> tuple[Sequences, ...]:
         """What is trained on and what is evaluated, each at its longest (an upper bound)."""
         settings, runs = self.settings, self.runs
-        inputs = self.prompt_length + settings.max_input_length
         evaluations = -(-settings.steps // settings.evaluate_every)
         selecting = sum(_dev_rows(self.selecting_tasks(run)) for run in runs)
         transfer = sum(_dev_rows(self.transfer_tasks.get(run.task, ())) for run in runs)
-        trained = len(runs) * settings.steps * settings.batch_size
-        evaluated = evaluations * selecting + transfer
+        lengths = self.prompt_length + settings.max_input_length, settings.max_target_length
         return (
-            Sequences(trained, inputs, settings.max_target_length, self.gradient),
-            Sequences(evaluated, inputs, settings.max_target_length, "nothing"),
+            Sequences(len(runs) * settings.steps * settings.batch_size, *lengths, self.gradient),
+            Sequences(evaluations * selecting + transfer, *lengths, "nothing"),
         )
 
 
 class PromptTuningJob(TuningJob):
-    """Prompts on one frozen model, one per task and seed, trained together.
+    """Prompts on a checkpoint, a prompt per task and seed, trained together.
 
-    With `trials` the job is a part of a hyperparameter search: one prompt per trial, task and seed,
-    each with its trial's optimiser.
+    With `trials`, a part of a hyperparameter search: a prompt per trial, task and seed, with the
+    optimiser of its trial. `variant` is the part of the runs' names that shows the axes of the
+    ablations beyond the paper's (`axes.variant_name`).
     """
 
     method: Literal["prompt_tuning"] = "prompt_tuning"
     settings: PromptTuning
+    variant: str = ""
     trials: tuple[Optimizer, ...] = ()
-
-    gradient: ClassVar[Literal["inputs", "weights"]] = "inputs"
+    gradient: ClassVar[Gradient] = "inputs"
 
     @property
     def runs(self) -> tuple[JobRun, ...]:
-        """The job's runs, in the order in which they lie in the batch of runs."""
+        """The job's runs, in the order of the train state's leading axis."""
         return tuple(
             JobRun(task, seed, trial)
             for trial in range(max(len(self.trials), 1))
@@ -232,74 +204,63 @@ class PromptTuningJob(TuningJob):
         return tuple(trials[run.trial] for run in self.runs)
 
     @property
-    def prompt_length(self) -> int:
-        """Tokens of a prompt before the inputs."""
+    def prompts(self) -> PromptTuning:
+        """The settings of the prompts that the job tunes."""
+        return self.settings
+
+    @property
+    def prompt_length(self) -> int:  # type: ignore[override]
+        """The tokens of a prompt before the inputs."""
         return self.settings.prompt_length
 
     @property
-    def sentinel(self) -> bool:
-        """Whether targets start with `<extra_id_0>` (span corruption + sentinel, section 2.2)."""
+    def sentinel(self) -> bool:  # type: ignore[override]
+        """Whether targets start with `<extra_id_0>` (section 2.2)."""
         return self.settings.sentinel
 
     @property
     def trained_parameters(self) -> int:
-        """The parameters of a prompt."""
+        """The number of parameters of a prompt."""
         return self.prompt_length * self.architecture.d_model
 
     @property
-    def saved_parameters(self) -> int:
-        """The parameters of all prompts."""
+    def saved_parameters(self) -> int:  # type: ignore[override]
+        """The number of parameters of all prompts."""
         return self.trained_parameters * len(self.runs)
 
     @property
     def stem(self) -> str:
-        """Method, frozen model and setting."""
+        """The part of names that the job's runs share: method, size, checkpoint, setting."""
         settings = self.settings
         if self.trials:
             part = f"batch_{settings.batch_size}-steps_{settings.steps}"
             return f"hyperparameter_search/{self.size}/{self.checkpoint}/{part}"
-        setting = f"length_{settings.prompt_length}-{settings.initialization.method}"
-        setting += "-sentinel" if settings.sentinel else ""
-        return f"{self.method}/{self.size}/{self.checkpoint}/{setting}"
-
-    @property
-    def description(self) -> dict[str, Any]:
-        """As for all jobs, with the setting of the prompts."""
-        found = super().description
-        found["objective"] += "_sentinel" if self.settings.sentinel else ""
-        return found | {
-            "method": self.method,
-            "prompt_length": self.settings.prompt_length,
-            "initialization": self.settings.initialization.method,
-        }
+        setting = setting_name(Setting(self.checkpoint, settings)) + self.variant
+        return f"{super().stem}/{setting}"
 
     def run_name(self, run: JobRun) -> str:
-        """As for all jobs, with the trial where there are several."""
+        """The name of a run in `runs.csv`, or of a trial's run in a hyperparameter search."""
         trial = f"/trial_{run.trial}" if self.trials else ""
         return f"{self.stem}{trial}/{run.task}/seed_{run.seed}"
 
 
 class ModelTuningJob(TuningJob):
-    """All weights tuned, once per task and seed."""
+    """All weights tuned, a run per task and seed."""
 
     method: Literal["model_tuning"] = "model_tuning"
     settings: ModelTuning
 
-    @property
-    def stem(self) -> str:
-        """Method and the model that tuning starts from."""
-        return f"{self.method}/{self.size}/{self.checkpoint}"
-
 
 class MultitaskTuningJob(TuningJob):
-    """All weights tuned on a mixture of tasks, once per seed, and evaluated on each of `tasks`."""
+    """All weights tuned on a mixture of tasks, a run per seed, evaluated on each of `tasks`."""
 
     method: Literal["model_tuning_multitask"] = "model_tuning_multitask"
     settings: MultitaskTuning
+    names_tasks: ClassVar[bool] = True
 
     @property
     def runs(self) -> tuple[JobRun, ...]:
-        """One run per seed, on the mixture."""
+        """The job's runs: a run on the mixture per seed."""
         return tuple(JobRun(MIXTURE, seed) for seed in self.seeds)
 
     @property
@@ -307,59 +268,47 @@ class MultitaskTuningJob(TuningJob):
         """The mixture's tasks."""
         return tuple(dict.fromkeys([*self.tasks, *self.settings.auxiliary]))
 
-    @property
-    def names_tasks(self) -> bool:
-        """Inputs start with their task's name, as one model serves all tasks."""
-        return True
-
     def tasks_trained_on(self, run: JobRun) -> tuple[str, ...]:
         """The mixture's tasks."""
         return self.train_tasks
 
     def selecting_tasks(self, run: JobRun) -> tuple[str, ...]:
-        """The mixture's tasks without the auxiliary ones."""
+        """The mixture's tasks without the auxiliary tasks."""
         return self.tasks
-
-    @property
-    def stem(self) -> str:
-        """Method and the model that tuning starts from."""
-        return f"{self.method}/{self.size}/{self.checkpoint}"
 
 
 class PromptDesignJob(_TaskJob):
-    """The frozen model with worked examples as its prompt; nothing is trained."""
+    """The model with worked examples as its prompt; nothing is trained."""
 
     method: Literal["prompt_design"] = "prompt_design"
     settings: PromptDesign
-
     saved_parameters: ClassVar[int] = 0
     state_parameters: ClassVar[int] = 0
 
     @property
     def sequences(self) -> tuple[Sequences, ...]:
-        """Every question after its worked examples, each of T5's 512 tokens."""
+        """Every question after its worked examples, each of 512 tokens (an upper bound)."""
         inputs = 512 * (self.settings.shots + 1)
         return (Sequences(len(self.seeds) * _dev_rows(self.tasks), inputs, 62, "nothing"),)
 
     @property
     def stem(self) -> str:
-        """Method, frozen model and setting."""
-        return f"{self.method}/{self.size}/{self.checkpoint}/shots_{self.settings.shots}"
+        """The part of names that the job's runs share: method, size, checkpoint, shots."""
+        return f"{super().stem}/shots_{self.settings.shots}"
 
 
-TuningSpecification = Annotated[
+AnyTuningJob = Annotated[
     PromptTuningJob | ModelTuningJob | MultitaskTuningJob, Field(discriminator="method")
 ]
 AnyJob = PromptTuningJob | ModelTuningJob | MultitaskTuningJob | PromptDesignJob
 
 
 class LanguageModelingJob(Strict):
-    """Pre-training (`span_corruption`) or LM adaptation (`lm_<steps>`) of one size.
+    """Pre-training (`span_corruption`) or LM adaptation (`lm_<steps>`) of a size.
 
-    Adaptation continues the next shorter adaptation, whose `first_step` steps count as done.
+    An adaptation continues the next shorter adaptation, which ended at `first_step`.
     """
 
-    method: ClassVar[str] = "language_modeling"
     predictions: ClassVar[int] = 0
 
     size: str
@@ -371,12 +320,12 @@ class LanguageModelingJob(Strict):
 
     @property
     def saved_parameters(self) -> int:
-        """The parameters of the checkpoint that the job leaves."""
+        """The number of parameters of the checkpoint that the job leaves."""
         return self.architecture.num_parameters
 
     @property
     def state_parameters(self) -> int:
-        """Parameters in one resume state."""
+        """The number of parameters in a resume state."""
         return self.architecture.num_parameters
 
     @property
@@ -387,12 +336,11 @@ class LanguageModelingJob(Strict):
         has 114 target tokens (T5's `random_spans_helper`).
         """
         inputs = self.settings.inputs_length
-        adapts = bool(adaptation_steps(self.checkpoint))
-        targets = inputs if adapts else round(inputs * 114 / 512)
+        targets = inputs if adaptation_steps(self.checkpoint) else round(inputs * 114 / 512)
         count = self.settings.steps * self.settings.batch_size
         return (Sequences(count, inputs, targets, "weights"),)
 
 
 def _dev_rows(tasks: Iterable[str]) -> int:
-    """Rows of the published validation splits."""
+    """The number of rows of the published validation splits."""
     return sum(task_named(task).published_rows("validation") for task in tasks)

@@ -1,4 +1,4 @@
-"""Loading a configuration: one clear sentence for each thing wrong with it."""
+"""Loads a configuration; an error has a sentence for each fault."""
 
 import difflib
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ def validate(model: type[Model], content: Mapping[str, Any], where: str) -> Mode
     """Builds `model` from plain data.
 
     Raises:
-      ConfigError: one line per fault: key, what is wrong and what would be right.
+      ConfigError: a line per fault: the key, the fault and what would be right.
     """
     try:
         return model.model_validate(content)

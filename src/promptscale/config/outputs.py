@@ -1,5 +1,8 @@
-"""What a configuration leads to besides its runs: datasets, frozen models, figures and tables."""
+"""The products of a configuration besides its runs: datasets, checkpoints, figures, tables."""
 
+import re
+
+from promptscale.config.axes import AXES, PAPER_AXES
 from promptscale.config.grid import all_jobs, source, start_of
 from promptscale.config.schema import Config
 from promptscale.config.tasks import MRQA, SUPER_GLUE, TASKS
@@ -18,12 +21,12 @@ def splits(config: Config) -> list[Split]:
         for task in tasks
     ]
     evaluated = {task for task, split in needed if split == "validation"}
-    counted = [(task, split) for task in evaluated for split in _names(task)]
+    counted = [(task, split) for task in evaluated for split, _ in TASKS[task].splits]
     return sorted({*needed, *counted})
 
 
 def checkpoints(config: Config) -> list[tuple[str, str]]:
-    """Size and name of every frozen model that a job starts from, or that one of them continues."""
+    """Size and name of every checkpoint that a job starts from or an adaptation continues."""
     needed = {(job.size, job.checkpoint) for job in all_jobs(config).values()}
     for size, checkpoint in sorted(needed):
         start: str | None = checkpoint
@@ -36,7 +39,7 @@ def checkpoints(config: Config) -> list[tuple[str, str]]:
 
 
 def trained_checkpoints(config: Config) -> list[tuple[str, str]]:
-    """Those of them that are trained here."""
+    """Size and name of every checkpoint that the workflow trains."""
     return [
         (size, checkpoint)
         for size, checkpoint in checkpoints(config)
@@ -45,10 +48,15 @@ def trained_checkpoints(config: Config) -> list[tuple[str, str]]:
 
 
 def vocabulary(config: Config) -> str:
-    """The local path of the vocabulary: a given file, or where one is made or fetched to."""
+    """The local path of the vocabulary: a given file, or the file that a rule makes or fetches."""
     given = config.data.vocabulary or ""
-    own = f"{config.paths.results}/vocabulary/sentencepiece.model"
-    return own if not given or given.startswith("gs://") else given
+    made = f"{config.paths.results}/vocabulary/sentencepiece.model"
+    return made if not given or given.startswith("gs://") else given
+
+
+def published_folder(config: Config) -> str:
+    """The folder of the published results, named by the label in lower case with dashes."""
+    return f"results/published/{re.sub('[^a-z0-9.]+', '-', config.label.lower()).strip('-.')}"
 
 
 def largest_size(config: Config) -> str:
@@ -60,15 +68,9 @@ def figures(config: Config) -> list[str]:
     """The figures that the results allow: curves over sizes need at least two sizes."""
     names = ["figure4"]
     if len(config.sizes) > 1:
-        ablations = config.ablations
-        panels = {
-            "a": ablations.prompt_length,
-            "b": ablations.initialization,
-            "c": ablations.pretraining_objective,
-            "d": ablations.lm_adaptation_steps,
-        }
-        names += ["figure1", *(f"figure3{panel}" for panel, values in panels.items() if values)]
-        if all(panels.values()):
+        ablated = [axis for name, axis in AXES.items() if config.ablations.get(name)]
+        names += ["figure1", *(f"figure3{axis.panel.letter}" for axis in ablated)]
+        if {*PAPER_AXES} <= {axis.name for axis in ablated}:
             names.append("figure3")
     return sorted(names)
 
@@ -88,7 +90,3 @@ def tables(config: Config) -> list[str]:
     if len(config.tasks) > 1:
         names.append("serving")
     return sorted(names)
-
-
-def _names(task: str) -> list[str]:
-    return [split for split, _ in TASKS[task].splits]

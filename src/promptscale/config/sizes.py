@@ -1,4 +1,4 @@
-"""T5 1.1 architectures: one record per size, and the exact parameter counts that follow from it.
+"""T5 1.1 architectures: a record per size, and the exact parameter counts that follow from it.
 
 Sizes: the authors' released configurations (google-research/prompt-tuning, `configs/models/sizes`).
 The `mini-*` sizes belong to the miniature; they keep the paper's names and order.
@@ -37,7 +37,7 @@ class ModelConfig:
 
     @property
     def num_parameters(self) -> int:
-        """All parameters of the frozen model (Table 4 less the prompt): no biases anywhere."""
+        """All parameters of the model (Table 4 less the prompt); there are no biases."""
         d, joint, ff = self.d_model, self.num_heads * self.head_dim, self.d_ff
         encoder_layer = 4 * d * joint + 3 * d * ff + 2 * d
         decoder_layer = 8 * d * joint + 3 * d * ff + 3 * d
@@ -49,7 +49,7 @@ class ModelConfig:
 
 
 def _t5(d_model: int, d_ff: int, layers: int, num_heads: int, **fields: int) -> ModelConfig:
-    """Towers of equal depth, as in all of T5 1.1."""
+    """An architecture with towers of equal depth, as in all of T5 1.1."""
     return ModelConfig(
         d_model=d_model,
         d_ff=d_ff,
@@ -103,7 +103,7 @@ def parameter_counts(size: str, prompt_length: int) -> dict[str, Any]:
       `size`, `prompt_length`, `trainable` (the prompt's parameters), `total` (prompt and model)
       and `percent` (trainable of total).
     Raises:
-      ConfigError: unknown size, or a prompt length below one.
+      ConfigError: unknown size, or a prompt length below 1.
     """
     config = model_config(size)
     if prompt_length < 1:

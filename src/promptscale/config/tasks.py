@@ -1,8 +1,8 @@
-"""The paper's tasks as facts: labels, words for class-label initialisation, metrics, TFDS sources.
+"""The paper's tasks as data: labels, words for class-label initialisation, metrics, TFDS sources.
 
-No TensorFlow here. Labels stand in TFDS's class-index order and are written as the T5 library's
-preprocessors write them; the initialisation words of ReCoRD and WSC are from the paper's
-footnote 8. SQuAD's words are ours (docs/deviations.md).
+Labels are in TFDS's class-index order and as the T5 library's preprocessors write them. The
+initialisation words of ReCoRD and WSC are those of the paper's footnote 8; SQuAD's are ours
+(docs/deviations.md).
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ Kind = Literal["classification", "multirc", "record", "wsc", "qa"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Task:
-    """One task: what its targets look like, how it is scored and where its rows come from.
+    """A task: its targets, its metrics and the source of its rows.
 
     Attributes:
       name: the short name used in configurations and paths.
@@ -25,11 +25,11 @@ class Task:
       init_words: strings whose embeddings start a class-label prompt.
       metrics: names of the metrics, in the paper's order.
       tfds: TFDS name and version of the paper's run.
-      seqio: name of the T5 library's task whose text we follow; None where it has none.
-      seqio_eval: its name for evaluation, where the library has two (WSC trains on true rows only).
-      prefix: what the T5 text starts with to name the task; stripped for prompt tuning, kept for
+      seqio: name of the T5 library's task whose text we follow; None if it has no such task.
+      seqio_eval: that task's name for evaluation, if it differs (WSC trains on true rows only).
+      prefix: what the T5 text starts with to name the task; stripped for prompt tuning, left for
         multi-task model tuning.
-      splits: our split to TFDS split.
+      splits: pairs of our split and TFDS's split.
       rows: rows of each of our splits in the published dataset, before any filter (Table 7).
     """
 
@@ -80,14 +80,26 @@ class Task:
 def _super_glue(
     name: str, title: str, metrics: tuple[str, ...], rows: tuple[int, int], **fields
 ) -> Task:
+    defaults = {
+        "kind": "classification",
+        "tfds": f"super_glue/{name}:1.0.2",
+        "seqio": f"super_glue_{name}_v102",
+        "prefix": name,
+    }
+    return Task(name=name, title=title, metrics=metrics, rows=rows, **{**defaults, **fields})
+
+
+def _glue(name: str, title: str, labels: tuple[str, str], rows: tuple[int, int]) -> Task:
     return Task(
         name=name,
         title=title,
-        metrics=metrics,
+        kind="classification",
+        labels=labels,
+        metrics=("accuracy", "f1"),
+        tfds=f"glue/{name}:1.0.0",
+        seqio=f"glue_{name}_v002",
+        prefix=name,
         rows=rows,
-        tfds=f"super_glue/{name}:1.0.2",
-        seqio=f"super_glue_{name}_v102",
-        **{"kind": "classification", "prefix": name, **fields},
     )
 
 
@@ -105,6 +117,7 @@ def _mrqa(name: str, title: str, config: str, rows: int) -> Task:
 
 
 _FALSE_TRUE = ("False", "True")
+_PRONOUN_WORDS = ("commonsense", "pronoun", "resolution")
 _QA_WORDS = ("question", "answering", "reading", "comprehension")
 
 SUPER_GLUE: tuple[str, ...] = (
@@ -135,42 +148,20 @@ _TASKS = (
     ),
     _super_glue("rte", "RTE", ("accuracy",), (2490, 277), labels=("entailment", "not_entailment")),
     _super_glue("wic", "WiC", ("accuracy",), (5428, 638), labels=_FALSE_TRUE),
-    dataclasses.replace(
-        _super_glue(
-            "wsc",
-            "WSC",
-            ("accuracy",),
-            (554, 104),
-            kind="wsc",
-            init_words=("commonsense", "pronoun", "resolution"),
-            prefix="wsc:",
-        ),
+    _super_glue(
+        "wsc",
+        "WSC",
+        ("accuracy",),
+        (554, 104),
+        kind="wsc",
+        init_words=_PRONOUN_WORDS,
+        prefix="wsc:",
         tfds="super_glue/wsc.fixed:1.0.2",
         seqio="super_glue_wsc_v102_simple_train",
         seqio_eval="super_glue_wsc_v102_simple_eval",
     ),
-    Task(
-        name="mrpc",
-        title="MRPC",
-        kind="classification",
-        labels=("not_equivalent", "equivalent"),
-        metrics=("accuracy", "f1"),
-        tfds="glue/mrpc:1.0.0",
-        seqio="glue_mrpc_v002",
-        prefix="mrpc",
-        rows=(3668, 408),
-    ),
-    Task(
-        name="qqp",
-        title="QQP",
-        kind="classification",
-        labels=("not_duplicate", "duplicate"),
-        metrics=("accuracy", "f1"),
-        tfds="glue/qqp:1.0.0",
-        seqio="glue_qqp_v002",
-        prefix="qqp",
-        rows=(363849, 40430),
-    ),
+    _glue("mrpc", "MRPC", ("not_equivalent", "equivalent"), (3668, 408)),
+    _glue("qqp", "QQP", ("not_duplicate", "duplicate"), (363849, 40430)),
     Task(
         name="squad",
         title="SQuAD",
@@ -185,7 +176,7 @@ _TASKS = (
         name="dpr",
         title="DPR",
         kind="wsc",
-        init_words=("commonsense", "pronoun", "resolution"),
+        init_words=_PRONOUN_WORDS,
         metrics=("accuracy",),
         tfds="definite_pronoun_resolution:1.1.0",
         seqio="dpr_v001_simple",

@@ -1,4 +1,4 @@
-"""What Tables 7 to 16 state about a split, and the score that needs no learning."""
+"""Counts the examples and labels of splits (Tables 7 to 16) and scores constant answers."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from promptscale.storage.atomic import atomic_write
 
 
 def split_statistics(task: Task, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Counts one prepared split as the paper does.
+    """Counts a prepared split as the paper does.
 
     ReCoRD is counted in queries, MultiRC in pairs of question and answer, WSC's training split
     after its filter.
@@ -31,24 +31,25 @@ def split_statistics(task: Task, rows: Sequence[Mapping[str, Any]]) -> dict[str,
 
 
 def write(splits: Sequence[Path], datasets: Path, majority: Path) -> None:
-    """Writes two tidy tables about prepared splits, each given by its prefix `TASK/SPLIT`.
+    """Writes two tidy tables about prepared splits; a split is given by its prefix `TASK/SPLIT`.
 
     `datasets` has a row per task, split and label (`task,split,examples,label,count`; the label is
     empty where a task has none). `majority` has the score of the best constant answer on each
     validation split (`task,score`).
     """
-    counted, floors = [], []
+    counts, floors = [], []
     for prefix in splits:
         task, split = task_named(prefix.parent.name), prefix.name
         rows = read(prefix).rows()
-        found = split_statistics(task, rows)
-        for label, count in (found["labels"] or {"": found["examples"]}).items():
-            counted.append((task.name, split, found["examples"], label, count))
+        statistics = split_statistics(task, rows)
+        examples, labels = statistics["examples"], statistics["labels"]
+        for label, count in (labels or {"": examples}).items():
+            counts.append((task.name, split, examples, label, count))
         if split == "validation":
             floors.append((task.name, majority_score(task, rows)["score"]))
     columns = ["task", "split", "examples", "label", "count"]
     for path, table in (
-        (datasets, pd.DataFrame(counted, columns=columns)),
+        (datasets, pd.DataFrame(counts, columns=columns)),
         (majority, pd.DataFrame(floors, columns=["task", "score"])),
     ):
         with atomic_write(path) as partial:

@@ -1,9 +1,9 @@
-"""Prompt ensembling (section 6): several prompts on one frozen model vote on every example.
+"""Prompt ensembling (section 6): several prompts on a frozen model vote on every example.
 
 The paper says "simple majority voting" and leaves open what counts as a vote for free-form answers
 and how ties are broken. Here votes are counted on what the metric sees: the class where a task has
-labels, the normalised answer elsewhere. Of the answers with most votes the one that the earliest
-prompt gave wins. An illegal output is a vote like any other.
+labels, the normalised answer elsewhere. Of the answers with most votes, that of the
+earliest prompt wins. An illegal output counts as a vote.
 """
 
 import collections
@@ -48,10 +48,10 @@ def _ballot(task: Task, text: str) -> int | str:
 def run(
     parts: Sequence[tuple[PromptTuningJob, Path]], prepared: Mapping[str, Path], path: Path
 ) -> None:
-    """Lets the prompts of all jobs vote on every task and writes the ensembles' metrics.
+    """Writes the metrics of the ensembles: the prompts of all jobs vote on every task.
 
     Args:
-      parts: jobs of one setting and size that differ in seeds (or tasks), each with the folder of
+      parts: jobs of a setting and size that differ in seeds (or tasks), each with the folder of
         its predictions.
       prepared: the prefix of each task's prepared validation split.
       path: the `metrics.csv` to write.
@@ -87,7 +87,7 @@ def run(
 
 
 def _answers(path: Path, examples: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The predicted texts of one prompt, checked to be of these examples."""
+    """The predicted texts of a prompt, checked to be of these examples."""
     rows = read_rows(path)
     if [row["id"] for row in rows] != [example["id"] for example in examples]:
         raise ResultsError(

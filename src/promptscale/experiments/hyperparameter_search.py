@@ -1,4 +1,4 @@
-"""The trials of a hyperparameter search side by side (appendix A.1, Table 6)."""
+"""Collects the trials of a hyperparameter search (appendix A.1, Table 6)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,19 +11,19 @@ from promptscale.storage.atomic import atomic_write
 
 
 def collect(parts: Sequence[tuple[PromptTuningJob, Path]], path: Path) -> None:
-    """Writes one row per trial: its settings and its mean score over tasks, best first.
+    """Writes a row per trial: its settings and its mean score over tasks, best first.
 
     Args:
       parts: the search's jobs, each with its `metrics.csv`.
       path: the table, with the columns `trial`, `size`, `learning_rate`, `parameter_scaling`,
         `batch_size`, `steps`, `warmup_steps`, `decay_factor` (empty: none), `steps_per_decay`,
-        `score`, `world`.
+        `score`, `origin`, `label`.
     """
     rows = []
     for job, metrics in parts:
         scores = selected_scores(read_runs(metrics)).set_index("run")["score"]
         for index, optimizer in enumerate(job.trials):
-            own = [scores[job.run_name(run)] for run in job.runs if run.trial == index]
+            of_trial = [scores[job.run_name(run)] for run in job.runs if run.trial == index]
             rows.append({
                 "size": job.size,
                 "learning_rate": optimizer.learning_rate,
@@ -33,8 +33,9 @@ def collect(parts: Sequence[tuple[PromptTuningJob, Path]], path: Path) -> None:
                 "warmup_steps": optimizer.warmup_steps,
                 "decay_factor": optimizer.decay_factor,
                 "steps_per_decay": optimizer.steps_per_decay,
-                "score": sum(own) / len(own),
-                "world": job.world,
+                "score": sum(of_trial) / len(of_trial),
+                "origin": job.origin,
+                "label": job.label,
             })  # fmt: skip
     table = pd.DataFrame(rows).sort_values("score", ascending=False, ignore_index=True)
     table.insert(0, "trial", range(1, len(table) + 1))

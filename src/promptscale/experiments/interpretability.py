@@ -1,13 +1,13 @@
 """Interpretability (section 7): the nearest neighbours of prompt tokens in the frozen vocabulary.
 
-Similarity is the cosine between a prompt's row and a row of the embedding. Padding, EOS, the
-unknown token, the sentinels and rows beyond the vocabulary are no neighbours: nothing was learned
-in them, or no text has them.
+Similarity is the cosine between a row of a prompt and a row of the embedding. Padding, EOS, the
+unknown token, the sentinels and rows beyond the vocabulary are no neighbours: they are untrained,
+or occur in no text.
 """
 
 import dataclasses
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
 
+from promptscale import prompts
 from promptscale.config.jobs import JobRun, PromptTuningJob
 from promptscale.config.tasks import task as task_named
 from promptscale.data.vocabulary import UNK_ID, Vocabulary
@@ -50,14 +51,14 @@ class Space:
         return ids, np.take_along_axis(cosines, ids, axis=1)
 
     def cohesion(self, ids: Int[np.ndarray, "P K"]) -> float:
-        """How alike a vector's neighbours are: mean cosine between them, mean over the vectors."""
+        """The mean cosine between the neighbours of a vector, mean over the vectors."""
         units = _unit(self.embedding)[ids]
         cosines = np.einsum("pid,pjd->pij", units, units)
         upper = np.triu_indices(ids.shape[1], 1)
         return float(np.mean(cosines[:, upper[0], upper[1]]))
 
     def random_cohesion(self) -> float:
-        """The control: the cohesion of random vectors with the embedding's mean and spread."""
+        """The cohesion of random vectors with the embedding's mean and spread, as a control."""
         rows = self.embedding[self.allowed]
         draw = np.random.default_rng(0).normal(size=(_CONTROLS, rows.shape[1]))
         return self.cohesion(self.nearest(rows.mean(axis=0) + rows.std(axis=0) * draw)[0])
@@ -66,26 +67,30 @@ class Space:
 def summarize(
     space: Space, ids: Int[np.ndarray, "P K"], labels: Sequence[Sequence[int]]
 ) -> dict[str, Any]:
-    """What one prompt's neighbours say, given the ids of its task's class labels.
+    """Summarizes the neighbours of a prompt.
+
+    Args:
+      space: the frozen embedding.
+      ids: the neighbours of the prompt's P tokens.
+      labels: the token ids of each class label of its task.
 
     Returns:
-      `labels`: label rows, as many as fit (row i starts as label i if the prompt was so
-      initialised); `labels_persisting`: those with a piece of their own label among the neighbours,
-      whatever the initialisation, so that others are a control; `labels_found`: labels that are a
-      neighbour of any row; `rows_per_label`: of how many rows, in the mean over the found labels
-      (nan if none was found); `duplicates`: share of rows whose nearest neighbour is another row's
-      too; `cohesion`.
+      `labels`: the number of label rows, at most P (class-label initialisation starts row i with
+      label i); `labels_persisting`: label rows with a piece of their label among their neighbours,
+      counted for every initialisation, so that the others are controls; `labels_found`: labels
+      that are a neighbour of any row; `rows_per_label`: the mean number of such rows over these
+      labels (nan for no label); `duplicates`: share of rows whose nearest neighbour is also that
+      of another row; `cohesion`.
     """
     labels = labels[: len(ids)]  # a short prompt has no room for more
     hits = np.array([[bool(set(row) & set(label)) for row in ids] for label in labels])
-    own = len(labels)
-    found = hits.any(axis=1)
+    near = hits.any(axis=1)  # labels
     _, inverse, counts = np.unique(ids[:, 0], return_inverse=True, return_counts=True)
     return {
-        "labels": own,
-        "labels_persisting": int(np.sum(np.diagonal(hits)[:own])),
-        "labels_found": int(found.sum()),
-        "rows_per_label": float(hits[found].sum(axis=1).mean()) if found.any() else np.nan,
+        "labels": len(labels),
+        "labels_persisting": int(np.sum(np.diagonal(hits)[: len(labels)])),
+        "labels_found": int(near.sum()),
+        "rows_per_label": float(hits[near].sum(axis=1).mean()) if near.any() else np.nan,
         "duplicates": float(np.mean(counts[inverse] > 1)),
         "cohesion": space.cohesion(ids),
     }
@@ -95,28 +100,26 @@ def run(
     parts: Sequence[tuple[PromptTuningJob, Path]],
     embedding: Float[np.ndarray, "V D"],
     vocabulary: Vocabulary,
-    load: Callable[[Path], Float[np.ndarray, "P D"]],
     *,
     summary: Path,
     neighbours: Path,
 ) -> None:
-    """Writes a summary of every prompt of one size, and the neighbours themselves.
+    """Writes a summary of every prompt of a size, and the neighbours themselves.
 
     A prompt that diverged (nan) has no neighbours and is left out.
 
     Args:
       parts: the jobs, each with the folder of its prompts.
-      embedding: the frozen model's.
-      vocabulary: its tokens.
-      load: reads a prompt's file (`prompts.load`; not imported here, as it needs JAX).
-      summary: the table of `SCHEMA`.
-      neighbours: a table with the columns size, task, initialization, seed, row, rank, id, piece,
-        cosine, label (the word that the row was started with, or empty).
+      embedding: the embedding of the checkpoint.
+      vocabulary: the vocabulary of the checkpoint.
+      summary: the path of the table of `reporting.neighbours.SCHEMA`.
+      neighbours: the path of a table with the columns size, task, initialization, seed, row, rank,
+        id, piece, cosine, label (the word that the row was started with, or empty).
     """
     space = Space.of(embedding, vocabulary)
     control = space.random_cohesion()
     summaries, listed = [], []
-    for job, run, prompt in _prompts(parts, load):
+    for job, run, prompt in _prompts(parts):
         ids, cosines = space.nearest(prompt)
         words = task_named(run.task).class_label_words
         labels = [vocabulary.encode(word) for word in words]
@@ -127,9 +130,14 @@ def run(
             "initialization": job.settings.initialization.method,
             "seed": run.seed,
         }
-        found = summarize(space, ids, labels)
-        length = {"prompt_length": job.settings.prompt_length, "world": job.world}
-        summaries.append({**named, **length, **found, "cohesion_random": control})
+        summaries.append({
+            **named,
+            "prompt_length": job.settings.prompt_length,
+            "origin": job.origin,
+            "label": job.label,
+            **summarize(space, ids, labels),
+            "cohesion_random": control,
+        })  # fmt: skip
         listed += [
             {
                 **named,
@@ -148,11 +156,11 @@ def run(
 
 
 def _prompts(
-    parts: Sequence[tuple[PromptTuningJob, Path]], load: Callable[[Path], np.ndarray]
+    parts: Sequence[tuple[PromptTuningJob, Path]],
 ) -> Iterator[tuple[PromptTuningJob, JobRun, Float[np.ndarray, "P D"]]]:
     for job, folder in parts:
         for run in job.runs:
-            prompt = load(folder / run.task / f"seed_{run.seed}.npy")
+            prompt = prompts.load(folder / run.task / f"seed_{run.seed}.npy")
             if np.isfinite(prompt).all():
                 yield job, run, prompt
             else:

@@ -20,7 +20,8 @@ from flax import traverse_util
 from promptscale.checkpoints import arrays
 from promptscale.checkpoints.sharded import load_model
 from promptscale.checkpoints.t5x import Checkpoint, write
-from promptscale.config.jobs import LanguageModelingJob, adaptation_steps
+from promptscale.config.axes import adaptation_steps
+from promptscale.config.jobs import LanguageModelingJob
 from promptscale.data.batches import Batch
 from promptscale.data.corpus import Shard, read_text
 from promptscale.data.objectives import PrefixLM, SpanCorruption

@@ -92,7 +92,8 @@ def run(
             "identical": float(np.mean(np.all(mixed == separate, axis=-1))),
             "mixed_per_second": requests.shape[0] * PER_TASK / mixed_seconds,
             "separate_per_second": requests.shape[0] * PER_TASK / separate_seconds,
-            "world": job.world,
+            "origin": job.origin,
+            "label": job.label,
         })  # fmt: skip
     if multihost.is_primary():
         with atomic_write(files.table) as partial:

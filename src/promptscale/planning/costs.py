@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 
 from promptscale.config import grid, outputs
 from promptscale.config.accelerators import Accelerator, accelerators
-from promptscale.config.jobs import AnyJob, LanguageModelingJob, adaptation_steps
+from promptscale.config.axes import adaptation_steps
+from promptscale.config.jobs import AnyJob, LanguageModelingJob
 from promptscale.config.schema import Config
 from promptscale.planning.flops import forward
 

@@ -1,23 +1,25 @@
-"""What a configuration asks for, counted before anything starts: the run table and its sums."""
+"""Counts the runs and jobs of a configuration before anything starts."""
 
 import collections
 from collections.abc import Iterator
 from typing import Any
 
-from promptscale.config import grid, outputs
+from promptscale.config import axes, grid, outputs
 from promptscale.config.jobs import AnyJob
 from promptscale.config.schema import Config
 
 
 def run_table(config: Config) -> list[dict[str, Any]]:
-    """The run table: one row per training (or evaluation of text prompts), each run once.
+    """The run table: a row per training or evaluation of text prompts, without repetitions.
 
-    Columns: `run`, `kind` (what the run is for first), `method`, `size`, `checkpoint`, `task`,
-    `prompt_length`, `initialization`, `sentinel`, `seed`, `job`.
+    Columns: `run`, `kind` (the first purpose of the run), `method`, `size`, `checkpoint`, `task`,
+    the columns of the prompts' settings (`prompt_length`, `initialization`, and those of further
+    axes of the ablations), `sentinel`, `seed`, `job`.
     """
+    prompt_columns = [column.name for column in axes.columns() if column.absent is not None]
     rows: dict[str, dict[str, Any]] = {}
     for kind, job in _kinds(config):
-        prompt = job.settings if job.method == "prompt_tuning" else None
+        description = job.description
         for run in job.runs:
             name = job.run_name(run)
             rows.setdefault(name, {
@@ -27,9 +29,8 @@ def run_table(config: Config) -> list[dict[str, Any]]:
                 "size": job.size,
                 "checkpoint": job.checkpoint,
                 "task": run.task,
-                "prompt_length": prompt.prompt_length if prompt else 0,
-                "initialization": prompt.initialization.method if prompt else "",
-                "sentinel": prompt.sentinel if prompt else False,
+                **{column: description[column] for column in prompt_columns},
+                "sentinel": description["objective"].endswith("_sentinel"),
                 "seed": run.seed,
                 "job": job.name,
             })  # fmt: skip
@@ -48,14 +49,14 @@ def _kinds(config: Config) -> Iterator[tuple[str, AnyJob]]:
 
 
 def trainings(config: Config) -> dict[str, int]:
-    """Trainings by kind, language models included; every run of a job counts."""
+    """The number of trainings by kind, language models included; every run of a job counts."""
     kinds = collections.Counter(row["kind"] for row in run_table(config))
     kinds["language_modeling"] = len(outputs.trained_checkpoints(config))
     return {kind: count for kind, count in kinds.items() if count and kind != "prompt_design"}
 
 
 def jobs(config: Config) -> dict[str, int]:
-    """Snakemake's jobs by rule for the target `all`, on a machine that has no results yet."""
+    """The number of Snakemake's jobs by rule for the target `all` where no results exist."""
     tuning = collections.Counter(job.method for job in grid.all_jobs(config).values())
     models, trained = outputs.checkpoints(config), outputs.trained_checkpoints(config)
     counts = {

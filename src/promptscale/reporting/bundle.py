@@ -1,7 +1,7 @@
-"""Published results: the tidy tables of an experiment, packed so that others can draw from them.
+"""Published results: the tidy tables of an experiment, packed for others to draw figures from.
 
 A bundle is a folder with each table as `NAME.csv.gz` and a manifest: the sha256 of every file, the
-configuration that the results are of, and what made them. Equal tables give equal bytes.
+configuration of the results, and the versions that made them. Equal tables give equal bytes.
 """
 
 import gzip
@@ -17,59 +17,62 @@ from typing import Any, Literal
 import pandas as pd
 import pydantic
 
-from promptscale.config.schema import Strict
+from promptscale.config.settings import Label, Origin, Strict
 from promptscale.errors import ResultsError
+from promptscale.reporting.provenance import Provenance
 from promptscale.storage.atomic import atomic_directory
 
 MANIFEST = "manifest.json"
 _PACKAGES = ("jax", "flax", "optax", "snakemake")
 
 
-class Table(Strict):
-    """One table of a bundle."""
+class PublishedTable(Strict):
+    """A table of a bundle."""
 
     sha256: str
     rows: int
 
 
 class Manifest(Strict):
-    """What a bundle holds and where it comes from."""
+    """The content of a bundle and its provenance."""
 
-    form: Literal[1] = 1
-    world: str
+    format_version: Literal[2] = 2
+    origin: Origin
+    label: Label
     configuration: dict[str, Any]
-    revision: str | None  # of the repository, where it was one
+    revision: str | None  # of the git repository; None outside a repository
     versions: dict[str, str]
     runs: dict[str, int]  # by method
-    tables: dict[str, Table]
+    tables: dict[str, PublishedTable]
 
 
 def publish(folder: Path, tables: Mapping[str, Path], configuration: str) -> None:
-    """Packs the tables, by name, into `folder`, replacing an older bundle of the same world.
+    """Packs the tables, by name, into `folder`, replacing an older bundle of the same results.
 
     Args:
       folder: where the bundle goes.
       tables: the tidy tables; `runs` must be among them.
       configuration: the experiment's validated configuration as JSON.
     Raises:
-      ResultsError: a table is missing, or of another world than the configuration; or `folder`
-        holds results of another world, or something else.
+      ResultsError: a table is missing, or of another origin or label than the configuration; or
+        `folder` holds results of another origin or label, or other files without a manifest.
     """
     settings = json.loads(configuration)
-    _refuse_another(folder, settings["world"])
-    others = [path for path in folder.glob("*") if not _is_ours(path)]
+    source = Provenance(settings["origin"], settings["label"])
+    _refuse_another(folder, source)
+    others = [path for path in folder.glob("*") if not _is_packed(path)]
     packed = {}
     with atomic_directory(folder) as partial:
         for name, path in tables.items():
-            frame = _own(path, settings["world"])
+            frame = _checked(path, source)
             file = _file(partial, name)
             with file.open("wb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=0) as zipped:
                 zipped.write(path.read_bytes())
-            packed[name] = Table(sha256=_sha256(file), rows=len(frame))
+            packed[name] = PublishedTable(sha256=_sha256(file), rows=len(frame))
         runs = pd.read_csv(tables["runs"], usecols=["run", "method"]).drop_duplicates()
         counts = runs["method"].value_counts().sort_index()
         manifest = Manifest(
-            world=settings["world"],
+            **source._asdict(),
             configuration=settings,
             revision=_revision(),
             versions={name: metadata.version(name) for name in ("promptscale", *_PACKAGES)},
@@ -81,26 +84,32 @@ def publish(folder: Path, tables: Mapping[str, Path], configuration: str) -> Non
             shutil.copy(other, partial)
 
 
-def _is_ours(path: Path) -> bool:
+def _is_packed(path: Path) -> bool:
     return path.name == MANIFEST or path.name.endswith(".csv.gz")
 
 
-def _refuse_another(folder: Path, world: str) -> None:
+def _refuse_another(folder: Path, source: Provenance) -> None:
     if (folder / MANIFEST).exists():
-        if (other := _manifest(folder).world) != world:
+        manifest = _manifest(folder)
+        other = Provenance(manifest.origin, manifest.label)
+        if other != source:
             raise ResultsError(
-                f"{folder} holds published results of the world {other!r}, these are of {world!r}; "
-                "results of two worlds are never mixed."
+                f"{folder} holds published results {_named(other)}, but these are "
+                f"{_named(source)}; results of several origins or labels are never mixed."
             )
     elif folder.exists() and any(folder.iterdir()):
         raise ResultsError(
-            f"{folder} holds something that is no published results ({MANIFEST} is missing); "
-            "publish into a folder of its own."
+            f"{folder} holds files other than published results ({MANIFEST} is missing); "
+            "publish into an empty folder."
         )
 
 
+def _named(source: Provenance) -> str:
+    return f"of the {source.origin} origin, labelled {source.label!r}"
+
+
 def verify(folder: Path) -> Manifest:
-    """The manifest of a bundle whose tables are all there and unchanged.
+    """The manifest of a bundle, after a check that all its tables are complete and unchanged.
 
     Raises:
       ResultsError: names the table that is missing or altered.
@@ -115,7 +124,7 @@ def verify(folder: Path) -> Manifest:
             )
         if _sha256(file) != table.sha256:
             raise ResultsError(
-                f"The published table {file} is not the one that was published (its sha256 differs "
+                f"The published table {file} is not the published table (its sha256 differs "
                 f"from {MANIFEST}'s); restore it from version control, or run `snakemake publish` "
                 "again."
             )
@@ -146,17 +155,18 @@ def _manifest(folder: Path) -> Manifest:
         ) from None
 
 
-def _own(path: Path, world: str) -> pd.DataFrame:
-    """The table, checked to be of this world wherever it says so."""
+def _checked(path: Path, source: Provenance) -> pd.DataFrame:
+    """The table; its columns of origin and label, if it has them, must be those of `source`."""
     if not path.is_file():
         raise ResultsError(f"The table {path} is missing; run the workflow that makes it.")
     frame = pd.read_csv(path)
-    others = set(frame.get("world", pd.Series(dtype=str))) - {world}
-    if others:
-        raise ResultsError(
-            f"{path} has results of the world {sorted(others)[0]!r}, not of {world!r}; results of "
-            "two worlds are never mixed."
-        )
+    for column, value in source._asdict().items():
+        others = set(frame.get(column, pd.Series(dtype=str))) - {value}
+        if others:
+            raise ResultsError(
+                f"{path} has results of the {column} {min(others)!r}, not of {value!r}; results of "
+                f"two {column}s are never mixed."
+            )
     return frame
 
 

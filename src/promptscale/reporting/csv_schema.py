@@ -16,8 +16,17 @@ def read(path: Path, schema: pa.DataFrameSchema) -> pd.DataFrame:
     """Reads a CSV file whose columns are those of `schema`, in any order.
 
     Raises:
-      ResultsError: the file is missing, empty, not CSV, or a cell is not what the schema asks
-        for; the message names file, line and column.
+      ResultsError: the file is missing, empty, not CSV, or a cell does not fit the schema; the
+        message names file, line and column.
+    """
+    return conform(read_texts(path), schema, str(path))
+
+
+def read_texts(path: Path) -> pd.DataFrame:
+    """Reads the cells of a CSV file as texts.
+
+    Raises:
+      ResultsError: the file is missing, empty or not CSV.
     """
     if not path.exists():
         raise ResultsError(f"The table {path} is missing; run the workflow that makes it.")
@@ -29,14 +38,15 @@ def read(path: Path, schema: pa.DataFrameSchema) -> pd.DataFrame:
         raise ResultsError(f"The table {path} is not readable as CSV: {error}.") from error
     if frame.empty:
         raise ResultsError(f"The table {path} has no rows; make it again.")
-    return conform(frame, schema, str(path))
+    return frame
 
 
 def conform(frame: pd.DataFrame, schema: pa.DataFrameSchema, name: str) -> pd.DataFrame:
     """The rows of `frame` with the schema's column order and types; texts are parsed.
 
     Raises:
-      ResultsError: as `read`; row `i` of `frame` is called line `i + 2`.
+      ResultsError: a column is missing or unknown, or a cell does not fit the schema; the message
+        calls row `i` of `frame` line `i + 2`.
     """
     missing = [column for column in schema.columns if column not in frame]
     unknown = [column for column in frame if column not in schema.columns]
@@ -62,7 +72,7 @@ def bad_cell(name: str, row: int, column: str, value: object, right: str) -> Res
 
 
 def _parsed(texts: pd.Series, wanted: object, name: str) -> pd.Series:
-    """A column of texts as the type `wanted` (None: text); nothing changes one that has it."""
+    """A column parsed to the type `wanted` (None: text), unless it has this type already."""
     if wanted is None:
         return texts.astype(str)
     dtype = str(wanted)

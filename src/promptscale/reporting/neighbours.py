@@ -1,4 +1,4 @@
-"""The table of the neighbours of tuned prompts (section 7): a row per prompt, and its schema."""
+"""The table of the neighbours of tuned prompts (section 7), a row per prompt."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ import pandas as pd
 import pandera.pandas as pa
 
 from promptscale.reporting import csv_schema
-from promptscale.reporting.runs_table import one_world
+from promptscale.reporting.provenance import provenance
 from promptscale.storage.atomic import atomic_write
 
 SCHEMA = pa.DataFrameSchema(
@@ -17,7 +17,8 @@ SCHEMA = pa.DataFrameSchema(
         "initialization": pa.Column(None),
         "prompt_length": pa.Column("int64", pa.Check.ge(1)),
         "seed": pa.Column("int64", pa.Check.ge(0)),
-        "world": pa.Column(None),
+        "origin": pa.Column(None),
+        "label": pa.Column(None),
         "labels": pa.Column("int64", pa.Check.ge(0)),
         "labels_persisting": pa.Column("int64", pa.Check.ge(0)),
         "labels_found": pa.Column("int64", pa.Check.ge(0)),
@@ -32,13 +33,14 @@ SCHEMA = pa.DataFrameSchema(
 
 
 def combine(paths: Sequence[Path], path: Path) -> None:
-    """Writes the summaries of several sizes to one table.
+    """Writes the summaries of several sizes to a table.
 
     Raises:
-      ResultsError: a summary is missing or not well-formed, or they are of several worlds.
+      ResultsError: a summary is missing or not well-formed, or they are of several origins or
+        labels.
     """
-    table = pd.concat([csv_schema.read(one, SCHEMA) for one in paths], ignore_index=True)
-    one_world(table)
+    table = pd.concat(map(read, paths), ignore_index=True)
+    provenance(table)
     write(table, path)
 
 
@@ -52,6 +54,6 @@ def read(path: Path) -> pd.DataFrame:
 
 
 def write(table: pd.DataFrame, path: Path) -> None:
-    """Writes a summary, whole."""
+    """Writes a summary atomically."""
     with atomic_write(path) as partial:
         table[list(SCHEMA.columns)].to_csv(partial, index=False, na_rep="nan")

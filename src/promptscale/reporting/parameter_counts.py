@@ -1,8 +1,8 @@
 """Task-specific parameters of five ways to adapt a frozen T5 1.1 (Figure 4).
 
-The paper gives no formulas. Ours, with d the model's width, L the layers of either tower and P the
-length of the prompt or prefix; every choice that the paper leaves open is an argument of
-`Assumptions` (docs/deviations.md).
+The paper gives no formulas. In ours, d is the model's width, L the layers of either tower and P the
+length of the prompt or prefix; `Assumptions` has every choice that the paper leaves open
+(docs/deviations.md).
 
 - Model tuning: all parameters.
 - Prefix tuning (Li and Liang, 2021): activations in front of every layer, 2 P L d over encoder
@@ -23,7 +23,7 @@ from promptscale.config.sizes import PAPER_SIZES, ModelConfig
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Assumptions:
-    """What Figure 4 needs and the paper does not say.
+    """The choices for Figure 4 that the paper leaves open.
 
     Attributes:
       prefix_activations_per_layer: activation vectors that each prefix position has for each of
@@ -33,7 +33,7 @@ class Assumptions:
       prefix_hidden: width of the reparameterisation's hidden layer.
       warp_classes: class vectors in WARP's output layer.
       lengths: prompt and prefix lengths that the bands cover.
-      design_lengths: the same for prompt design.
+      design_lengths: lengths of text prompts that the band of prompt design covers.
     """
 
     prefix_activations_per_layer: int = 2
@@ -76,7 +76,7 @@ def prompt_tuning(config: ModelConfig, length: int) -> int:
 def task_parameters(
     sizes: Mapping[str, ModelConfig] = PAPER_SIZES, assumptions: Assumptions = DEFAULT
 ) -> pd.DataFrame:
-    """Figure 4's numbers: one row per method, size and length.
+    """The numbers of Figure 4: a row per method, size and length.
 
     Returns:
       Columns `method`, `size`, `parameters` (the frozen model's), `length`, `task_parameters`

@@ -1,33 +1,42 @@
-"""`runs.csv`, the one table of all results: its form, and scores computed from it.
+"""`runs.csv`, the table of all results: its columns, and scores computed from it.
 
-One row per run, evaluated task, step and metric; figures and tables read nothing else. A run is
-one training (or one evaluation of text prompts) with one seed.
+A row per run, evaluated task, step and metric; figures and tables read nothing else. A run is a
+training (or an evaluation of text prompts) with a seed.
+
+The columns of a run's setting are those of the ablation axes (`promptscale.config.axes`). A table
+that was written before an axis was declared lacks its column: reading fills it with the default's
+value, which all its runs had. Every other missing column is refused, and so is every unknown
+column, as it may tell settings apart that would otherwise be averaged.
 """
 
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import get_args
 
+import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
+from promptscale.config import axes
+from promptscale.config.axes import Row
+from promptscale.config.jobs import AnyJob
+from promptscale.config.settings import Origin
 from promptscale.config.sizes import SIZES, ModelConfig, model_config
 from promptscale.errors import ResultsError
 from promptscale.reporting import csv_schema
 from promptscale.storage.atomic import atomic_write
 
 PROMPTED = ("prompt_tuning", "prompt_ensemble")  # methods with tuned prompts
-METHODS = (*PROMPTED, "model_tuning", "model_tuning_multitask", "prompt_design")
-OBJECTIVES = ("span_corruption", "span_corruption_sentinel", "lm_adaptation")
-INITIALIZATIONS = ("class_label", "sampled_vocab", "random_uniform", "text", "file", "")
-WORLDS = ("miniature", "real", "paper")
+_METHODS = (job.model_fields["method"].default for job in get_args(AnyJob))
+METHODS = tuple(dict.fromkeys([*PROMPTED, *_METHODS]))
+KEY = ["run", "eval_task", "step", "metric"]
 
 
 def _text() -> pa.Column:
     return pa.Column(None, pa.Check.str_length(min_value=1, error="it must not be empty"))
 
 
-def _one_of(*values: str) -> pa.Column:
+def _choice(*values: str) -> pa.Column:
     listed = ", ".join(value or "empty" for value in values)
     return pa.Column(None, pa.Check.isin(values, error=f"it must be one of {listed}"))
 
@@ -36,77 +45,83 @@ def _at_least_zero(dtype: str) -> pa.Column:
     return pa.Column(dtype, pa.Check.ge(0, error="it must be 0 or more"))
 
 
-SCHEMA = pa.DataFrameSchema(
-    {
-        "run": _text(),
-        "method": _one_of(*METHODS),
-        "size": _text(),
-        "task": _text(),
-        "eval_task": _text(),
-        "checkpoint": _text(),
-        "objective": _one_of(*OBJECTIVES),
-        "adaptation_steps": _at_least_zero("int64"),
-        "prompt_length": _at_least_zero("int64"),
-        "initialization": _one_of(*INITIALIZATIONS),
-        "seed": _at_least_zero("int64"),
-        "step": _at_least_zero("int64"),
-        "metric": _text(),
-        # A diverged run's loss is nan; that is a result.
-        "value": pa.Column("float64", nullable=True),
-        "selected": pa.Column("bool"),
-        "wall_seconds": _at_least_zero("float64"),
-        "accelerator_seconds": _at_least_zero("float64"),
-        "world": _one_of(*WORLDS),
-    },
-    strict=True,
-    ordered=True,
-)
-COLUMNS = tuple(SCHEMA.columns)
-KEY = ["run", "eval_task", "step", "metric"]
-
-# What a run is, apart from its seed and from the task that it is evaluated on.
-DESCRIPTION = [
-    "method", "size", "task", "checkpoint", "objective", "adaptation_steps", "prompt_length",
-    "initialization", "world",
-]  # fmt: skip
+def _of_setting(column: axes.Column) -> pa.Column:
+    if column.kind is int:
+        return _at_least_zero("int64")
+    if column.kind is float:
+        return pa.Column("float64", nullable=True)
+    absent = () if column.absent is None else (str(column.absent),)
+    return _choice(*get_args(column.kind), *absent)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class PromptSetting:
-    """How prompts are tuned, apart from size, task and seed; the default is the paper's."""
+def schema() -> pa.DataFrameSchema:
+    """The columns of `runs.csv`, their types and bounds."""
+    return pa.DataFrameSchema(
+        {
+            "run": _text(),
+            "method": _choice(*METHODS),
+            "size": _text(),
+            "task": _text(),
+            "eval_task": _text(),
+            "checkpoint": _text(),
+            **{column.name: _of_setting(column) for column in axes.columns()},
+            "seed": _at_least_zero("int64"),
+            "step": _at_least_zero("int64"),
+            "metric": _text(),
+            # The loss of a diverged run is nan; that is a result.
+            "value": pa.Column("float64", nullable=True),
+            "selected": pa.Column("bool"),
+            "wall_seconds": _at_least_zero("float64"),
+            "accelerator_seconds": _at_least_zero("float64"),
+            "origin": _choice(*get_args(Origin)),
+            "label": _text(),
+        },
+        strict=True,
+        ordered=True,
+    )
 
-    prompt_length: int = 100
-    initialization: str = "class_label"
-    objective: str = "lm_adaptation"
-    adaptation_steps: int = 100_000
+
+def columns() -> list[str]:
+    """The names of the columns of `runs.csv`, in order."""
+    return list(schema().columns)
 
 
-def read_runs(path: Path) -> pd.DataFrame:
-    """Reads `runs.csv`, or one run's `metrics.csv`.
+def read_runs(path: Path, default: Row | None = None) -> pd.DataFrame:
+    """Reads `runs.csv`, or a job's `metrics.csv`.
 
+    Args:
+      default: the description of the default setting (`axes.describe`), whose values fill the
+        columns of axes that an older table lacks; without it such a table is refused.
     Raises:
       ResultsError: the table is missing or not well-formed; names file, line and column.
     """
-    return _checked(csv_schema.read(path, SCHEMA), str(path))
+    frame = csv_schema.read_texts(path)
+    if default and "method" in frame:
+        prompted = frame["method"].isin(PROMPTED)
+        for column in axes.further_columns():
+            if column.name not in frame:
+                filled = prompted if column.absent is not None else True
+                frame[column.name] = np.where(filled, str(default[column.name]), str(column.absent))
+    return _checked(csv_schema.conform(frame, schema(), str(path)), str(path))
 
 
 def write_runs(frames: Iterable[pd.DataFrame], path: Path) -> None:
-    """Writes the rows of all `frames` to one table, sorted, once they are known to be sound.
+    """Writes the rows of all `frames` to a table, sorted, after checking them.
 
     Raises:
-      ResultsError: there are no rows, or together they are not well-formed.
+      ResultsError: there are no rows, or the table would not be well-formed.
     """
     parts = list(frames)
     if not parts:
         raise ResultsError(f"There are no runs to write to {path}.")
     runs = pd.concat(parts, ignore_index=True).sort_values(KEY, ignore_index=True)
-    runs = _checked(csv_schema.conform(runs, SCHEMA, str(path)), str(path))
+    runs = _checked(csv_schema.conform(runs, schema(), str(path)), str(path))
     with atomic_write(path) as partial:
         runs.to_csv(partial, index=False, na_rep="nan", lineterminator="\n")
 
 
 def _checked(runs: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Checks what concerns more than one column or row."""
+    """Checks the rules that concern several columns or rows."""
 
     def refuse(wrong: pd.Series, column: str, right: str) -> None:
         if wrong.any():
@@ -116,16 +131,14 @@ def _checked(runs: pd.DataFrame, name: str) -> pd.DataFrame:
     score = runs["metric"] != "loss"
     refuse(score & ~runs["value"].between(0, 100), "value", "a metric lies between 0 and 100")
     tuned = runs["method"].isin(PROMPTED)
-    refuse(
-        tuned != (runs["prompt_length"] > 0),
-        "prompt_length",
-        "it is positive for tuned prompts and 0 for every other method",
-    )
-    refuse(
-        tuned != (runs["initialization"] != ""),
-        "initialization",
-        "it is given for tuned prompts and empty for every other method",
-    )
+    for column in axes.columns():
+        if column.absent is None:
+            continue
+        given = runs[column.name].notna() & (runs[column.name] != column.absent)
+        what = "positive" if column.absent == 0 else "given"
+        absent = "empty" if column.absent == "" else column.absent
+        right = f"it is {what} for tuned prompts and {absent} for every other method"
+        refuse(tuned != given, column.name, right)
     refuse(
         (runs["objective"] == "lm_adaptation") != (runs["adaptation_steps"] > 0),
         "adaptation_steps",
@@ -139,41 +152,43 @@ def _checked(runs: pd.DataFrame, name: str) -> pd.DataFrame:
         count = selected[run, task]
         raise ResultsError(
             f"{name}: run {run} has {count} selected scores on {task}; "
-            "early stopping keeps one step."
+            "early stopping selects a single step."
         )
     return runs
 
 
 def selected_scores(runs: pd.DataFrame) -> pd.DataFrame:
-    """The score of each run and evaluated task at the step that early stopping kept.
+    """The score of each run and evaluated task at the step that early stopping selected.
 
     Returns:
-      One row per run and `eval_task`: its description, `seed`, `step` and `score` (0-100).
+      A row per run and `eval_task`: its description, `seed`, `step` and `score` (0-100).
     """
-    kept = runs[(runs["metric"] == "score") & runs["selected"]]
-    columns = ["run", *DESCRIPTION, "eval_task", "seed", "step", "value"]
-    return kept[columns].rename(columns={"value": "score"}).reset_index(drop=True)
+    selected = runs[(runs["metric"] == "score") & runs["selected"]]
+    names = [
+        *("run", "method", "size", "task", "checkpoint"),
+        *(column.name for column in axes.columns()),
+        *("origin", "label", "eval_task", "seed", "step", "value"),
+    ]
+    return selected[names].rename(columns={"value": "score"}).reset_index(drop=True)
 
 
 def in_domain(scores: pd.DataFrame) -> pd.DataFrame:
-    """The scores on tasks that the run was trained for: all of them in multi-task tuning."""
+    """The scores on tasks that the run was trained on: all tasks in multi-task tuning."""
     multitask = scores["method"] == "model_tuning_multitask"
     return scores[multitask | (scores["task"] == scores["eval_task"])]
 
 
-def has_setting(
-    scores: pd.DataFrame, setting: PromptSetting, except_for: Sequence[str] = ()
-) -> pd.Series:
-    """Which rows are prompt tuning with this `setting`, the columns `except_for` left free."""
+def has_setting(scores: pd.DataFrame, setting: Row, except_for: Sequence[str] = ()) -> pd.Series:
+    """Which rows are prompt tuning with this `setting`, except for the columns `except_for`."""
     wanted = pd.Series(scores["method"] == "prompt_tuning", index=scores.index)
-    for column, value in dataclasses.asdict(setting).items():
+    for column, value in setting.items():
         if column not in except_for:
             wanted &= scores[column] == value
     return wanted
 
 
 def mean_over_tasks(scores: pd.DataFrame, tasks: Sequence[str], by: Sequence[str]) -> pd.DataFrame:
-    """The mean score over `tasks` of each combination of `by` and seed (as SuperGLUE's score).
+    """The mean score over `tasks` for each combination of `by` and seed, such as SuperGLUE's score.
 
     Returns:
       Columns `by`, `seed` and `score`.
@@ -193,7 +208,7 @@ def mean_over_tasks(scores: pd.DataFrame, tasks: Sequence[str], by: Sequence[str
 
 
 def aggregate(scores: pd.DataFrame, by: Sequence[str], value: str = "score") -> pd.DataFrame:
-    """Mean and spread over the rows that agree in `by` (over seeds, in what this paper reports).
+    """Mean and standard deviation over the rows that agree in `by`: in the paper, over seeds.
 
     Returns:
       Columns `by`, `mean`, `sd` (ddof 1 as seaborn's "sd"; nan for a single row) and `n`.
@@ -202,35 +217,11 @@ def aggregate(scores: pd.DataFrame, by: Sequence[str], value: str = "score") -> 
     return groups.agg(mean="mean", sd="std", n="size").reset_index()
 
 
-def one_world(frame: pd.DataFrame) -> str:
-    """The world that all rows are of; results of two are never mixed.
-
-    Raises:
-      ResultsError: the rows are of more than one world.
-    """
-    worlds = sorted(set(frame["world"]))
-    if len(worlds) != 1:
-        raise ResultsError(
-            f"The results mix the worlds {', '.join(worlds)}; each needs a table of its own."
-        )
-    return worlds[0]
-
-
 def largest(sizes: Iterable[str], architectures: Mapping[str, ModelConfig] = SIZES) -> str:
     """The size with the most parameters."""
-    known = dict(architectures)
-    return max(set(sizes), key=lambda size: model_config(size, known).num_parameters)
+    return max(set(sizes), key=lambda size: num_parameters(size, architectures))
 
 
-_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-
-
-def world_note(world: str, sizes: int) -> str:
-    """The sentence that marks results of a world other than the paper's; empty for the paper's."""
-    number = _WORDS[sizes] if sizes < len(_WORDS) else str(sizes)
-    models = f"{number} tiny T5{'' if sizes == 1 else 's'}"
-    return {
-        "miniature": f"Miniature (generated data, {models}): not the paper's results",
-        "real": f"Real data, test model, few steps ({models}): not the paper's results",
-        "paper": "",
-    }[world]
+def num_parameters(size: str, architectures: Mapping[str, ModelConfig] = SIZES) -> int:
+    """The number of parameters of the model called `size`."""
+    return model_config(size, dict(architectures)).num_parameters

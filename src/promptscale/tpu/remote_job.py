@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from promptscale.config.schema import Strict
+from promptscale.config.settings import Strict
 
 
 class Items(Strict):

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from promptscale.config.schema import Strict
+from promptscale.config.settings import Strict
 
 
 class Mail(Strict):

@@ -19,7 +19,7 @@ import optax
 from flax import traverse_util
 from jaxtyping import Array, Bool, Float, Int
 
-from promptscale.config.schema import Optimizer
+from promptscale.config.settings import Optimizer
 from promptscale.errors import CheckpointError
 
 _MOMENTS = ("v", "v_row", "v_col")

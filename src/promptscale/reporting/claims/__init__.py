@@ -1,12 +1,12 @@
 """The paper's claims as tests on the results.
 
-Every claim is a statistic that is positive where the claim is true: a difference between scores
-(mean over tasks, points of 0 to 100), less a threshold where the claim names one. It is computed
-once for each seed; its mean has a 95 % t-interval over the seeds. A claim about every size or every
-choice has a part for each and is true only if all are; the interval is then that of the lowest part
-(`interval`). One rule for all: a claim *holds* if the whole interval is above zero, it *does not
-hold* if the whole interval is below, and otherwise, or with fewer than two seeds, there are *not
-enough runs* to tell. "At least as good as" means: not worse by `statistics.MARGIN` points or more.
+Every claim has a statistic that is positive where the claim is true: a difference between scores
+(mean over tasks, points of 0 to 100), less the claim's threshold if it names any. The statistic has
+a value per seed; its mean has a 95 % t-interval over the seeds. A claim about every size or every
+choice has a part for each and is true only if all parts are; its interval is that of the lowest
+part (`interval`). A claim *holds* if its interval lies above zero, and *does not hold* if it lies
+below. Otherwise, and with fewer than two seeds, there are *not enough runs* to tell. "At least as
+good as" means: not worse by `tests.MARGIN` points or more.
 """
 
 import dataclasses
@@ -17,95 +17,99 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from promptscale.config.axes import Row
+from promptscale.config.settings import PromptTuning
 from promptscale.config.sizes import PAPER_SIZES, SIZES, ModelConfig, parameter_counts
-from promptscale.reporting import runs_table
-from promptscale.reporting.claims import statistics
+from promptscale.reporting.claims import tests
 from promptscale.reporting.claims.evidence import AbsentError, Evidence
+from promptscale.reporting.context import Context
+from promptscale.reporting.provenance import caption, provenance
 from promptscale.storage.atomic import atomic_write
 
 HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "not enough runs"
 COLUMNS = (
-    "claim", "section", "statement", "statistic", "value", "low", "high", "n", "verdict", "world",
+    "claim", "section", "statement", "statistic", "value", "low", "high", "n", "verdict", "origin",
+    "label",
 )  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """One claim: where the paper makes it, what it says, and the statistic that tests it."""
+    """A claim: its section of the paper, its statement, and the statistic that tests it."""
 
     name: str
     section: str
     statement: str
     statistic: str
-    test: Callable[[Evidence], statistics.Values]
+    test: Callable[[Evidence], tests.Values]
 
 
 CLAIMS = (
     Claim("gap_closes", "3.1", "The gap to model tuning closes with size",
-          "gap at the smallest size less gap at the largest", statistics.gap_closes),
+          "gap at the smallest size less gap at the largest", tests.gap_closes),
     Claim("beats_prompt_design", "3.1", "Prompt tuning beats prompt design",
           "prompt tuning less prompt design, lowest over sizes (paper: T5 Large less GPT-3 "
-          "175B)", statistics.beats_design),
+          "175B)", tests.beats_design),
     Claim("one_token_short", "3.2", "Below the largest size one prompt token is not enough",
-          "default length less one token, lowest over those sizes", statistics.one_token_short),
+          "default length less one token, lowest over those sizes", tests.single_token_short),
     Claim("one_token_enough", "3.2", "At the largest size one prompt token does well",
-          "one token less 90 % of the default length's score", statistics.one_token_enough),
+          "one token less 90 % of the default length's score", tests.single_token_enough),
     Claim("beyond_twenty", "3.2", "Beyond 20 prompt tokens gains are marginal",
           "a quarter of the gain from the shortest length to 20 less the gain beyond, mean over "
-          "sizes, lowest over longer lengths", statistics.beyond_twenty),
+          "sizes, lowest over longer lengths", tests.beyond_twenty),
     Claim("label_order", "3.2", "Class labels start prompts at least as well as sampled "
           "vocabulary, and that as well as uniform values",
-          f"difference, mean over sizes, plus {statistics.MARGIN:g}; the lower of the two",
-          statistics.label_order),
+          f"difference, mean over sizes, plus {tests.MARGIN:g}; the lower of the two",
+          tests.label_order),
     Claim("initialization_vanishes", "3.2", "The differences between initialisations vanish at "
           "the largest size", "spread over initialisations below the largest size (mean) less "
-          "the spread at the largest", statistics.initialization_vanishes),
+          "the spread at the largest", tests.initialization_vanishes),
     Claim("adaptation_beats_span_corruption", "3.2", "LM adaptation beats span corruption",
-          "difference, mean over sizes", statistics.adaptation_beats("span_corruption")),
+          "difference, mean over sizes", tests.adaptation_beats("span_corruption")),
     Claim("adaptation_beats_sentinel", "3.2", "LM adaptation beats span corruption with a sentinel",
-          "difference, mean over sizes", statistics.adaptation_beats("span_corruption_sentinel")),
+          "difference, mean over sizes", tests.adaptation_beats("span_corruption_sentinel")),
     Claim("longer_adaptation", "3.2", "Longer LM adaptation is better",
-          "rank correlation of steps and score, mean over sizes", statistics.longer_is_better),
+          "rank correlation of steps and score, mean over sizes", tests.longer_is_better),
     Claim("largest_is_robust", "3.2", "The largest size is the most robust to each choice",
           "spread over a choice's settings at another size less that at the largest, lowest "
-          "over choices and sizes", statistics.most_robust),
+          "over choices and sizes", tests.most_robust),
     Claim("domain_shift", "5", "Under domain shift prompts do better than tuned models on most "
           "sets", "share of shifted sets on which prompts do better, less one half",
-          statistics.shift_favours_prompts),
+          tests.shift_favours_prompts),
     Claim("ensemble_beats_mean", "6", "An ensemble of prompts beats the mean of its prompts",
           "ensemble less single prompt, mean over tasks; n counts prompts",
-          statistics.ensemble_beats_mean),
+          tests.ensemble_beats_mean),
     Claim("ensemble_beats_best", "6", "An ensemble of prompts does at least as well as the best "
-          "of them", f"ensemble less best prompt plus {statistics.MARGIN:g}; n counts tasks",
-          statistics.ensemble_beats_best),
+          "of them", f"ensemble less best prompt plus {tests.MARGIN:g}; n counts tasks",
+          tests.ensemble_beats_best),
     Claim("labels_persist", "7", "Class labels persist as nearest neighbours of the prompt tokens "
           "that they started", "percent of label tokens that keep their label less the same for "
-          "uniform initialisation", statistics.labels_persist),
+          "uniform initialisation", tests.labels_persist),
 )  # fmt: skip
 
 
 def evaluate(
     runs: pd.DataFrame,
-    interpretability: pd.DataFrame | None,
-    default: runs_table.PromptSetting,
+    neighbours: pd.DataFrame | None,
+    default: Row,
     architectures: Mapping[str, ModelConfig] = SIZES,
 ) -> pd.DataFrame:
-    """All claims on the given results.
+    """Tests all claims on the given results.
 
     Args:
       runs: rows of `runs_table.read_runs`.
-      interpretability: rows of `interpretability.read`, if prompts were interpreted.
-      default: the default setting of prompt tuning.
+      neighbours: rows of `reporting.neighbours.read`, if prompts were interpreted.
+      default: the description of the default setting of prompt tuning (`axes.describe`).
       architectures: the architecture of every size.
     Returns:
-      One row per claim with `COLUMNS`; value, low and high are nan where there are no runs.
+      A row per claim with `COLUMNS`; value, low and high are nan where there are no runs.
     Raises:
-      ResultsError: results of several worlds.
+      ResultsError: results of several origins or labels.
     """
-    world = runs_table.one_world(runs)
-    evidence = Evidence(runs, interpretability, default, architectures)
-    rows = [{**_tested(claim, evidence), "world": world} for claim in CLAIMS]
-    return pd.DataFrame([*rows, {**_parameters(), "world": world}], columns=list(COLUMNS))
+    source = provenance(runs)._asdict()
+    evidence = Evidence(runs, neighbours, default, architectures)
+    rows = [*(_tested(claim, evidence) for claim in CLAIMS), _parameters()]
+    return pd.DataFrame([row | source for row in rows], columns=list(COLUMNS))
 
 
 def _tested(claim: Claim, evidence: Evidence) -> dict:
@@ -128,11 +132,11 @@ def _tested(claim: Claim, evidence: Evidence) -> dict:
 
 
 def interval(values: pd.DataFrame) -> tuple[float, float, float]:
-    """The mean of a statistic and its 95 % t-interval over seeds, of the lowest of its parts.
+    """The mean of a statistic and its 95 % t-interval over seeds, for the lowest of its parts.
 
-    Which part is truly the lowest is not known. So both ends are the lowest of all parts' ends. For
-    the upper one chance has as many tries as there are parts, so each part's is taken at the level
-    0.025 divided by their number (Bonferroni).
+    The part that is truly the lowest is unknown, so each end is the lowest of all parts' ends. The
+    upper ends are taken at the level 0.025 / parts (Bonferroni), as the lowest of several upper
+    ends is low by chance more often than a single end.
 
     Args:
       values: a row per seed and a column per part.
@@ -151,16 +155,16 @@ def interval(values: pd.DataFrame) -> tuple[float, float, float]:
 
 
 def verdict(low: float, high: float) -> str:
-    """What an interval of a statistic says of its claim."""
+    """The verdict on a claim whose statistic has this interval."""
     if low > 0:
         return HOLDS
     return FAILS if high < 0 else UNDECIDED
 
 
 def _parameters() -> dict:
-    """The one claim that needs no runs: exact, at the paper's sizes and default length."""
+    """The claim that needs no runs: exact, at the paper's sizes and default length."""
     above = [size for size, model in PAPER_SIZES.items() if model.num_parameters > 1e9]
-    length = runs_table.PromptSetting().prompt_length
+    length = PromptTuning.model_fields["prompt_length"].default
     below = 0.01 - max(parameter_counts(size, length)["percent"] for size in above)
     return {
         "claim": "few_parameters",
@@ -176,12 +180,18 @@ def _parameters() -> dict:
     }
 
 
-def write(claims: pd.DataFrame, sizes: int, stem: Path) -> None:
-    """Writes STEM.csv and STEM.md, the latter for people, with the label of the results' world."""
+def write_claims(context: Context, stem: Path) -> None:
+    """Tests the claims and writes STEM.csv and STEM.md.
+
+    Raises:
+      ResultsError: the results are not well-formed, or of several origins or labels.
+    """
+    table = evaluate(context.runs, context.neighbours, context.default, context.architectures)
     with atomic_write(stem.with_suffix(".csv")) as partial:
-        claims.to_csv(partial, index=False, float_format="%.4f")
+        table.to_csv(partial, index=False, float_format="%.4f")
     with atomic_write(stem.with_suffix(".md")) as partial:
-        partial.write_text(markdown(claims, sizes), encoding="utf-8")
+        text = markdown(table, caption(context.runs, context.architectures))
+        partial.write_text(text, encoding="utf-8")
 
 
 _RULE = (
@@ -191,14 +201,14 @@ _RULE = (
 )
 
 
-def markdown(claims: pd.DataFrame, sizes: int) -> str:
-    """The claims as a table under the label of their world and the rule of the verdicts."""
-    note = runs_table.world_note(runs_table.one_world(claims), sizes)
+def markdown(claims: pd.DataFrame, caption: str) -> str:
+    """The claims as a table, under the caption of the results and the rule of the verdicts."""
     held = int((claims["verdict"] == HOLDS).sum())
     lines = [
         "# The paper's claims on these results",
         "",
-        *([f"**{note}.**", ""] if note else []),
+        f"**{caption}.**",
+        "",
         f"{held} of {len(claims)} hold. {_RULE}",
         "",
         "| Claim | Section | Statistic | Mean [interval] | n | Verdict |",

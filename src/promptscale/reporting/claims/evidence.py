@@ -1,27 +1,28 @@
-"""The results as claims see them: tables of mean scores, sizes in ascending order."""
+"""The results that claims are tested on: tables of mean scores, sizes in ascending order."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from promptscale.config.axes import Row
 from promptscale.config.sizes import ModelConfig
 from promptscale.errors import ResultsError
 from promptscale.reporting import runs_table
-from promptscale.reporting.figures import figure3, scores
+from promptscale.reporting.comparisons import along_axis, by_size
 
 
 class AbsentError(Exception):
-    """The runs of a claim are not there."""
+    """The results lack the runs of a claim."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Evidence:
-    """The results of one world, and what is needed to read them (see `claims.evaluate`)."""
+    """The results that claims are tested on; see `claims.evaluate` for the fields."""
 
     runs: pd.DataFrame
-    interpretability: pd.DataFrame | None
-    default: runs_table.PromptSetting
+    neighbours: pd.DataFrame | None
+    default: Row
     architectures: Mapping[str, ModelConfig]
 
     @property
@@ -31,19 +32,19 @@ class Evidence:
 
     @property
     def largest(self) -> str:
-        """The size for which the paper's XXL stands."""
+        """The largest size, which stands for the paper's XXL."""
         return runs_table.largest(self.runs["size"], self.architectures)
 
     def means(self, rows: pd.DataFrame, curve: str) -> pd.DataFrame:
-        """As `figures.scores.by_size`, of runs that may be absent.
+        """The mean scores of `comparisons.by_size`.
 
         Raises:
-          AbsentError: there are none, or they have nothing in common.
+          AbsentError: there are no rows, or they have no task or seed in common.
         """
         if rows.empty:
             raise AbsentError
         try:
-            return scores.by_size(rows, curve, None, self.architectures)
+            return by_size(rows, curve, self.architectures)
         except ResultsError:
             raise AbsentError from None
 
@@ -51,21 +52,21 @@ class Evidence:
         """Scores of each method, prompt tuning in the default setting: index seed, columns sizes.
 
         Raises:
-          AbsentError: as `compared`.
+          AbsentError: the results lack a method, the largest size, or a second size.
         """
-        kept = self.scores
-        kept = kept[
-            (kept["method"] != "prompt_tuning") | runs_table.has_setting(kept, self.default)
-        ]
-        return self.compared(_wide(self.means(kept[kept["method"].isin(names)], "method")), names)
+        scores = self.scores
+        wanted = scores["method"].isin(set(names) - {"prompt_tuning"})
+        if "prompt_tuning" in names:
+            wanted |= runs_table.has_setting(scores, self.default)
+        return self.compared(_wide(self.means(scores[wanted], "method")), names)
 
-    def panel(self, letter: str) -> pd.DataFrame:
-        """Scores of a panel of Figure 3 at the sizes of all curves: index curve and seed.
+    def along(self, axis: str) -> pd.DataFrame:
+        """Scores along an ablation axis at the sizes of all curves: index curve and seed.
 
         Raises:
-          AbsentError: there is one curve at most, or the largest size or any other is not there.
+          AbsentError: the results lack a second curve, the largest size, or a second size.
         """
-        rows = figure3.shown(self.scores, letter, self.default)
+        rows = along_axis(self.scores, axis, self.default)
         if rows["curve"].nunique() < 2:
             raise AbsentError
         return self._of_several_sizes(_wide(self.means(rows, "curve")))
@@ -74,7 +75,7 @@ class Evidence:
         """The curves `names` of a table, at the sizes that all of them have.
 
         Raises:
-          AbsentError: a curve is not there, or the largest size or any other.
+          AbsentError: the table lacks a curve, the largest size, or a second size.
         """
         if not set(names) <= set(table.index.get_level_values(0)):
             raise AbsentError
@@ -91,6 +92,5 @@ class Evidence:
 def _wide(means: pd.DataFrame) -> pd.DataFrame:
     """Index curve and seed, columns the sizes, smallest first."""
     order = list(dict.fromkeys(means.sort_values("parameters")["size"]))
-    return means.pivot_table(index=[means.columns[0], "seed"], columns="size", values="score")[
-        order
-    ]
+    table = means.pivot_table(index=[means.columns[0], "seed"], columns="size", values="score")
+    return table[order]

@@ -19,7 +19,7 @@ LINES = {
 
 
 def data(assumptions: parameter_counts.Assumptions = parameter_counts.DEFAULT) -> pd.DataFrame:
-    """What the figure plots (see `parameter_counts.task_parameters`); needs no runs."""
+    """The numbers of the figure (`parameter_counts.task_parameters`); they need no runs."""
     return parameter_counts.task_parameters(assumptions=assumptions)
 
 

@@ -1,8 +1,7 @@
-"""How all figures look, and how they are written: one place.
+"""The style of all figures, and their files.
 
-Colours are Okabe and Ito's, chosen to differ in lightness; every curve also has its own marker
-and dash pattern, so nothing depends on colour. The default configuration is the green x that the
-paper gives it.
+Colours are Okabe and Ito's, chosen to differ in lightness; curves also differ in marker and dash
+pattern, so nothing depends on colour. The default setting has the paper's green x.
 """
 
 import contextlib
@@ -18,10 +17,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
-from promptscale.reporting import runs_table
+from promptscale.config.tasks import SUPER_GLUE, task
 from promptscale.storage.atomic import atomic_write
 
-COLUMN_WIDTH = 3.35  # inches, as one column of a two-column paper
+COLUMN_WIDTH = 3.35  # inches, as a column of a two-column paper
 
 _RC: dict[Any, Any] = {
     "font.size": 8,
@@ -45,7 +44,7 @@ _RC: dict[Any, Any] = {
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """One curve's look: legend label, colour, marker, dash pattern (empty: solid), line width."""
+    """The line style of a curve; `dashes` is its dash pattern, empty for a solid line."""
 
     label: str
     color: str
@@ -59,16 +58,48 @@ GREEN, BLUE, ORANGE, SKY, PURPLE, PINK, NAVY, BLACK = (
 )  # fmt: skip
 
 DEFAULT_COLOR, DEFAULT_MARKER = GREEN, "X"
+_OTHERS = (
+    (ORANGE, "o", (1, 1)),
+    (SKY, "s", (4, 1.5)),
+    (PURPLE, "^", (3, 1, 1, 1)),
+    (NAVY, "D", (2, 1)),
+    (BLACK, "v", (5, 1, 1, 1, 1, 1)),
+)
+_FURTHER_MARKERS = "Pp*hd<>"
 
 
 def default_line(label: str) -> Line:
-    """The default configuration's look: the paper's green x."""
+    """The line of the default setting: the paper's green x."""
     return Line(label, DEFAULT_COLOR, DEFAULT_MARKER)
+
+
+def other_line(label: str, place: int) -> Line:
+    """The line of the curve at `place` among those that are not the default's.
+
+    Colours and dash patterns repeat after five curves, with other markers.
+    """
+    turn, index = divmod(place, len(_OTHERS))
+    color, marker, dashes = _OTHERS[index]
+    if turn:
+        marker = _FURTHER_MARKERS[(place - len(_OTHERS)) % len(_FURTHER_MARKERS)]
+    return Line(label, color, marker, dashes)
+
+
+def score_label(tasks: str) -> str:
+    """The label of the y axis: the SuperGLUE score if it is the mean of all eight tasks."""
+    names = tasks.split()
+    if set(names) == set(SUPER_GLUE):
+        return "SuperGLUE Score"
+    titles = [task(name).title for name in names]
+    if len(titles) == 1:
+        return f"{titles[0]} Score"
+    over = f"{len(titles)} tasks" if len(titles) > 4 else ", ".join(titles)
+    return f"Mean Score\n({over})"
 
 
 @contextlib.contextmanager
 def theme() -> Iterator[None]:
-    """Seaborn's ticks theme with sizes for a paper's column, inside a `with` only."""
+    """Applies seaborn's ticks theme, with sizes for a paper's column, inside a `with`."""
     with sns.axes_style("ticks"), mpl.rc_context(_RC):
         yield
 
@@ -76,9 +107,9 @@ def theme() -> Iterator[None]:
 def curves(
     axes: Axes, data: pd.DataFrame, lines: Mapping[str, Line], curve: str, score: str
 ) -> None:
-    """Draws `score` against `parameters`, one line per value of `curve`, in the order of `lines`.
+    """Draws `score` against `parameters`, a line per value of `curve`, in the order of `lines`.
 
-    A line is the mean over the rows at one size, its band mean ± sd; a single row has no band.
+    A line is the mean over the rows at a size, its band mean ± sd; a single row has no band.
     """
     for name, line in lines.items():
         rows = data[data[curve] == name]
@@ -110,7 +141,7 @@ def curves(
 
 
 def _size_ticks(axes: Axes, parameters: list[int]) -> None:
-    """Powers of ten, as in the paper; under two decades the models' own sizes say more."""
+    """Sets ticks at powers of ten as in the paper; below two decades at the models' sizes."""
     if parameters[-1] / parameters[0] >= 100:
         axes.xaxis.set_major_locator(LogLocator(base=10, numticks=12))
         axes.xaxis.set_minor_locator(LogLocator(base=10, subs=range(2, 10), numticks=12))
@@ -125,7 +156,7 @@ def _size_ticks(axes: Axes, parameters: list[int]) -> None:
 
 
 def short_count(count: float) -> str:
-    """A number of parameters in three characters or so: 23K, 248M, 2.8B."""
+    """A number of parameters in about three characters: 23K, 248M, 2.8B."""
     for unit, letter in ((1e9, "B"), (1e6, "M"), (1e3, "K")):
         if count >= unit:
             scaled = count / unit
@@ -134,7 +165,7 @@ def short_count(count: float) -> str:
 
 
 def legend_below(figure: FigureBase, axes: Axes, columns: int) -> None:
-    """Puts the legend of `axes` under the figure, where it can cover no data."""
+    """Puts the legend of `axes` under the figure, where it covers no data."""
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(
         handles,
@@ -148,23 +179,21 @@ def legend_below(figure: FigureBase, axes: Axes, columns: int) -> None:
     )
 
 
-def badge(figure: Figure, world: str, sizes: int) -> None:
-    """Says on the figure's face that its data are not the paper's, if they are not."""
-    note = runs_table.world_note(world, sizes)
-    if note:
-        figure.suptitle(
-            note,
-            fontsize=6.5,
-            color="0.15",
-            bbox={"boxstyle": "round,pad=0.35", "facecolor": "#FFF4CC", "edgecolor": "#D9B84A",
-                  "linewidth": 0.6},
-        )  # fmt: skip
+def badge(figure: Figure, caption: str) -> None:
+    """Prints at the head of the figure what its data are."""
+    figure.suptitle(
+        caption,
+        fontsize=6.5,
+        color="0.15",
+        bbox={"boxstyle": "round,pad=0.35", "facecolor": "#FFF4CC", "edgecolor": "#D9B84A",
+              "linewidth": 0.6},
+    )  # fmt: skip
 
 
 def save(figure: Figure, data: pd.DataFrame, stem: Path) -> tuple[Path, ...]:
-    """Writes STEM.pdf, STEM.png (200 dpi) and STEM.csv (what is plotted), each when whole.
+    """Writes STEM.pdf, STEM.png (200 dpi) and STEM.csv (the plotted numbers), each atomically.
 
-    The same figure gives the same bytes: nothing records a time or a version.
+    Equal figures give equal bytes: the files record neither time nor version.
     """
     metadata = {
         "pdf": {"CreationDate": None, "Creator": None, "Producer": None},

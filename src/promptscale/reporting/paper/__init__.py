@@ -16,13 +16,12 @@ def numbers(name: str) -> pd.DataFrame:
 
 
 def errata(table: str) -> dict[tuple[str, str], dict[str, str]]:
-    """The misprints of one table: (row, column) to the texts `printed`, `correct` and `why`."""
+    """The misprints of a table: (row, column) to the texts `printed`, `correct` and `why`."""
     with (_FOLDER / "errata.csv").open(encoding="utf-8") as file:
         rows = pd.read_csv(file, dtype=str)
-    found = rows[rows["table"] == table].to_dict("records")
     return {
         (row["row"], row["column"]): {key: row[key] for key in ("printed", "correct", "why")}
-        for row in found
+        for row in rows[rows["table"] == table].to_dict("records")
     }
 
 

@@ -35,9 +35,9 @@ SCHEMA = pa.DataFrameSchema(
 
 
 def read(path: Path) -> pd.DataFrame:
-    """Reads the statistics: a row per task, split and label, `examples` repeated on each.
+    """Reads the statistics: a row per task, split and label, each with the split's `examples`.
 
-    A task without labels has one row per split with an empty label.
+    A task without labels has a row per split with an empty label.
 
     Raises:
       ResultsError: the table is missing or not well-formed; names file, line and column.

@@ -24,8 +24,9 @@ class Table:
 
     Attributes:
       number: the table's number in the paper; None where it has no such table.
-      rows: a whole number is printed with thousands separators (but not in CSV) and set to the
-        right, as are texts that start with a digit or a sign; None is a dash (and nothing in CSV).
+      rows: whole numbers have thousands separators (but not in CSV); columns of numbers, and of
+        texts that start with a digit or a sign, are set to the right; None is a dash (empty in
+        CSV).
     """
 
     number: int | None = None
@@ -41,7 +42,7 @@ class Table:
 
 
 def write(table: Table, stem: Path) -> tuple[Path, ...]:
-    """Writes STEM.csv, STEM.md and STEM.tex, each when whole; returns the paths."""
+    """Writes STEM.csv, STEM.md and STEM.tex, each atomically; returns the paths."""
     texts = {"csv": None, "md": markdown(table), "tex": latex(table)}
     paths = []
     for kind, text in texts.items():
@@ -55,7 +56,7 @@ def write(table: Table, stem: Path) -> tuple[Path, ...]:
 
 
 def markdown(table: Table) -> str:
-    """The table as GitHub-flavoured Markdown, padded so that it reads well as text too."""
+    """The table as GitHub-flavoured Markdown, padded so that its columns align as text."""
     cells = [list(table.columns), *([shown(cell) for cell in row] for row in table.rows)]
     cells = [[text.replace("|", r"\|") for text in row] for row in cells]
     widths = [max(3, *map(len, column)) for column in zip(*cells, strict=True)]
@@ -87,7 +88,7 @@ def latex(table: Table) -> str:
     def line(texts) -> str:
         return " & ".join(map(_escaped, texts)) + r" \\"
 
-    # The paper's number, wherever the table stands.
+    # LaTeX then prints the paper's number.
     counter = [] if table.number is None else [rf"\setcounter{{table}}{{{table.number - 1}}}"]
     body = [line(map(shown, row)) for row in table.rows]
     notes = [rf"\par\smallskip\footnotesize {_escaped(note)}" for note in table.notes]
@@ -108,7 +109,7 @@ def _write_csv(table: Table, path: Path) -> None:
 
 
 def shown(cell: Cell) -> str:
-    """A cell as Markdown and LaTeX print it."""
+    """The text of a cell in Markdown and LaTeX."""
     if cell is None:
         return DASH
     return f"{cell:,}" if isinstance(cell, int) else cell

@@ -1,14 +1,16 @@
-"""Table 3: prompts of one setting on their own, the best of them, and all of them voting."""
+"""Table 3: the single prompts of a setting, the best of them, and the vote of all."""
 
 from collections.abc import Mapping
 
 import pandas as pd
 
+from promptscale.config.axes import Row
 from promptscale.config.sizes import SIZES, ModelConfig
 from promptscale.config.tasks import SUPER_GLUE
 from promptscale.config.tasks import task as task_named
 from promptscale.errors import ResultsError
 from promptscale.reporting import paper, runs_table
+from promptscale.reporting.provenance import is_papers, provenance
 from promptscale.reporting.tables.cells import notes, spread, titled
 from promptscale.reporting.tables.table import DAGGER, Cell, Table
 
@@ -22,30 +24,26 @@ _NOTE = (
 
 
 def members(
-    runs: pd.DataFrame,
-    default: runs_table.PromptSetting,
-    architectures: Mapping[str, ModelConfig] = SIZES,
+    runs: pd.DataFrame, default: Row, architectures: Mapping[str, ModelConfig] = SIZES
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The selected rows of the single prompts and of their ensemble, at the largest such size.
 
     Raises:
-      ResultsError: there is no ensemble, or runs of several worlds.
+      ResultsError: there is no ensemble, or runs of several origins or labels.
     """
-    kept = runs[runs["selected"] & (runs["metric"] != "loss")]
-    ensembles = kept[kept["method"] == "prompt_ensemble"]
+    selected = runs[runs["selected"] & (runs["metric"] != "loss")]
+    ensembles = selected[selected["method"] == "prompt_ensemble"]
     if ensembles.empty:
         raise ResultsError("The results have no ensemble of prompts.")
     size = runs_table.largest(ensembles["size"], architectures)
-    single = kept[runs_table.has_setting(kept, default) & (kept["size"] == size)]
+    single = selected[runs_table.has_setting(selected, default) & (selected["size"] == size)]
     single = single[single["task"].isin(SUPER_GLUE) & (single["task"] == single["eval_task"])]
-    runs_table.one_world(pd.concat([single, ensembles]))
+    provenance(pd.concat([single, ensembles]))
     return single, ensembles[ensembles["size"] == size]
 
 
 def build(
-    runs: pd.DataFrame,
-    default: runs_table.PromptSetting,
-    architectures: Mapping[str, ModelConfig] = SIZES,
+    runs: pd.DataFrame, default: Row, architectures: Mapping[str, ModelConfig] = SIZES
 ) -> Table:
     """The table per task and metric, and SuperGLUE's mean, with the paper's numbers beside ours.
 
@@ -84,11 +82,11 @@ def build(
     ]
     return Table(
         number=3,
-        title=titled("Single prompts, the best of them, and their ensemble", single),
+        title=titled("Single prompts, the best of them, and their ensemble", single, architectures),
         columns=(
             "Dataset", "Average", "Best", "Ensemble", "Prompts",
             "Average (paper)", "Best (paper)", "Ensemble (paper)",
         ),
         rows=tuple(body),
-        notes=(_NOTE, *marked, *notes(single, in_sds=False)),
+        notes=(_NOTE, *marked, *notes(single, is_papers(single, architectures), in_sds=False)),
     )  # fmt: skip

@@ -15,7 +15,7 @@ def compare() -> pd.DataFrame:
 
     Returns:
       Columns `size`, `prompt_length`, and for each of `MEASURES` the computed value and, with the
-      suffix `_paper`, the printed one. Percentages have the five decimals that the paper prints.
+      suffix `_paper`, the printed value. Percentages have the five decimals that the paper prints.
     """
     printed = paper.numbers("table4")
     keys = printed[["size", "prompt_length"]].itertuples(index=False)

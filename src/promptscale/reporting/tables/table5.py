@@ -4,10 +4,12 @@ from collections.abc import Callable, Mapping
 
 import pandas as pd
 
-from promptscale.config.sizes import SIZES, ModelConfig, model_config
+from promptscale.config.axes import Row
+from promptscale.config.sizes import SIZES, ModelConfig
 from promptscale.config.tasks import task as task_named
 from promptscale.errors import ResultsError
 from promptscale.reporting import paper, runs_table
+from promptscale.reporting.tables.cells import titled
 from promptscale.reporting.tables.table import Cell, Table
 
 _NOTE = (
@@ -17,10 +19,10 @@ _NOTE = (
 )
 
 
-def convergence(runs: pd.DataFrame, default: runs_table.PromptSetting, task: str) -> pd.DataFrame:
-    """When each seed converged: the first score within 1% of its configuration's mean.
+def convergence(runs: pd.DataFrame, default: Row, task: str) -> pd.DataFrame:
+    """The time at which each seed converged: its first score within 1% of the mean.
 
-    The mean is over the seeds' selected scores ("reaching a performance within 1% of the mean
+    The mean is that of the seeds' selected scores ("reaching a performance within 1% of the mean
     value for that model configuration"; we read 1% as relative, docs/deviations.md).
 
     Returns:
@@ -36,9 +38,8 @@ def convergence(runs: pd.DataFrame, default: runs_table.PromptSetting, task: str
     if scores.empty:
         raise ResultsError(f"The results have no prompt tuning on {task} for Table 5.")
     configuration = ["prompt_length", "size"]
-    kept = scores[scores["selected"]]
-    mean = kept.groupby(configuration)["value"].mean().rename("mean").reset_index()
-    scores = scores.merge(mean, on=configuration)
+    means = scores[scores["selected"]].groupby(configuration)["value"].mean().rename("mean")
+    scores = scores.merge(means.reset_index(), on=configuration)
     reached = scores["value"] >= 0.99 * scores["mean"]
     scores = scores.assign(seconds=scores["accelerator_seconds"].where(reached))
     return scores.groupby([*configuration, "seed"])["seconds"].min().reset_index()
@@ -46,27 +47,26 @@ def convergence(runs: pd.DataFrame, default: runs_table.PromptSetting, task: str
 
 def build(
     runs: pd.DataFrame,
-    default: runs_table.PromptSetting,
+    default: Row,
     task: str = "boolq",
     architectures: Mapping[str, ModelConfig] = SIZES,
 ) -> Table:
     """The table, with the paper's times beside ours where it has the same size and length.
 
     Raises:
-      ResultsError: no such runs on this task, or runs of several worlds.
+      ResultsError: no such runs on this task, or runs of several origins or labels.
     """
-    world = runs_table.one_world(runs)
     seconds = convergence(runs, default, task)
     configuration = ["prompt_length", "size"]
     grouped = seconds.groupby(configuration)["seconds"]
     times = grouped.agg(mean="mean", sd="std", n="count", seeds="size").reset_index()
-    counts = [model_config(size, dict(architectures)).num_parameters for size in times["size"]]
+    counts = [runs_table.num_parameters(size, architectures) for size in times["size"]]
     times = times.assign(parameters=counts).sort_values(["prompt_length", "parameters"])
     printed = {
         (row["prompt_length"], row["size"]): f"{row['mean']} ± {row['sd']}"
         for row in paper.numbers("table5").to_dict("records")
     }
-    brief = times["mean"].max() < 60  # a miniature's times would all read 0:00:00
+    brief = times["mean"].max() < 60  # the miniature's times would all read 0:00:00
     unit, form = ("s", "{:.2f}".format) if brief else ("h:mm:ss", clock)
     rows: list[tuple[Cell, ...]] = []
     for row in times.to_dict("records"):
@@ -78,11 +78,10 @@ def build(
     columns: tuple[str, ...] = ("Prompt Length", "Size", f"Time ({unit})", "Seeds", "Paper")
     if not any(row[-1] for row in rows):
         rows, columns = [row[:-1] for row in rows], columns[:-1]
-    note = runs_table.world_note(world, times["size"].nunique())
     title = f"Runtime until convergence on {task_named(task).title}, mean ± sd over seeds"
     return Table(
         number=5,
-        title=f"{title}. {note}" if note else title,
+        title=titled(title, runs[runs["size"].isin(times["size"])], architectures),
         columns=columns,
         rows=tuple(rows),
         notes=(_NOTE,),

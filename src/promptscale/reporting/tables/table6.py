@@ -1,10 +1,12 @@
-"""Table 6: the search space of prompt tuning's hyperparameters, and what a search in it found."""
+"""Table 6: the search space of prompt tuning's hyperparameters, and the best trial in it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from promptscale.config.sizes import SIZES, ModelConfig
 from promptscale.reporting import paper
 from promptscale.reporting.tables.cells import titled
 from promptscale.reporting.tables.table import DAGGER, Cell, Table
@@ -20,13 +22,14 @@ _COLUMNS = {
 }
 
 
-def build(trials: pd.DataFrame) -> Table:
+def build(trials: pd.DataFrame, architectures: Mapping[str, ModelConfig] = SIZES) -> Table:
     """The printed space beside the values that were tried and those of the best trial.
 
     Args:
-      trials: the rows that `search.collect` writes.
+      trials: the rows that `hyperparameter_search.collect` writes.
+      architectures: the architecture of every size.
     Raises:
-      ResultsError: trials of several worlds.
+      ResultsError: trials of several origins or labels.
     """
     misprints = paper.errata("table6")
     best = trials.iloc[int(trials["score"].argmax())]
@@ -39,14 +42,14 @@ def build(trials: pd.DataFrame) -> Table:
             name, printed["search_space"] + mark, _tried(trials[column]), _value(best[column]),
         ))  # fmt: skip
     notes = [
-        f"{DAGGER} {name}: the paper prints {found['printed']}, surely for {found['correct']} "
-        f"({found['why']})."
-        for (name, _), found in misprints.items()
+        f"{DAGGER} {name}: the paper prints {misprint['printed']}, surely for "
+        f"{misprint['correct']} ({misprint['why']})."
+        for (name, _), misprint in misprints.items()
     ]
     score = f"{len(trials)} trials; the best has a mean score of {best['score']:.1f}"
     return Table(
         number=6,
-        title=titled(f"Search space for prompt tuning ({score})", trials),
+        title=titled(f"Search space for prompt tuning ({score})", trials, architectures),
         columns=("Hyperparameter", "Search Space (paper)", "Tried", "Best"),
         rows=tuple(rows),
         notes=tuple(notes),

@@ -1,7 +1,10 @@
-"""Figure 2 as measurements: mixed-task batches on one frozen model against a batch per task."""
+"""Figure 2 as measurements: mixed-task batches on a frozen model against a batch per task."""
+
+from collections.abc import Mapping
 
 import pandas as pd
 
+from promptscale.config.sizes import SIZES, ModelConfig
 from promptscale.reporting.tables.cells import titled
 from promptscale.reporting.tables.table import Table
 
@@ -14,13 +17,14 @@ _NOTES = (
 )
 
 
-def build(serving: pd.DataFrame) -> Table:
-    """The table.
+def build(serving: pd.DataFrame, architectures: Mapping[str, ModelConfig] = SIZES) -> Table:
+    """The table by size of the batch.
 
     Args:
-      serving: the rows that `serving.run` writes.
+      serving: the rows that `experiments.serving.run` writes.
+      architectures: the architecture of every size.
     Raises:
-      ResultsError: rows of several worlds.
+      ResultsError: rows of several origins or labels.
     """
     rows = []
     for row in serving.to_dict("records"):
@@ -36,7 +40,9 @@ def build(serving: pd.DataFrame) -> Table:
     first = serving.iloc[0]
     return Table(
         title=titled(
-            f"Serving {first['tasks']} tasks with one frozen model ({first['size']})", serving
+            f"Serving {first['tasks']} tasks with one frozen model ({first['size']})",
+            serving,
+            architectures,
         ),
         columns=(
             "Requests at once", "Of each task", "Same outputs", "Mixed (per s)",

@@ -1,10 +1,11 @@
-"""Section 7 in numbers: what the neighbours of tuned prompts in the frozen vocabulary are."""
+"""The table of section 7: the neighbours of tuned prompts in the frozen vocabulary."""
 
 from collections.abc import Mapping
 
 import pandas as pd
 
-from promptscale.config.sizes import SIZES, ModelConfig, model_config
+from promptscale.config.sizes import SIZES, ModelConfig
+from promptscale.reporting.runs_table import num_parameters
 from promptscale.reporting.tables.cells import spread, titled
 from promptscale.reporting.tables.table import Table
 
@@ -13,6 +14,7 @@ _TITLES = {
     "sampled_vocab": "Sampled Vocab",
     "random_uniform": "Random Uniform",
 }
+_TITLE = "Nearest neighbours of tuned prompts, mean ± sd over prompts"
 _NOTES = (
     (
         "Neighbours: the five tokens of highest cosine; special tokens, sentinels and unused rows "
@@ -35,20 +37,18 @@ def build(summary: pd.DataFrame, architectures: Mapping[str, ModelConfig] = SIZE
     """The table by size and initialisation, mean and sd over prompts (tasks and seeds).
 
     Args:
-      summary: rows of `interpretability.read`.
+      summary: rows of `reporting.neighbours.read`.
       architectures: the architecture of every size.
     Raises:
-      ResultsError: prompts of several worlds.
+      ResultsError: prompts of several origins or labels.
     """
-    counts = {
-        size: model_config(size, dict(architectures)).num_parameters for size in summary["size"]
-    }
+    counts = {size: num_parameters(size, architectures) for size in set(summary["size"])}
     order = {method: place for place, method in enumerate(_TITLES)}
     frame = summary.assign(
         parameters=summary["size"].map(counts),
         order=summary["initialization"].map(lambda method: order.get(method, len(order))),
-        kept=100 * summary["labels_persisting"] / summary["labels"],
-        found=100 * summary["labels_found"] / summary["labels"],
+        persisting=100 * summary["labels_persisting"] / summary["labels"],
+        near=100 * summary["labels_found"] / summary["labels"],
         shared=100 * summary["duplicates"],
     )
     rows = []
@@ -58,8 +58,8 @@ def build(summary: pd.DataFrame, architectures: Mapping[str, ModelConfig] = SIZE
         rows.append((
             str(size),
             _TITLES.get(str(method), str(method)),
-            spread(part["kept"], 1),
-            spread(part["found"], 1),
+            spread(part["persisting"], 1),
+            spread(part["near"], 1),
             spread(part["rows_per_label"], 1),
             spread(part["shared"], 1),
             spread(part["cohesion"], 2),
@@ -67,7 +67,7 @@ def build(summary: pd.DataFrame, architectures: Mapping[str, ModelConfig] = SIZE
             len(part),
         ))  # fmt: skip
     return Table(
-        title=titled("Nearest neighbours of tuned prompts, mean ± sd over prompts", summary),
+        title=titled(_TITLE, summary, architectures),
         columns=(
             "Size", "Initialisation", "Labels kept (%)", "Labels found (%)", "Tokens per label",
             "Shared (%)", "Cohesion", "Random", "n",

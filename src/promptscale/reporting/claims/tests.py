@@ -1,7 +1,7 @@
-"""The statistic of each claim: positive where the claim is true.
+"""The test of each claim: a statistic that is positive where the claim is true.
 
-A statistic has one value per seed, or several where the claim has several parts (every size, every
-choice): then a column for each part.
+A statistic has a value per seed; that of a claim about every size or every choice has a column for
+each of these parts.
 """
 
 from collections.abc import Callable
@@ -10,12 +10,15 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from promptscale.config.axes import AXES
 from promptscale.config.tasks import SUPER_GLUE
 from promptscale.reporting import paper, runs_table
 from promptscale.reporting.claims.evidence import AbsentError, Evidence
-from promptscale.reporting.figures import figure3
+from promptscale.reporting.provenance import is_papers
 
-MARGIN = 1.0  # points; what is worse by less is as good
+MARGIN = 1.0  # points; "at least as good" allows a score that is lower by less than this
+# The choices of which the paper says that the largest size is the most robust to them.
+CHOICES = ("prompt_length", "initialization", "pretraining_objective", "lm_adaptation_steps")
 
 Values = pd.Series | pd.DataFrame  # index seed
 
@@ -29,7 +32,7 @@ def gap_closes(evidence: Evidence) -> Values:
 
 def beats_design(evidence: Evidence) -> Values:
     """Prompt tuning less prompt design: at every size, or the paper's T5 Large less GPT-3 175B."""
-    if runs_table.one_world(evidence.runs) == "paper":
+    if is_papers(evidence.runs, evidence.architectures):
         return _beats_gpt3(evidence)
     prompts, design = evidence.methods("prompt_tuning", "prompt_design")
     return prompts - design
@@ -46,25 +49,26 @@ def _beats_gpt3(evidence: Evidence) -> pd.Series:
     return means.set_index("seed")["score"] - gpt3[gpt3.index.max()]
 
 
-def one_token_short(evidence: Evidence) -> Values:
-    """The default length less one token, at every size but the largest."""
-    one, default = _one_token(evidence)
-    return (default - one).iloc[:, :-1]
+def single_token_short(evidence: Evidence) -> Values:
+    """The default length less a single token, at every size but the largest."""
+    single, default = _single_token(evidence)
+    return (default - single).iloc[:, :-1]
 
 
-def one_token_enough(evidence: Evidence) -> Values:
-    """One token less 90 % of the default length's score, at the largest size."""
-    one, default = _one_token(evidence)
-    return (one - 0.9 * default).iloc[:, -1]
+def single_token_enough(evidence: Evidence) -> Values:
+    """A single token less 90 % of the default length's score, at the largest size."""
+    single, default = _single_token(evidence)
+    return (single - 0.9 * default).iloc[:, -1]
 
 
-def _one_token(evidence: Evidence) -> list[pd.DataFrame]:
-    return evidence.compared(evidence.panel("a"), ["1", str(evidence.default.prompt_length)])
+def _single_token(evidence: Evidence) -> list[pd.DataFrame]:
+    curves = ["1", str(evidence.default["prompt_length"])]
+    return evidence.compared(evidence.along("prompt_length"), curves)
 
 
 def beyond_twenty(evidence: Evidence) -> Values:
     """A quarter of the gain from the shortest length to 20, less the gain beyond, per length."""
-    table = evidence.panel("a")
+    table = evidence.along("prompt_length")
     lengths = sorted({int(curve) for curve in table.index.get_level_values(0)})
     longer = [length for length in lengths if length > 20]
     if 20 not in lengths[1:] or not longer:
@@ -89,11 +93,11 @@ def initialization_vanishes(evidence: Evidence) -> Values:
 
 def _initializations(evidence: Evidence) -> list[pd.DataFrame]:
     names = ["class_label", "sampled_vocab", "random_uniform"]
-    return evidence.compared(evidence.panel("b"), names)
+    return evidence.compared(evidence.along("initialization"), names)
 
 
 def _spread(table: pd.DataFrame) -> pd.DataFrame:
-    """The best less the worst score of each seed (columns sizes)."""
+    """The best score less the worst of each seed (columns sizes)."""
     seeds = table.groupby(level="seed")
     return seeds.max() - seeds.min()
 
@@ -102,16 +106,17 @@ def adaptation_beats(name: str) -> Callable[[Evidence], Values]:
     """The default's LM adaptation less the objective `name`, mean over sizes."""
 
     def statistic(evidence: Evidence) -> pd.Series:
-        default = figure3.default_curve("c", evidence.default)
-        adapted, other = evidence.compared(evidence.panel("c"), [default, name])
+        axis = "pretraining_objective"
+        default = AXES[axis].curve(evidence.default, evidence.default)
+        adapted, other = evidence.compared(evidence.along(axis), [str(default), name])
         return (adapted - other).mean(axis=1)
 
     return statistic
 
 
 def longer_is_better(evidence: Evidence) -> Values:
-    """The rank correlation of steps and score, mean over sizes; 0 where all scores are one."""
-    seeds = evidence.panel("d").groupby(level="seed")
+    """The rank correlation of steps and score, mean over sizes; 0 where all scores are equal."""
+    seeds = evidence.along("lm_adaptation_steps").groupby(level="seed")
     return seeds.apply(lambda part: np.mean([_trend(part[size]) for size in part]))
 
 
@@ -125,14 +130,14 @@ def _trend(scores: pd.Series) -> float:
 def most_robust(evidence: Evidence) -> Values:
     """The spread over a choice's settings at any other size, less that at the largest."""
     parts = {}
-    for letter in figure3.PANELS:
-        spread = _spread(evidence.panel(letter))
-        parts[letter] = spread.iloc[:, :-1].sub(spread.iloc[:, -1], axis=0)
+    for choice in CHOICES:
+        spread = _spread(evidence.along(choice))
+        parts[choice] = spread.iloc[:, :-1].sub(spread.iloc[:, -1], axis=0)
     return pd.concat(parts, axis=1)
 
 
 def shift_favours_prompts(evidence: Evidence) -> Values:
-    """The share of shifted sets on which prompts do better than tuned models, less one half."""
+    """The share of shifted sets on which prompts do better than tuned models, less 0.5."""
     scores = evidence.scores
     prompted = runs_table.has_setting(scores, evidence.default)
     rows = scores[(scores["method"] == "model_tuning") | prompted]
@@ -178,8 +183,8 @@ def _ensemble(evidence: Evidence) -> tuple[pd.DataFrame, pd.Series]:
 
 
 def labels_persist(evidence: Evidence) -> Values:
-    """Percent of label tokens that keep their label, less the same for uniform initialisation."""
-    frame = evidence.interpretability
+    """Percent of label tokens that keep their label, less that of uniform initialisation."""
+    frame = evidence.neighbours
     if frame is None:
         raise AbsentError
     share = frame.assign(share=100 * frame["labels_persisting"] / frame["labels"])
