@@ -3,7 +3,7 @@
 from functools import partial
 
 from promptscale.config import grid, outputs
-from promptscale.config.axes import describe
+from promptscale.config.axes import adaptation_steps, describe
 from promptscale.config.tasks import TASKS
 from promptscale.planning.resources import job_resources
 
