@@ -21,10 +21,11 @@ def shared() -> Path:
 
 @pytest.fixture(autouse=True, scope="session")
 def strict_jax() -> None:
-    """Makes silent promotion and silent broadcasting errors, and compiles quickly.
+    """Makes silent promotion and silent broadcasting errors, and spares compilation.
 
-    Most tests compile more than they compute. The environment variable reaches the processes that
-    tests start; tests/parity compiles with all optimisations.
+    Most tests compile more than they compute. Compiled programs are cached from run to run. The
+    environment variable reaches the processes that tests start; tests/parity compiles with all
+    optimisations.
     """
     import jax
 
@@ -32,4 +33,6 @@ def strict_jax() -> None:
     jax.config.update("jax_numpy_rank_promotion", "raise")
     jax.config.update("jax_default_matmul_precision", "highest")
     jax.config.update("jax_disable_most_optimizations", True)
+    jax.config.update("jax_compilation_cache_dir", str(REPOSITORY / ".pytest_cache" / "jax"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
     os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")

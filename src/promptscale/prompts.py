@@ -18,6 +18,7 @@ from promptscale.config.schema import PromptInitialization
 from promptscale.errors import CheckpointError
 from promptscale.storage.atomic import atomic_write
 
+Matrix = Array | np.ndarray
 Encode = Callable[[str], Sequence[int]]
 
 
@@ -41,8 +42,8 @@ def uniform(
 
 
 def sampled_vocabulary(
-    key: PRNGKeyArray, length: int, embedding: Float[Array, "V D"], population: int
-) -> Float[Array, "P D"]:
+    key: PRNGKeyArray, length: int, embedding: Float[Matrix, "V D"], population: int
+) -> Float[Matrix, "P D"]:
     """Embeddings of tokens drawn from the first `population` ids, each at most once.
 
     T5's ids are ordered by frequency, so these are the most common tokens; pad, EOS and unknown
@@ -61,11 +62,11 @@ def _draw(key: PRNGKeyArray, length: int, population: int) -> Int[Array, " P"]:
 def class_labels(
     key: PRNGKeyArray,
     length: int,
-    embedding: Float[Array, "V D"],
+    embedding: Float[Matrix, "V D"],
     population: int,
     labels: Sequence[str],
     encode: Encode,
-) -> Float[Array, "P D"]:
+) -> Float[Matrix, "P D"]:
     """The mean piece embedding of each label in the first rows, sampled vocabulary in the rest.
 
     Labels that find no row are left out (a one-token prompt starts as the first label).
@@ -78,11 +79,11 @@ def class_labels(
 def from_text(
     key: PRNGKeyArray,
     length: int,
-    embedding: Float[Array, "V D"],
+    embedding: Float[Matrix, "V D"],
     population: int,
     text: str,
     encode: Encode,
-) -> Float[Array, "P D"]:
+) -> Float[Matrix, "P D"]:
     """One row per token of `text`, cut at `length`; sampled vocabulary in the rows that remain."""
     rows = [np.asarray(embedding[token], np.float32) for token in encode(text)[:length]]
     return _fill(rows, sampled_vocabulary(key, length, embedding, population))
@@ -92,11 +93,11 @@ def initialize(
     settings: PromptInitialization,
     key: PRNGKeyArray,
     length: int,
-    embedding: Float[Array, "V D"],
+    embedding: Float[Matrix, "V D"],
     labels: Sequence[str],
     encode: Encode,
     file: Path | None = None,
-) -> Float[Array, "P D"]:
+) -> Float[Matrix, "P D"]:
     """A prompt as the configuration asks for it; `file` is where `settings.file` is.
 
     Raises:
@@ -148,7 +149,7 @@ def save(path: Path, prompt: Float[np.ndarray, "P D"]) -> None:
 
 
 def _fill(
-    rows: Sequence[Float[np.ndarray, " D"]], rest: Float[Array, "P D"]
+    rows: Sequence[Float[np.ndarray, " D"]], rest: Float[Matrix, "P D"]
 ) -> Float[Array, "P D"]:
     filled = np.array(rest)
     filled[: len(rows)] = rows if rows else filled[:0]

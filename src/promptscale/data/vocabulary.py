@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import SupportsInt
 
 import sentencepiece
 
@@ -59,7 +60,7 @@ class Vocabulary:
         """Token ids of `text`, without EOS; sentinels in the text are not recognised."""
         return self._pieces.EncodeAsIds(text)
 
-    def decode(self, tokens: Iterable[int]) -> str:
+    def decode(self, tokens: Iterable[SupportsInt]) -> str:
         """The text up to the first EOS or padding; ids beyond the vocabulary read as unknown.
 
         Sentinels are written out as `<extra_id_N>`, set off by spaces, as seqio does.
