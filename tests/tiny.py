@@ -12,7 +12,7 @@ FIRST_TEXT_ID = 3  # after padding, EOS and the unknown token
 
 
 def architecture(**changes: int) -> ModelConfig:
-    """One layer in each tower; the vocabulary has room for `write_vocabulary`'s and its sentinels."""
+    """One layer in each tower; `write_vocabulary` with its sentinels fits into the vocabulary."""
     sizes = {
         "d_model": 16, "d_ff": 32, "num_encoder_layers": 1, "num_decoder_layers": 1, "num_heads": 2,
         "head_dim": 8, "vocab_size": 128,
