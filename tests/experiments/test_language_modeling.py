@@ -52,6 +52,7 @@ def train(
     return t5x.read(str(folder / name))
 
 
+@pytest.mark.slow
 def test_a_continued_adaptation_equals_one_long_adaptation(folder):
     """Step, accumulators, batches and dropout go on where the shorter adaptation ended."""
     pretrained = t5x.read(str(folder / "pretrained"))

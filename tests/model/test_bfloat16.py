@@ -33,8 +33,13 @@ def params(tmp_path_factory) -> dict[str, dict[str, jax.Array]]:
 def logits(activations: str, flat: dict[str, jax.Array]) -> np.ndarray:
     model = T5(tiny.architecture(), dtype=jnp.dtype(activations))
     nested = traverse_util.unflatten_dict(flat, sep="/")
-    encoded, mask = encode_inputs(model, nested, None, INPUTS)
-    return np.asarray(model.apply({"params": nested}, encoded, mask, TARGETS, method="decode"))
+
+    @jax.jit
+    def run(params):
+        encoded, mask = encode_inputs(model, params, None, INPUTS)
+        return model.apply({"params": params}, encoded, mask, TARGETS, method="decode")
+
+    return np.asarray(run(nested))
 
 
 def test_all_parameters_but_the_head_are_stored_in_bfloat16(params):

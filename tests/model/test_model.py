@@ -22,12 +22,13 @@ TARGETS = jnp.asarray([[11, 3, 25, 1], [17, 1, 0, 0]])
 
 @pytest.fixture(scope="module")
 def params():
-    return MODEL.init(jax.random.key(0), INPUTS, TARGETS)["params"]
+    return jax.jit(MODEL.init)(jax.random.key(0), INPUTS, TARGETS)["params"]
 
 
-def logits(params, prompt, inputs, targets, key=None, model=MODEL):
-    encoded, mask = encode_inputs(model, params, prompt, inputs, key)
-    return model.apply({"params": params}, encoded, mask, targets, method="decode")
+@jax.jit  # without it, each operation is compiled apart
+def logits(params, prompt, inputs, targets):
+    encoded, mask = encode_inputs(MODEL, params, prompt, inputs)
+    return MODEL.apply({"params": params}, encoded, mask, targets, method="decode")
 
 
 @pytest.mark.parametrize("size", PAPER_SIZES)

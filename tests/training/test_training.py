@@ -50,7 +50,7 @@ def prompts(seeds=SEEDS):
 @pytest.fixture(scope="module")
 def params():
     tokens = jnp.ones((1, 2), jnp.int32)
-    return MODEL.init(jax.random.key(0), tokens, tokens)["params"]
+    return jax.jit(MODEL.init)(jax.random.key(0), tokens, tokens)["params"]
 
 
 @pytest.fixture(scope="module")
