@@ -34,9 +34,8 @@ def planned(folder: Path, *arguments: str) -> dict[str, int]:
     """Jobs by rule that a dry run plans."""
     result = snakemake(folder, "--dry-run", *arguments)
     assert result.returncode == 0, result.stderr
-    table = (result.stdout + result.stderr).split("Job stats:")[1].split("total")[0]
-    rows = re.findall(r"^(\w+) +(\d+)$", table, flags=re.MULTILINE)
-    return {rule: int(count) for rule, count in rows}
+    rows = re.findall(r"^(\w+) +(\d+)$", result.stdout + result.stderr, flags=re.MULTILINE)
+    return {rule: int(count) for rule, count in rows if rule != "total"}
 
 
 @pytest.fixture(scope="module")
