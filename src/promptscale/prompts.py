@@ -18,6 +18,7 @@ from promptscale.config.settings import PromptInitialization
 from promptscale.errors import CheckpointError
 from promptscale.storage.atomic import atomic_write
 
+Matrix = Array | np.ndarray
 Encode = Callable[[str], Sequence[int]]
 
 
@@ -38,8 +39,8 @@ def uniform(
 
 
 def sampled_vocabulary(
-    key: PRNGKeyArray, length: int, embedding: Float[Array, "V D"], population: int
-) -> Float[Array, "P D"]:
+    key: PRNGKeyArray, length: int, embedding: Float[Matrix, "V D"], population: int
+) -> Float[Matrix, "P D"]:
     """Embeddings of tokens drawn from the first `population` ids.
 
     T5's ids are ordered by frequency, so these are the most common tokens; they include pad, EOS
@@ -57,11 +58,11 @@ def _draw(key: PRNGKeyArray, length: int, population: int) -> Int[Array, " P"]:
 def class_labels(
     key: PRNGKeyArray,
     length: int,
-    embedding: Float[Array, "V D"],
+    embedding: Float[Matrix, "V D"],
     population: int,
     labels: Sequence[str],
     encode: Encode,
-) -> Float[Array, "P D"]:
+) -> Float[Matrix, "P D"]:
     """The mean embedding of each label's pieces in a row, and sampled vocabulary in the other rows.
 
     Labels beyond `length` are ignored: a prompt of length 1 starts as the first label.
@@ -74,11 +75,11 @@ def class_labels(
 def from_text(
     key: PRNGKeyArray,
     length: int,
-    embedding: Float[Array, "V D"],
+    embedding: Float[Matrix, "V D"],
     population: int,
     text: str,
     encode: Encode,
-) -> Float[Array, "P D"]:
+) -> Float[Matrix, "P D"]:
     """The embeddings of the first `length` tokens of `text`, then sampled vocabulary."""
     rows = [np.asarray(embedding[token], np.float32) for token in encode(text)[:length]]
     return _fill(rows, sampled_vocabulary(key, length, embedding, population))
@@ -88,11 +89,11 @@ def initialize(
     settings: PromptInitialization,
     key: PRNGKeyArray,
     length: int,
-    embedding: Float[Array, "V D"],
+    embedding: Float[Matrix, "V D"],
     labels: Sequence[str],
     encode: Encode,
     file: Path | None = None,
-) -> Float[Array, "P D"]:
+) -> Float[Matrix, "P D"]:
     """Initialises a prompt by `settings.method`; `file` replaces the path `settings.file`.
 
     Raises:
@@ -144,7 +145,7 @@ def save(path: Path, prompt: Float[np.ndarray, "P D"]) -> None:
 
 
 def _fill(
-    rows: Sequence[Float[np.ndarray, " D"]], rest: Float[Array, "P D"]
+    rows: Sequence[Float[np.ndarray, " D"]], rest: Float[Matrix, "P D"]
 ) -> Float[Array, "P D"]:
     filled = np.array(rest)
     for index, row in enumerate(rows):

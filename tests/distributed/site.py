@@ -15,39 +15,15 @@ TASK = "boolq"
 
 def make(folder: Path) -> Path:
     """Writes the vocabulary, the data and a checkpoint of random parameters."""
-    import jax
-    import jax.numpy as jnp
     import numpy as np
-    import sentencepiece
-    from flax import traverse_util
 
-    from promptscale.checkpoints import t5x
-    from promptscale.data import prepared
-    from promptscale.data.corpus import write_text
-    from promptscale.model import T5
+    from tests import tiny
 
     draw = np.random.default_rng(0)
-    sentencepiece.SentencePieceTrainer.Train(
-        sentence_iterator=iter(["True False a b c d"] * 50), model_prefix=str(folder / "pieces"),
-        vocab_size=16, hard_vocab_limit=False, pad_id=0, eos_id=1, unk_id=2, bos_id=-1,
-        minloglevel=2,
-    )  # fmt: skip
-    for split, count in (("train", 40), ("validation", 20)):
-        inputs = [draw.integers(3, 15, draw.integers(4, 12)).tolist() for _ in range(count)]
-        labels = [sum(one) % 2 for one in inputs]
-        rows = [
-            {"id": str(i), "inputs": "a", "targets": ("False", "True")[label], "label": label}
-            for i, label in enumerate(labels)
-        ]
-        targets = [[3 + label] for label in labels]
-        ragged = (prepared.Ragged.pack(part) for part in (inputs, targets))
-        prepared.write(folder / TASK / split, *ragged, rows)
-    documents = [draw.integers(3, 15, 30).tolist() for _ in range(40)]
-    write_text(folder / "text.safetensors", prepared.Ragged.pack(documents))
-    tokens = jnp.ones((1, 2), jnp.int32)
-    params = jax.jit(T5(architecture()).init)(jax.random.key(0), tokens, tokens)["params"]
-    flat = {n: np.asarray(leaf) for n, leaf in traverse_util.flatten_dict(params, sep="/").items()}
-    t5x.write(folder / "checkpoint", t5x.Checkpoint(1_000_000, flat, {}))
+    tiny.write_vocabulary(folder)
+    tiny.write_task(folder / TASK, draw)
+    tiny.write_documents(folder / "text.safetensors", draw)
+    tiny.write_checkpoint(folder / "checkpoint", architecture())
     return folder
 
 

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 from pydantic import BaseModel
 
@@ -16,35 +17,61 @@ REPOSITORY = Path(__file__).parents[2]
 
 def keys(model: type[BaseModel], prefix: str = "") -> set[str]:
     """All dotted keys of the configuration."""
-    found = set()
+    names = set()
     for name, field in model.model_fields.items():
-        found.add(f"{prefix}{name}")
-        for kind in (field.annotation, *getattr(field.annotation, "__args__", ())):
+        names.add(f"{prefix}{name}")
+        for kind in (field.annotation, *get_args(field.annotation)):
             if isinstance(kind, type) and issubclass(kind, BaseModel):
-                found |= keys(kind, f"{prefix}{name}.")
-    return found | ({f"ablations.{axis}" for axis in AXES} if model is Config else set())
+                names |= keys(kind, f"{prefix}{name}.")
+    return names | ({f"ablations.{axis}" for axis in AXES} if model is Config else set())
 
 
-def test_the_manual_of_the_configuration_has_every_key():
+ALL = keys(Config)
+
+
+def code(text: str) -> list[str]:
+    """The contents of a text's code spans."""
+    return re.findall(r"`([^`]*)`", text)
+
+
+def test_the_manual_of_the_configuration_has_every_key_in_its_section():
+    """A section begins with a line in bold, which names its keys of the first level."""
     manual = (REPOSITORY / "config/README.md").read_text()
-    named = set(re.findall(r"[a-z_]+", " ".join(re.findall(r"`([^`]*)`", manual))))
-    missing = {key for key in keys(Config) if key.split(".")[-1] not in named}
+    sections = re.split(r"^(?=\*\*)", manual, flags=re.MULTILINE)
+    named = [set(re.findall(r"[a-z_]+", " ".join(code(section)))) for section in sections]
+    missing = {key for key in ALL if not any(set(ends(key)) <= words for words in named)}
     assert not missing
+
+
+def ends(key: str) -> tuple[str, str]:
+    """The first and the last part of a dotted key."""
+    parts = key.split(".")
+    return parts[0], parts[-1]
+
+
+def test_the_manual_of_the_configuration_has_no_other_key():
+    """The first column of the tables of keys names keys, or ends of them."""
+    manual = (REPOSITORY / "config/README.md").read_text()
+    tables = re.findall(r"^\| key \|.*\n(?:\|.*\n)+", manual, flags=re.MULTILINE)
+    named = {name for table in tables for row in table.splitlines()[2:]
+             for name in code(row.split("|")[1])}  # fmt: skip
+    assert len(named) > 40
+    assert not {name for name in named if not any(f".{key}".endswith(f".{name}") for key in ALL)}
 
 
 def test_the_deviations_name_keys_that_exist():
     text = (REPOSITORY / "docs/deviations.md").read_text()
-    named = set(re.findall(r"`((?:prompt_tuning|model_tuning|lm_adaptation|evaluation|checkpoints|"
-                           r"ablations)\.[a-z_.]+)`", text))  # fmt: skip
+    dotted = {span for span in code(text) if re.fullmatch(r"[a-z_]+(\.[a-z_]+)+", span)}
+    named = {span for span in dotted if span.split(".")[0] in Config.model_fields}
     assert len(named) > 8
-    assert named <= keys(Config)
+    assert named <= ALL
 
 
 def test_the_readme_shows_the_verdicts_on_the_published_results():
-    """Its table of claims is what the tests say of the committed results, neither more nor less."""
+    """The README's table of claims equals the verdicts on the committed results."""
     folder = REPOSITORY / "results/published/miniature"
     config = Config.model_validate(bundle.verify(folder).configuration)
-    found = claims.evaluate(
+    evaluated = claims.evaluate(
         read_runs(Path(bundle.table(folder, "runs"))),
         neighbours.read(Path(bundle.table(folder, "interpretability"))),
         describe(config.default_setting),
@@ -53,7 +80,7 @@ def test_the_readme_shows_the_verdicts_on_the_published_results():
         (REPOSITORY / "README.md").read_text().split("## The paper's claims")[1].split("\n## ")[0]
     )
     shown = re.findall(r"^\| (.+?) \| .* \| \*\*(.+)\*\* \|$", table, flags=re.MULTILINE)
-    assert shown == list(zip(found["statement"], found["verdict"], strict=True))
+    assert shown == list(zip(evaluated["statement"], evaluated["verdict"], strict=True))
 
 
 def test_the_published_results_are_of_the_shipped_configuration():

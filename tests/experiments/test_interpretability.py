@@ -1,11 +1,16 @@
-"""Neighbours of prompts: planted neighbours are listed, forbidden rows never are."""
+"""The nearest neighbours of prompts in the vocabulary, and the tables of them."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from promptscale.config.jobs import PromptTuningJob
+from promptscale.config.settings import EvaluationSettings, Optimizer, PromptTuning
+from promptscale.data.vocabulary import Vocabulary
 from promptscale.errors import ResultsError
-from promptscale.experiments.interpretability import Space, summarize
-from promptscale.reporting.neighbours import read
+from promptscale.experiments.interpretability import NEIGHBOURS, Space, run, summarize
+from promptscale.reporting.neighbours import combine, read
+from tests import tiny
 
 
 @pytest.fixture
@@ -16,14 +21,14 @@ def space():
     return Space(embedding, allowed)
 
 
-def test_a_row_of_the_embedding_is_its_own_nearest_neighbour(space):
+def test_a_row_of_the_embedding_is_nearest_to_itself(space):
     ids, cosines = space.nearest(space.embedding[3:15])
     np.testing.assert_array_equal(ids[:, 0], np.arange(3, 15))
     np.testing.assert_allclose(cosines[:, 0], 1, rtol=1e-6)
     assert np.all(np.diff(cosines, axis=1) <= 0)
 
 
-def test_length_does_not_matter(space):
+def test_a_vectors_length_does_not_matter(space):
     vectors = np.random.default_rng(2).normal(size=(6, 8)).astype(np.float32)
     ids, cosines = space.nearest(vectors)
     scaled_ids, scaled = space.nearest(vectors * 50)
@@ -41,7 +46,7 @@ def neighbours(space, vectors):
     return np.repeat(space.nearest(vectors, count=1)[0], 2, axis=1)
 
 
-def test_labels_that_stay_and_labels_that_wander(space):
+def test_labels_that_persist_and_labels_that_move(space):
     labels = [[4], [5, 6], [7]]
     rows = space.embedding
     summary = summarize(space, neighbours(space, rows[[4, 9, 7]]), labels)
@@ -74,3 +79,47 @@ def test_clusters_cohere_and_unrelated_rows_do_not(space):
 def test_a_missing_summary_is_named(tmp_path):
     with pytest.raises(ResultsError, match="is missing"):
         read(tmp_path / "absent.csv")
+
+
+def prompt_job(size: str, seeds: tuple[int, ...]) -> PromptTuningJob:
+    return PromptTuningJob(
+        origin="generated", label="Miniature", size=size, architecture=tiny.architecture(), checkpoint="lm_4",
+        tasks=("boolq",), seeds=seeds, evaluation=EvaluationSettings(),
+        settings=PromptTuning(
+            prompt_length=3, steps=1, batch_size=1, optimizer=Optimizer(learning_rate=0.3)
+        ),
+    )  # fmt: skip
+
+
+def test_the_tables_have_every_prompt_that_did_not_diverge(tmp_path, caplog):
+    """Planted rows are named by their pieces; a prompt of nan is left out; sizes are combined."""
+    vocabulary = Vocabulary(tiny.write_vocabulary(tmp_path))
+    embedding = np.random.default_rng(4).normal(size=(128, 16)).astype(np.float32)
+    true, false = (vocabulary.encode(word) for word in ("True", "False"))
+    planted = {0: embedding[[false[-1], true[-1], 9]], 1: np.full((3, 16), np.nan, np.float32)}
+    for size in ("small", "large"):
+        folder = tmp_path / size / "boolq"
+        folder.mkdir(parents=True)
+        for seed, prompt in planted.items():
+            np.save(folder / f"seed_{seed}.npy", 2 * prompt)
+        run(
+            [(prompt_job(size, (0, 1)), tmp_path / size)], embedding, vocabulary, np.load,
+            summary=tmp_path / f"{size}.csv", neighbours=tmp_path / f"{size}_neighbours.csv",
+        )  # fmt: skip
+    assert "seed_1 diverged" in caplog.text
+
+    listed = pd.read_csv(tmp_path / "small_neighbours.csv", keep_default_na=False)
+    assert set(listed["seed"]) == {0} and len(listed) == 3 * NEIGHBOURS
+    nearest = listed[listed["rank"] == 1]
+    assert list(nearest["id"]) == [false[-1], true[-1], 9]
+    assert list(nearest["piece"]) == [vocabulary.piece(token) for token in nearest["id"]]
+    assert list(nearest["cosine"]) == [1.0, 1.0, 1.0]
+    assert list(nearest["label"]) == ["False", "True", ""]  # rows start as the class labels
+
+    combine([tmp_path / "small.csv", tmp_path / "large.csv"], tmp_path / "all.csv")
+    summary = read(tmp_path / "all.csv")
+    assert list(summary["size"]) == ["small", "large"] and set(summary["seed"]) == {0}
+    assert set(summary["labels"]) == {2} and set(summary["labels_persisting"]) == {2}
+    space = Space.of(embedding, vocabulary)
+    ids, _ = space.nearest(planted[0])
+    assert summary["cohesion"].tolist() == pytest.approx([space.cohesion(ids)] * 2)

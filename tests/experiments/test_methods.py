@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 
 from promptscale.checkpoints.sharded import load_model
 from promptscale.config.jobs import TuningJob
-from promptscale.config.schema import ModelTuning
+from promptscale.config.settings import ModelTuning
 from promptscale.experiments import tuning
 from promptscale.reporting import runs_table
 from promptscale.training import methods

@@ -5,7 +5,6 @@ import json
 
 import numpy as np
 import pytest
-import sentencepiece
 
 from promptscale.config import grid
 from promptscale.config.jobs import JobRun
@@ -19,37 +18,21 @@ from promptscale.distributed.mesh import Devices
 from promptscale.evaluation.dev_set import DevSet
 from promptscale.experiments.prompt_design import cut, text_prompt
 from promptscale.experiments.task_data import batches, dev_sets
+from tests import tiny
 from tests.config.test_config import MINIATURE
 
 ROWS = {"boolq": 60, "cb": 20, "dpr": 40}
+WORDS = (
+    "boolq", "cb", "wsc:", "True", "False", "entailment", "contradiction", "neutral", ".",
+    "equivalent", "a", "b", "c", "d",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     """A vocabulary and prepared splits whose inputs start with a token that names their task."""
     folder = tmp_path_factory.mktemp("data")
-    words = [
-        "boolq",
-        "cb",
-        "wsc:",
-        "True",
-        "False",
-        "entailment",
-        "contradiction",
-        "neutral",
-        ".",
-        "equivalent",
-        "a",
-        "b",
-        "c",
-        "d",
-    ]
-    sentencepiece.SentencePieceTrainer.Train(
-        sentence_iterator=iter([" ".join(words)] * 50), model_prefix=str(folder / "pieces"),
-        vocab_size=40, hard_vocab_limit=False, pad_id=0, eos_id=1, unk_id=2, bos_id=-1,
-        minloglevel=2,
-    )  # fmt: skip
-    vocabulary = Vocabulary(folder / "pieces.model")
+    vocabulary = Vocabulary(tiny.write_vocabulary(folder, WORDS, 40))
     for place, (task, count) in enumerate(ROWS.items()):
         for split in ("train", "validation"):
             rows = [{"id": str(i), "inputs": "a", "targets": "True"} for i in range(count)]

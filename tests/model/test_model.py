@@ -1,4 +1,4 @@
-"""What the model must mean, whatever its numbers (those are in tests/parity)."""
+"""Properties of the model and its decoding; tests/parity compares its numbers."""
 
 import math
 
@@ -22,27 +22,19 @@ TARGETS = jnp.asarray([[11, 3, 25, 1], [17, 1, 0, 0]])
 
 @pytest.fixture(scope="module")
 def params():
-    return MODEL.init(jax.random.key(0), INPUTS, TARGETS)["params"]
+    return jax.jit(MODEL.init)(jax.random.key(0), INPUTS, TARGETS)["params"]
 
 
-def logits(params, prompt, inputs, targets, key=None, model=MODEL):
-    encoded, mask = encode_inputs(model, params, prompt, inputs, key)
-    return model.apply({"params": params}, encoded, mask, targets, method="decode")
+@jax.jit  # without it, each operation is compiled apart
+def logits(params, prompt, inputs, targets):
+    encoded, mask = encode_inputs(MODEL, params, prompt, inputs)
+    return MODEL.apply({"params": params}, encoded, mask, targets, method="decode")
 
 
-@pytest.mark.parametrize(
-    ("size", "total"),
-    [
-        ("small", 76_961_152),
-        ("base", 247_577_856),
-        ("large", 783_150_080),
-        ("xl", 2_849_757_184),
-        ("xxl", 11_135_332_352),
-    ],
-)
-def test_real_sizes_have_the_papers_parameters(size, total):
+@pytest.mark.parametrize("size", PAPER_SIZES)
+def test_the_counted_parameters_of_the_papers_sizes_are_the_models(size):
     shapes = parameter_shapes(PAPER_SIZES[size])
-    assert sum(map(math.prod, shapes.values())) == PAPER_SIZES[size].num_parameters == total
+    assert sum(map(math.prod, shapes.values())) == PAPER_SIZES[size].num_parameters
 
 
 def test_decoder_is_causal(params):
@@ -65,7 +57,7 @@ def test_decoder_is_causal(params):
 
 
 def test_a_prompt_of_token_embeddings_equals_those_tokens(params):
-    """Position, mask and cross-attention treat a prompt exactly as text (section 2)."""
+    """Positions, mask and cross-attention treat a prompt exactly as text (section 2)."""
     embedding = params["token_embedder"]["embedding"]
     as_prompt = logits(params, embedding[INPUTS[0, :3]], INPUTS[:1, 3:], TARGETS[:1])
     as_text = logits(params, None, INPUTS[:1], TARGETS[:1])
@@ -109,19 +101,19 @@ def test_greedy_search_takes_the_likeliest_token_each_time(params):
 
 
 def test_beam_search_does_not_depend_on_its_neighbours(params):
-    """An example decodes the same in a batch and alone, though the loop ends for all together."""
+    """An example decodes alike in a batch and alone: the loop ends for all examples together."""
     encoded, mask = encode_inputs(MODEL, params, None, INPUTS)
     together = beam_search(MODEL, params, encoded, mask, 8)
     for row in range(2):
-        one = slice(row, row + 1)
-        alone = beam_search(MODEL, params, encoded[one], mask[one], 8)
-        np.testing.assert_array_equal(together[one], alone)
+        example = slice(row, row + 1)
+        alone = beam_search(MODEL, params, encoded[example], mask[example], 8)
+        np.testing.assert_array_equal(together[example], alone)
 
 
 @pytest.mark.parametrize("search", [greedy_search, beam_search])
 @pytest.mark.parametrize("limit", [1, 3, 8])
 def test_a_limit_is_a_shorter_decode(params, search, limit):
-    """Known only at run time, it gives what a decode of that length gives."""
+    """A limit that is known at run time gives what a decode of that length gives."""
     encoded, mask = encode_inputs(MODEL, params, None, INPUTS)
     limited = search(MODEL, params, encoded, mask, 8, jnp.int32(limit))
     np.testing.assert_array_equal(limited[:, :limit], search(MODEL, params, encoded, mask, limit))
@@ -130,15 +122,15 @@ def test_a_limit_is_a_shorter_decode(params, search, limit):
 
 @pytest.mark.parametrize("decoding", ["greedy", "beam"])
 def test_a_mixed_batch_is_served_as_each_task_alone(params, decoding):
-    """Figure 2: every example behind its own prompt, outputs identical to one prompt at a time."""
+    """Figure 2: the outputs of examples with several prompts equal those with a single prompt."""
     generate = generator(MODEL, decoding, 6)
     prompts = 3 * jax.random.normal(jax.random.key(1), (3, 4, CONFIG.d_model))
     inputs = jnp.concatenate([INPUTS] * 3)
     tasks = jnp.asarray([2, 0, 1, 1, 0, 2])
     mixed = np.asarray(generate(params, prompts[tasks], inputs, 6))
     for task in range(3):
-        own = np.asarray(generate(params, prompts[task], inputs, 6))
-        np.testing.assert_array_equal(mixed[tasks == task], own[tasks == task])
+        alone = np.asarray(generate(params, prompts[task], inputs, 6))
+        np.testing.assert_array_equal(mixed[tasks == task], alone[tasks == task])
     assert len({tuple(row) for row in mixed.tolist()}) > 2
 
 
@@ -150,9 +142,9 @@ def test_dropout_acts_only_with_a_key_and_is_drawn_from_it(params):
         return encode_inputs(model, params, prompt, INPUTS, key)[0]
 
     np.testing.assert_array_equal(encoded(None), encode_inputs(MODEL, params, prompt, INPUTS)[0])
-    one, same, other = (encoded(jax.random.key(seed)) for seed in (1, 1, 2))
-    np.testing.assert_array_equal(one, same)
-    assert np.abs(np.asarray(one - other)).max() > 0
+    first, repeated, other = (encoded(jax.random.key(seed)) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, repeated)
+    assert np.abs(np.asarray(first - other)).max() > 0
 
 
 def test_bfloat16_activations_keep_a_float32_head(params):

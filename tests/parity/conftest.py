@@ -1,29 +1,39 @@
-"""The recorded cases: every one found below `PROMPTSCALE_ORACLES` is run."""
+"""The recorded cases: those committed here, and all below `PROMPTSCALE_ORACLES` where it exists."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-ORACLES = Path(os.environ.get("PROMPTSCALE_ORACLES", REPOSITORY.parent / "shared" / "oracle"))
+from tests.conftest import SHARED
+
+RECORDED = Path(__file__).with_name("recorded")
+ORACLES = Path(os.environ.get("PROMPTSCALE_ORACLES", SHARED / "oracle"))
+
+
+@pytest.fixture(autouse=True, scope="package")
+def fully_optimized() -> Iterator[None]:
+    """Compiles as a user's process does: parity is claimed for what users run."""
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
 
 
 def cases(pattern: str) -> list:
-    """One test parameter per recorded case; a single skipped one where there are none."""
-    found = sorted(ORACLES.glob(pattern))
-    if not found:
-        reason = f"no case {pattern} below {ORACLES} (set PROMPTSCALE_ORACLES)"
-        return [pytest.param(None, marks=pytest.mark.skip(reason=reason))]
-    return [pytest.param(path, id=path.stem) for path in found]
+    """One test parameter per recorded case."""
+    paths = [path for folder in (RECORDED, ORACLES) for path in sorted(folder.glob(pattern))]
+    return [pytest.param(path, id=path.stem) for path in paths]
 
 
 def assert_close(actual, expected, tolerance: float = 1e-4) -> None:
     """The error's Euclidean norm is at most `tolerance` of the expected array's.
 
-    Not element by element: Adafactor divides each element by its own gradient's size, so where
-    two gradients of an element nearly vanish, float32 noise decides that element's update.
+    The norm is of the whole array because Adafactor divides each element by its gradient's size:
+    where two gradients of an element nearly vanish, float32's rounding decides that element.
     """
     actual, expected = np.asarray(actual, np.float64), np.asarray(expected, np.float64)
     assert actual.shape == expected.shape

@@ -1,4 +1,4 @@
-"""Our numbers against Hugging Face T5 1.1 (formats: the oracle folder's README)."""
+"""This project's numbers against Hugging Face T5 1.1 (formats: recorded/README.md)."""
 
 import json
 from pathlib import Path
@@ -94,8 +94,7 @@ def test_prompt_gradient(case):
 
 def test_gradient_of_every_parameter(case, tmp_path):
     gradient, _ = jax.jit(jax.grad(case.mean_loss, has_aux=True))(case.params, None)
-    # The recorded gradients stand under Hugging Face's names; the importer renames them as it
-    # renames weights.
+    # The importer renames and transposes the recorded gradients as it does weights.
     recorded = load_file(case.folder / "plain_param_grads.safetensors")
     save_file(recorded, tmp_path / "model.safetensors")
     expected = read(tmp_path)

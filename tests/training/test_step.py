@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from promptscale.config.schema import Optimizer
+from promptscale.config.settings import Optimizer
 from promptscale.config.sizes import ModelConfig
 from promptscale.data.batches import Batch
 from promptscale.distributed.mesh import Devices

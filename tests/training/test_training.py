@@ -1,4 +1,4 @@
-"""Only prompts change, runs together equal runs alone, and restarts change nothing."""
+"""The training step and loop: what changes, what is selected, and what a restart repeats."""
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ from promptscale.model import T5
 from promptscale.planning.flops import forward
 from promptscale.training.loop import DevResult, Schedule, train
 from promptscale.training.methods import model_loss, prompt_loss
-from promptscale.training.optimizer import accumulators, hyperparameters, restore_accumulators
+from promptscale.training.optimizer import hyperparameters
 from promptscale.training.resume import State
 from promptscale.training.step import make_step, start
 
@@ -54,7 +54,7 @@ def started(trainable, optimizer=OPTIMIZER, step=CHECKPOINT_STEP):
 @pytest.fixture(scope="module")
 def params():
     tokens = jnp.ones((1, 2), jnp.int32)
-    return MODEL.init(jax.random.key(0), tokens, tokens)["params"]
+    return jax.jit(MODEL.init)(jax.random.key(0), tokens, tokens)["params"]
 
 
 @pytest.fixture(scope="module")
@@ -73,28 +73,28 @@ def test_only_the_prompts_change(params, step):
 
 
 def test_the_first_step_moves_a_prompt_by_the_learning_rate(params, step):
-    """With the restored step the clip is active: the change has RMS 0.3 (13.3 of the facts)."""
+    """With the restored optimiser step the clip is active: the change has RMS 0.3."""
     train_state = step(started(prompts()), params, batch(0), keys(), jnp.int32(0))
     change = np.sqrt(np.mean(np.square(train_state.trainable - prompts()), axis=(1, 2)))
     np.testing.assert_allclose(change, 0.3, rtol=1e-4)
 
 
-def test_three_runs_train_as_each_alone(params, step):
-    """Dropout included: each run draws from its own key."""
+def test_runs_that_train_together_train_as_each_alone(params, step):
+    """Each run draws its dropout from its key."""
     train_state = started(prompts())
     alone = [started(prompts((seed,))) for seed in SEEDS]
     for index in range(3):
         train_state = step(train_state, params, batch(index), keys(), jnp.int32(index))
         alone = [
-            step(one, params, batch(index, (seed,)), keys((seed,)), jnp.int32(index))
-            for one, seed in zip(alone, SEEDS, strict=True)
+            step(state, params, batch(index, (seed,)), keys((seed,)), jnp.int32(index))
+            for state, seed in zip(alone, SEEDS, strict=True)
         ]
-    for row, one in zip(train_state.trainable, alone, strict=True):
-        np.testing.assert_allclose(row, one.trainable[0], rtol=1e-3, atol=1e-3)
+    for prompt, state in zip(train_state.trainable, alone, strict=True):
+        np.testing.assert_allclose(prompt, state.trainable[0], rtol=1e-3, atol=1e-3)
 
 
-def test_a_long_prompt_is_factored_alone_and_among_others():
-    """P = 150 of d_model 512 has factored moments, P = 100 has not, stacked or not (facts 2.1)."""
+def test_runs_that_train_together_share_no_factored_moments():
+    """Moments are factored per run from 128 in both dimensions: for P = 150, not for P = 100."""
     for length, factored in ((100, False), (150, True)):
         train_state = started(jnp.zeros((3, length, 512)))
         rows, columns = (optax.tree.get(train_state.optimizer, name) for name in ("v_row", "v_col"))
@@ -103,7 +103,7 @@ def test_a_long_prompt_is_factored_alone_and_among_others():
 
 
 class _KilledError(Exception):
-    """Stands for the machine that goes away."""
+    """Ends a training as the loss of its machine would."""
 
 
 @pytest.mark.parametrize("killed_at", [1, 5, 8])
@@ -138,13 +138,13 @@ def test_a_killed_job_ends_with_the_same_bits(params, step, tmp_path, killed_at)
     assert timeless[0] == timeless[1]
 
 
-def test_the_first_of_the_best_dev_steps_is_kept(params, step, tmp_path):
+def test_the_first_of_the_best_dev_steps_is_selected(params, step, tmp_path):
     scores = iter([[1.0, 5.0, 2.0], [3.0, 5.0, 1.0], [2.0, 4.0, 2.0]])
     seen = []
 
     def evaluate(trainable):
         seen.append(np.array(trainable))
-        # The mean over the tasks decides; the second alone would keep other steps.
+        # The mean over the tasks decides; the scores of one task alone would select other steps.
         pairs = [{"a": {"score": s + 4}, "b": {"score": s - 4}} for s in next(scores)]
         return [DevResult(pair, {"a": [f"evaluation {len(seen)}"]}) for pair in pairs]
 
@@ -160,23 +160,8 @@ def test_the_first_of_the_best_dev_steps_is_kept(params, step, tmp_path):
         np.testing.assert_array_equal(outcome.trainable[run], seen[evaluation][run])
 
 
-def test_a_training_continued_by_another_job_is_one_training(params, step, tmp_path):
-    """Batches and dropout go on from the first job's last step."""
-    optimizer = Optimizer(learning_rate=0.3)
-
-    def run(train_state, schedule):
-        state = tmp_path / f"{schedule.first}-{schedule.steps}"
-        return train(step, train_state, params, batch, keys(), schedule, State(str(state), "job"))
-
-    whole = run(started(prompts(), optimizer, 0), Schedule(5, 5, 5))
-    first = run(started(prompts(), optimizer, 0), Schedule(2, 2, 2))
-    train_state = started(first.trainable, optimizer, 0)._replace(optimizer=first.optimizer)
-    second = run(train_state, Schedule(3, 3, 3, first=2))
-    np.testing.assert_array_equal(whole.trainable, second.trainable)
-
-
 def test_trials_train_together_as_each_alone():
-    """Optimisers that differ in every searched setting; parameter scaling too."""
+    """The trials' optimisers differ in every searched setting, and in parameter scaling."""
     trials = [
         Optimizer(learning_rate=0.3, weight_decay=1e-5),
         Optimizer(learning_rate=0.1, weight_decay=1e-5, parameter_scaling=True, warmup_steps=3),
@@ -184,7 +169,7 @@ def test_trials_train_together_as_each_alone():
     ]
 
     def loss(prompt, frozen, batch, key):
-        """Of no model, as this is about optimisers; its gradient changes with batch and prompt."""
+        """A loss without a model; its gradient depends on batch, key and prompt."""
         wanted = jnp.mean(batch.inputs) / 32 + jax.random.normal(key, prompt.shape)
         return jnp.sum(jnp.square(prompt - wanted)), jnp.float32(1)
 
@@ -199,33 +184,6 @@ def test_trials_train_together_as_each_alone():
         np.testing.assert_allclose(
             train_state.trainable[run], alone.trainable[0], rtol=1e-6, atol=1e-6
         )
-
-
-def test_a_changed_job_does_not_resume(params, step, tmp_path):
-    schedule = Schedule(2, 2, 1)
-    for job in ("one", "another"):
-        outcome = train(
-            step,
-            started(prompts()),
-            params,
-            batch,
-            keys(),
-            schedule,
-            State(str(tmp_path / "s"), job),
-        )
-        assert {row["step"] for row in outcome.rows} == {2}
-
-
-def test_accumulators_survive_a_checkpoint(params):
-    optimizer = Optimizer(learning_rate=1e-3, parameter_scaling=True)
-    stacked = jax.tree.map(lambda leaf: leaf[None], params)
-    step = jax.jit(make_step(model_loss(MODEL, 1e-4)))
-    train_state = step(started(stacked, optimizer, 7), {}, batch(0, (0,)), keys((0,)), jnp.int32(0))
-    saved = accumulators(jax.tree.map(lambda leaf: leaf[0], train_state.optimizer))
-    fresh = started(train_state.trainable, optimizer, 7).optimizer
-    restored = restore_accumulators(fresh, saved, 1)
-    moments = [optax.tree.get(state, "v") for state in (restored, train_state.optimizer)]
-    jax.tree.map(np.testing.assert_array_equal, *moments)
 
 
 def dot_flops(function, *arguments) -> float:
@@ -273,7 +231,7 @@ def test_the_step_has_no_weight_gradient_product():
     below = runs * rows * (2 * t * 4 * config.d_model * joint + 2 * 4 * joint * t * t)
     expected = 2 * linear + 3 * attention - below
     assert counted == pytest.approx(expected, rel=0.02)
-    # The count itself can tell: tuning all weights shows their gradients' products.
+    # The same count of a step that tunes all weights has the products of their gradients.
     full = dot_flops(
         jax.jit(make_step(model_loss(model, 1e-4))),
         jax.eval_shape(

@@ -15,6 +15,7 @@ import yaml
 from promptscale.config.load import load_config
 from promptscale.planning.counts import jobs, run_table
 
+pytestmark = pytest.mark.slow
 REPOSITORY = Path(__file__).parents[2]
 SMALLEST = Path(__file__).with_name("smallest.yaml")
 JOB = "prompt_tuning/mini-base/lm_4/length_1-class_label/superglue/seeds_0-1"
@@ -33,9 +34,8 @@ def planned(folder: Path, *arguments: str) -> dict[str, int]:
     """Jobs by rule that a dry run plans."""
     result = snakemake(folder, "--dry-run", *arguments)
     assert result.returncode == 0, result.stderr
-    table = (result.stdout + result.stderr).split("Job stats:")[1].split("total")[0]
-    rows = re.findall(r"^(\w+) +(\d+)$", table, flags=re.MULTILINE)
-    return {rule: int(count) for rule, count in rows}
+    rows = re.findall(r"^(\w+) +(\d+)$", result.stdout + result.stderr, flags=re.MULTILINE)
+    return {rule: int(count) for rule, count in rows if rule != "total"}
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +44,10 @@ def finished(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("workflow")
     result = snakemake(folder, "--profile", "profiles/ci", "--", *EVERYTHING)
     assert result.returncode == 0, result.stderr
-    said = result.stderr.removeprefix(
+    progress = result.stderr.removeprefix(
         "Using profile profiles/ci for setting default command line arguments."
     )
-    (folder / "progress.txt").write_text(said.lstrip())
+    (folder / "progress.txt").write_text(progress.lstrip())
     return folder
 
 
@@ -74,7 +74,7 @@ def test_everything_is_there(finished):
 
 
 def test_the_runs_are_those_of_the_plan(finished):
-    """One set of rows for each row of the run table, and the ensemble's."""
+    """The table has the runs of the plan and those of the ensembles, in the paper's precision."""
     runs = pd.read_csv(finished / "results/runs.csv")
     planned_runs = {row["run"] for row in run_table(load_config(SMALLEST))}
     voted = set(runs.loc[runs["method"] == "prompt_ensemble", "run"])
@@ -83,20 +83,8 @@ def test_the_runs_are_those_of_the_plan(finished):
     shifted = runs[(runs["task"] == "squad") & (runs["eval_task"] == "drop")]
     assert set(shifted["method"]) == {"prompt_tuning", "model_tuning"}
     prompt = np.load(finished / f"results/runs/{JOB}/prompts/boolq/seed_1.npy")
-    assert prompt.shape == (1, 24) and prompt.dtype == np.float32
-
-
-def test_the_dry_run_plans_what_the_plan_says(tmp_path):
-    assert planned(tmp_path, "--configfile", str(SMALLEST), "--", "all") == jobs(
-        load_config(SMALLEST)
-    )
-
-
-def test_the_papers_dry_run_plans_what_the_plan_says(tmp_path):
-    config = REPOSITORY / "config/paper.yaml"
-    expected = jobs(load_config(config))
-    assert planned(tmp_path, "--configfile", str(config), "--", "all") == expected
-    assert expected["train_prompts"] == 456
+    assert prompt.shape == (1, 24) and prompt.dtype == np.float32 and np.isfinite(prompt).all()
+    assert np.isfinite(runs["value"]).all()
 
 
 def test_a_long_adaptation_continues_the_short_one(finished):
@@ -123,7 +111,7 @@ def test_a_deleted_result_redoes_its_job_and_what_depends_on_it(finished):
 def test_one_ablation_is_redone_alone(finished):
     options = ("--configfile", str(SMALLEST), "-R", "train_prompts")
     again = planned(finished, *options, "--", "ablation_initialization")
-    # Two sizes: the default and one other initialisation.
+    # Of two sizes, the default and another initialisation.
     assert again == {"train_prompts": 4, "ablation_initialization": 1}
 
 
@@ -133,17 +121,17 @@ def test_a_changed_setting_redoes_the_jobs_that_use_it_and_a_comment_none(finish
     commented.write_text("# another comment\n" + content.replace("{shots: 1}", "{ shots: 1 }"))
     result = snakemake(finished, "--configfile", str(commented), "--dry-run", "--", "all")
     assert "Nothing to be done" in result.stdout + result.stderr
-    own = "multitask_tuning:\n  <<: *model_tuning\n  optimizer: {learning_rate: 0.002}"
+    multitask = "multitask_tuning:\n  <<: *model_tuning\n  optimizer: {learning_rate: 0.002}"
     other = tmp_path / "changed.yaml"
-    other.write_text(content.replace("multitask_tuning: *model_tuning", own))
+    other.write_text(content.replace("multitask_tuning: *model_tuning", multitask))
     again = planned(finished, "--configfile", str(other), "--", "results/runs.csv")
     assert again == {"tune_model": 2, "collect_runs": 1}
 
 
 def test_hardware_reruns_nothing_and_a_budget_stops_what_it_does_not_cover(finished, tmp_path):
     where = {size: {"accelerator": "v2-8", "model_axis": 2} for size in ("mini-small", "mini-base")}
-    kept = {"models": "gs://bucket/models", "state": "/elsewhere"}
-    content = yaml.safe_load(SMALLEST.read_text()) | {"hardware": where, "paths": kept}
+    paths = {"models": "gs://bucket/models", "state": "/elsewhere"}
+    content = yaml.safe_load(SMALLEST.read_text()) | {"hardware": where, "paths": paths}
     other = tmp_path / "hardware.yaml"
     other.write_text(yaml.safe_dump(content, sort_keys=False))
     result = snakemake(finished, "--configfile", str(other), "--dry-run", "--", "all")
@@ -155,14 +143,14 @@ def test_hardware_reruns_nothing_and_a_budget_stops_what_it_does_not_cover(finis
     assert result.returncode != 0
     assert "`budget.accelerator_hours` is 0" in result.stdout + result.stderr
     assert not (tmp_path / "results/vocabulary").exists()
-    # What is finished costs nothing.
+    # Finished jobs do not count towards the budget.
     result = snakemake(finished, "--configfile", str(other), "--", "all")
     assert result.returncode == 0, result.stderr
 
 
 @pytest.fixture
 def clone(finished, tmp_path) -> Path:
-    """A fresh clone of published results: no runs, no metadata, times at random."""
+    """Published results as a fresh clone has them: without runs, in any order of their times."""
     source = finished / "results/published/miniature"
     folder = tmp_path / "clone" / "results/published/miniature"
     shutil.copytree(source, folder)
@@ -184,17 +172,11 @@ def test_published_results_are_drawn_without_any_training(clone, finished):
     for name in ("figures/figure3.png", "results/tables/table1.md", "results/claims.md"):
         assert (clone / name).read_bytes() == (finished / name).read_bytes()
     result = snakemake(clone, *CACHED, "--dry-run", "--", "results/runs.csv")
-    assert result.returncode != 0  # there is no rule that could make it
+    assert result.returncode != 0  # with published results no rule makes it
 
 
-def test_a_tampered_or_missing_published_table_is_named(clone):
-    file = clone / "results/published/miniature/runs.csv.gz"
-    content = bytearray(file.read_bytes())
-    content[-1] ^= 1
-    file.write_bytes(content)
-    result = snakemake(clone, *CACHED, "--dry-run", "--", "figures")
-    assert result.returncode != 0 and "runs.csv.gz is not the published table" in result.stdout
-    file.unlink()
+def test_a_missing_published_table_is_named(clone):
+    (clone / "results/published/miniature/runs.csv.gz").unlink()
     result = snakemake(clone, *CACHED, "--dry-run", "--", "figures")
     assert result.returncode != 0 and "runs.csv.gz is missing" in result.stdout
 
@@ -209,10 +191,10 @@ def test_a_wrong_configuration_is_a_sentence_and_starts_nothing(tmp_path):
 
 
 def test_a_job_that_cannot_start_says_why(finished, tmp_path):
-    """A missing checkpoint ends the import with its sentence; nothing half-written is left."""
+    """A missing checkpoint ends its job with a sentence, and nothing is written."""
     content = yaml.safe_load(SMALLEST.read_text())
-    kept = ("origin", "label", "tasks", "seeds", "data", "prompt_tuning")
-    content = {key: content[key] for key in kept} | {"sizes": ["mini-base"]}
+    sections = ("origin", "label", "tasks", "seeds", "data", "prompt_tuning")
+    content = {key: content[key] for key in sections} | {"sizes": ["mini-base"]}
     content["checkpoints"] = {"span_corruption": "no/such/checkpoint"}
     content |= {"default_checkpoint": "span_corruption"}
     content["paths"] = {"results": "elsewhere", "figures": "elsewhere/figures"}
@@ -236,24 +218,29 @@ def test_the_profiles_that_the_readme_names_are_links_at_the_root(name):
 
 
 @pytest.mark.parametrize("name", ["local", "gpu", "slurm"])
-def test_every_profile_plans(name, tmp_path):
+def test_every_profile_plans_what_the_plan_says(name, tmp_path):
     profile = str(REPOSITORY / "profiles" / name)
-    result = snakemake(tmp_path, "--configfile", str(SMALLEST), "--profile", profile, "--dry-run")
-    assert result.returncode == 0, result.stderr
-    assert re.search(r"train_prompts +16", result.stderr)
+    options = ("--configfile", str(SMALLEST), "--profile", profile, "--", "all")
+    assert planned(tmp_path, *options) == jobs(load_config(SMALLEST))
 
 
 def test_the_tpu_profile_plans_the_paper(tmp_path):
-    command = [sys.executable, "-m", "snakemake", "--profile", "tpu", "--dry-run", "--", "all"]
-    result = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, check=False)
-    assert result.returncode == 0, result.stderr
-    assert re.search(r"train_prompts +456", result.stderr)
+    expected = jobs(load_config(REPOSITORY / "config/paper.yaml"))
+    assert planned(tmp_path, "--profile", "tpu", "--", "all") == expected
+    assert expected["train_prompts"] == 456
 
 
-@pytest.mark.parametrize("name", ["miniature", "paper", "real"])
-def test_every_shipped_configuration_plans(name, tmp_path):
-    config = str(REPOSITORY / f"config/{name}.yaml")
-    if name == "real" and not (REPOSITORY.parent / "shared").exists():
-        pytest.skip("the real trial's files are not beside this checkout")
-    result = snakemake(REPOSITORY, "--configfile", config, "--dry-run", "--quiet", "--", "tables")
-    assert result.returncode == 0, result.stderr
+def test_the_miniature_plans_what_the_plan_says(tmp_path):
+    config = REPOSITORY / "config/miniature.yaml"
+    assert planned(tmp_path, "--configfile", str(config), "--", "all") == jobs(load_config(config))
+
+
+def test_the_trial_on_real_input_plans_what_the_plan_says(shared, tmp_path):
+    config = yaml.safe_load((REPOSITORY / "config/real.yaml").read_text())
+    fixtures = shared / "data/prompt-tuning/test_data"
+    config["data"] = {"local_files": str(shared / "data"), "vocabulary": str(fixtures / "t5_vocab")}
+    location = str(fixtures / "test_t5_1_1_tiny/checkpoint_3")
+    config["checkpoints"] = {"span_corruption": location}
+    path = tmp_path / "real.yaml"
+    path.write_text(yaml.safe_dump(config))
+    assert planned(tmp_path, "--configfile", str(path), "--", "all") == jobs(load_config(path))

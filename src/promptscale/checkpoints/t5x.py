@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import tensorstore as ts
 from flax import serialization
@@ -207,7 +208,7 @@ def _rebased(folder: str, spec: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _spec(name: str, array: np.ndarray) -> dict[str, Any]:
+def _spec(name: str, array: np.ndarray | jax.Array) -> dict[str, Any]:
     dtype = array.dtype
     return {
         "driver": "zarr",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import SupportsInt
 
 import sentencepiece
 
@@ -59,7 +60,7 @@ class Vocabulary:
         """Token ids of `text` without EOS; sentinels in the text are encoded as characters."""
         return self._pieces.EncodeAsIds(text)
 
-    def decode(self, tokens: Iterable[int]) -> str:
+    def decode(self, tokens: Iterable[SupportsInt]) -> str:
         """The text up to the first EOS or padding, as seqio decodes it.
 
         Ids outside the vocabulary are decoded as unknown. Sentinels become `<extra_id_N>` between

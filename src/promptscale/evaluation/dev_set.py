@@ -85,7 +85,7 @@ class DevSet:
 
     def texts(self, ids: Int[np.ndarray, "B L"]) -> list[str]:
         """The generated ids of the rows as text; rows of padding may follow them."""
-        return [self._vocabulary.decode(row) for row in ids[: len(self.rows)].tolist()]
+        return [self._vocabulary.decode(row) for row in ids[: len(self.rows)]]
 
     def score(self, predictions: Sequence[str]) -> dict[str, float]:
         """The task's metrics (0 to 100) and `score`, their mean."""

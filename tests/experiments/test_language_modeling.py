@@ -1,0 +1,78 @@
+"""Pre-training, adaptation and longer adaptation, from checkpoint to checkpoint on disk."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from promptscale.checkpoints import t5x
+from promptscale.config.jobs import LanguageModelingJob
+from promptscale.config.settings import LanguageModeling
+from promptscale.experiments.language_modeling import Files, run
+from tests import tiny
+
+FIRST, LONG, PRETRAINING = 2, 5, 3  # steps
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("language_modeling")
+    tiny.write_vocabulary(folder)
+    tiny.write_documents(folder / "text.safetensors", np.random.default_rng(0))
+    train(folder, "span_corruption", PRETRAINING, "pretrained", None)
+    return folder
+
+
+def train(
+    folder: Path, objective: str, steps: int, name: str, checkpoint: str | None, first: int = 0
+) -> t5x.Checkpoint:
+    """Trains for `steps` with dropout, and reads the checkpoint that was written."""
+    job = LanguageModelingJob(
+        size="tiny",
+        architecture=tiny.architecture(),
+        checkpoint=objective,
+        first_step=first,
+        settings=LanguageModeling(
+            steps=steps, batch_size=4, inputs_length=16, dropout_rate=0.1, activations="float32",
+            optimizer={"learning_rate": 0.01, "parameter_scaling": True},
+        ),
+    )  # fmt: skip
+    run(
+        job,
+        Files(
+            checkpoint=checkpoint and str(folder / checkpoint),
+            vocabulary=folder / "pieces.model",
+            text=[str(folder / "text.safetensors")],
+            model=str(folder / name),
+            losses=folder / f"{name}.csv",
+            state=str(folder / f"{name}.state"),
+        ),
+    )
+    return t5x.read(str(folder / name))
+
+
+@pytest.mark.slow
+def test_a_continued_adaptation_equals_one_long_adaptation(folder):
+    """Step, accumulators, batches and dropout go on where the shorter adaptation ended."""
+    pretrained = t5x.read(str(folder / "pretrained"))
+    long = train(folder, f"lm_{LONG}", LONG, "long", "pretrained")
+    short = train(folder, f"lm_{FIRST}", FIRST, "short", "pretrained")
+    continued = train(folder, f"lm_{LONG}", LONG - FIRST, "continued", "short", FIRST)
+
+    steps = [stage.step for stage in (pretrained, short, continued, long)]
+    assert steps == [PRETRAINING, PRETRAINING + FIRST, PRETRAINING + LONG, PRETRAINING + LONG]
+    assert continued.params.keys() == long.params.keys()
+    for name, array in continued.params.items():
+        assert not np.array_equal(array, short.params[name])
+        np.testing.assert_allclose(array, long.params[name], rtol=1e-4, atol=1e-5)
+    assert continued.optimizer.keys() == long.params.keys()
+    for name, slots in continued.optimizer.items():
+        for slot, array in slots.items():
+            np.testing.assert_allclose(array, long.optimizer[name][slot], rtol=1e-4, atol=1e-10)
+
+    losses = {name: pd.read_csv(folder / f"{name}.csv") for name in ("long", "short", "continued")}
+    assert list(losses["continued"]["step"]) == [3, 4, 5]
+    together = pd.concat([losses["short"], losses["continued"]], ignore_index=True)
+    pd.testing.assert_series_equal(together["loss"], losses["long"]["loss"], rtol=1e-4)
+    assert not list(folder.glob("*.state*"))

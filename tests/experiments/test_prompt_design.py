@@ -1,0 +1,84 @@
+"""Prompt design from files to files: what is asked, what is answered, and its score."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from flax import traverse_util
+
+from promptscale.checkpoints import t5x
+from promptscale.config.jobs import PromptDesignJob
+from promptscale.config.settings import EvaluationSettings, PromptDesign
+from promptscale.config.tasks import task
+from promptscale.data import prepared
+from promptscale.data.vocabulary import EOS_ID, Vocabulary
+from promptscale.evaluation import metrics
+from promptscale.experiments.prompt_design import Files, cut, run, text_prompt
+from promptscale.inference import generator
+from promptscale.model import T5
+from promptscale.reporting.runs_table import read_runs
+from tests import tiny
+
+TASK, SHOTS, SEPARATOR = "boolq", 2, "c"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("prompt_design")
+    tiny.write_vocabulary(folder)
+    tiny.write_task(folder / TASK, np.random.default_rng(0), dev=10)
+    tiny.write_checkpoint(folder / "checkpoint", tiny.architecture())
+    job = PromptDesignJob(
+        origin="generated", label="Miniature", size="tiny", architecture=tiny.architecture(),
+        checkpoint="span_corruption", tasks=(TASK,), seeds=(0, 1),
+        evaluation=EvaluationSettings(batch_size=4, decoding="greedy"),
+        settings=PromptDesign(shots=SHOTS, separator=SEPARATOR),
+    )  # fmt: skip
+    run(
+        job,
+        Files(
+            checkpoint=str(folder / "checkpoint"),
+            vocabulary=folder / "pieces.model",
+            train={TASK: folder / TASK / "train"},
+            validation={TASK: folder / TASK / "validation"},
+            metrics=folder / "metrics.csv",
+            predictions=folder / "predictions",
+        ),
+    )
+    return folder
+
+
+def predictions(folder: Path, seed: int) -> list[str]:
+    path = folder / "predictions" / TASK / f"seed_{seed}" / f"{TASK}.jsonl"
+    return [json.loads(line)["prediction"] for line in path.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_each_question_is_asked_after_the_seeds_worked_examples(finished, seed):
+    """The prediction is the model's text for examples and question, cut at the separator."""
+    vocabulary = Vocabulary(finished / "pieces.model")
+    train = prepared.read(finished / TASK / "train")
+    dev = prepared.read(finished / TASK / "validation")
+    examples = text_prompt(train, seed, SHOTS, vocabulary, SEPARATOR)
+    longest = 1 + max(len(target) for target in dev.targets)  # with EOS
+    limit = longest + len(vocabulary.encode(SEPARATOR))
+    generate = generator(T5(tiny.architecture()), "greedy", limit)
+    flat = t5x.read(str(finished / "checkpoint")).params
+    params = traverse_util.unflatten_dict(flat, sep="/")
+    width = len(examples) + int(dev.inputs.lengths.max()) + 1
+    for prediction, dev_inputs in zip(predictions(finished, seed), dev.inputs, strict=True):
+        ids = np.zeros((1, width), np.int32)
+        question = [*examples, *dev_inputs, EOS_ID]
+        ids[0, : len(question)] = question
+        (answer,) = np.asarray(generate(params, None, ids, limit))
+        assert prediction == cut(vocabulary.decode(answer), SEPARATOR)
+
+
+def test_the_metrics_are_those_of_the_predictions(finished):
+    runs = read_runs(finished / "metrics.csv")
+    assert set(runs["method"]) == {"prompt_design"} and set(runs["seed"]) == {0, 1}
+    rows = prepared.read(finished / TASK / "validation").rows()
+    for seed, group in runs.groupby("seed"):
+        expected = metrics.score(task(TASK), predictions(finished, seed), rows)
+        assert dict(zip(group["metric"], group["value"], strict=True)) == pytest.approx(expected)

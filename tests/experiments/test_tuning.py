@@ -1,0 +1,94 @@
+"""Tuning jobs from files to files, in the paper's precision and with its dropout."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from promptscale.checkpoints import t5x
+from promptscale.config.jobs import ModelTuningJob, PromptTuningJob
+from promptscale.config.settings import EvaluationSettings, ModelTuning, PromptTuning
+from promptscale.distributed.mesh import SINGLE_DEVICE, Layout
+from promptscale.errors import ConfigError
+from promptscale.experiments.tuning import Files, run
+from promptscale.reporting.runs_table import read_runs
+from tests import tiny
+
+TASK = "boolq"
+STEPS = 6
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("tuning")
+    tiny.write_vocabulary(folder)
+    tiny.write_task(folder / TASK, np.random.default_rng(0))
+    tiny.write_checkpoint(folder / "checkpoint", tiny.architecture())
+    return folder
+
+
+def tune(folder: Path, out: Path, method: str, layout: Layout = SINGLE_DEVICE, **changes) -> None:
+    """Tunes prompts or the model with two seeds."""
+    settings = {
+        "steps": STEPS, "batch_size": 8, "evaluate_every": 3, "dropout_rate": 0.1,
+        "activations": "bfloat16",
+    } | changes  # fmt: skip
+    shared = {
+        "origin": "generated", "label": "Miniature", "size": "tiny", "architecture": tiny.architecture(),
+        "checkpoint": "span_corruption", "tasks": (TASK,), "seeds": (0, 1),
+        "evaluation": EvaluationSettings(),
+    }  # fmt: skip
+    if method == "prompt_tuning":
+        settings |= {"prompt_length": 5, "optimizer": {"learning_rate": 0.3}}
+        job = PromptTuningJob(settings=PromptTuning(**settings), **shared)
+    else:
+        settings |= {"restore_accumulators": False, "optimizer": {"learning_rate": 0.01}}
+        job = ModelTuningJob(settings=ModelTuning(**settings), **shared)
+    files = Files(
+        checkpoint=str(folder / "checkpoint"),
+        vocabulary=folder / "pieces.model",
+        train={TASK: folder / TASK / "train"},
+        validation={TASK: folder / TASK / "validation"},
+        metrics=out / "metrics.csv",
+        predictions=out / "predictions",
+        prompts=out / "prompts" if method == "prompt_tuning" else None,
+        state=str(out / "state"),
+    )
+    run(job, files, layout)
+
+
+@pytest.mark.parametrize("method", ["prompt_tuning", "model_tuning"])
+def test_bfloat16_with_dropout_trains_as_float32_does(folder, tmp_path, method):
+    """The paper's setting: the losses agree with float32's to bfloat16's rounding, and fall."""
+    losses = {}
+    for activations in ("bfloat16", "float32"):
+        tune(folder, tmp_path / activations, method, activations=activations)
+        rows = read_runs(tmp_path / activations / "metrics.csv")
+        curve = rows[rows["metric"] == "loss"].sort_values(["seed", "step"])
+        losses[activations] = curve["value"].to_numpy()
+        assert np.all(curve[curve["step"] == STEPS]["value"].to_numpy()
+                      < curve[curve["step"] == 3]["value"].to_numpy())  # fmt: skip
+    np.testing.assert_allclose(losses["bfloat16"], losses["float32"], rtol=0.05)
+    assert not np.array_equal(losses["bfloat16"], losses["float32"])
+    if method == "prompt_tuning":
+        for seed in (0, 1):
+            prompts = [np.load(tmp_path / activations / f"prompts/{TASK}/seed_{seed}.npy")
+                       for activations in losses]  # fmt: skip
+            assert prompts[0].dtype == np.float32
+            assert np.linalg.norm(prompts[0] - prompts[1]) < 0.5 * np.linalg.norm(prompts[1])
+
+
+def test_tuning_leaves_the_checkpoint_as_it_was(folder, tmp_path):
+    before = t5x.read(str(folder / "checkpoint"))
+    tune(folder, tmp_path, "model_tuning")
+    after = t5x.read(str(folder / "checkpoint"))
+    assert before.step == after.step
+    for name, array in before.params.items():
+        np.testing.assert_array_equal(array, after.params[name])
+
+
+def test_a_batch_that_cannot_be_cut_into_equal_parts_is_refused_in_a_sentence(folder, tmp_path):
+    layout = Layout(examples_at_a_time=3)
+    with pytest.raises(ConfigError, match="3 examples at a time, but a batch of 8 cannot be cut"):
+        tune(folder, tmp_path, "prompt_tuning", layout)
+    assert not (tmp_path / "metrics.csv").exists()
