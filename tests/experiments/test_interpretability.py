@@ -83,7 +83,8 @@ def test_a_missing_summary_is_named(tmp_path):
 
 def prompt_job(size: str, seeds: tuple[int, ...]) -> PromptTuningJob:
     return PromptTuningJob(
-        origin="generated", label="Miniature", size=size, architecture=tiny.architecture(), checkpoint="lm_4",
+        origin="generated", label="Miniature", size=size,
+        architecture=tiny.architecture(), checkpoint="lm_4",
         tasks=("boolq",), seeds=seeds, evaluation=EvaluationSettings(),
         settings=PromptTuning(
             prompt_length=3, steps=1, batch_size=1, optimizer=Optimizer(learning_rate=0.3)

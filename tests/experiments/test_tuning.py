@@ -34,7 +34,8 @@ def tune(folder: Path, out: Path, method: str, layout: Layout = SINGLE_DEVICE, *
         "activations": "bfloat16",
     } | changes  # fmt: skip
     shared = {
-        "origin": "generated", "label": "Miniature", "size": "tiny", "architecture": tiny.architecture(),
+        "origin": "generated", "label": "Miniature", "size": "tiny",
+        "architecture": tiny.architecture(),
         "checkpoint": "span_corruption", "tasks": (TASK,), "seeds": (0, 1),
         "evaluation": EvaluationSettings(),
     }  # fmt: skip
