@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from promptscale.checkpoints import arrays, t5x
-from promptscale.checkpoints.load import load, read_embedding
-from promptscale.errors import CheckpointError
-from promptscale.storage import store as storage
+from promptscale.checkpoints.read import read_checkpoint, read_embedding
+from promptscale.errors import CheckpointError, StorageError
+from promptscale.storage.store import fetch
 from tests.tpu.fake_bucket import FakeBucket, bucket_environment
 
 from . import synthetic_checkpoints as synthetic
@@ -38,7 +38,7 @@ def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeBuck
 def test_the_folder_form(bucket: FakeBucket):
     expected = synthetic.checkpoint()
     for location in (LOCATION, f"{LOCATION}/", f"{LOCATION}/checkpoint"):
-        checkpoint = load(location, synthetic.SHAPES)
+        checkpoint = read_checkpoint(location, synthetic.SHAPES)
         assert checkpoint.step == expected.step
         synthetic.assert_identical(checkpoint.params, expected.params)
         for name, slots in expected.optimizer.items():
@@ -78,10 +78,10 @@ def test_the_embedding_alone(bucket: FakeBucket):
 
 def test_a_single_file_is_fetched_whole_or_not_at_all(bucket: FakeBucket, tmp_path: Path):
     bucket.put(f"{NAME}/sentencepiece.model", b"pieces", None)
-    storage.fetch(f"{LOCATION}/sentencepiece.model", tmp_path / "own" / "copy.model")
-    assert (tmp_path / "own" / "copy.model").read_bytes() == b"pieces"
-    with pytest.raises(CheckpointError, match=f"There is no file {LOCATION}/absent"):
-        storage.fetch(f"{LOCATION}/absent", tmp_path / "absent")
+    fetch(f"{LOCATION}/sentencepiece.model", tmp_path / "new" / "copy.model")
+    assert (tmp_path / "new" / "copy.model").read_bytes() == b"pieces"
+    with pytest.raises(StorageError, match=f"There is no file {LOCATION}/absent"):
+        fetch(f"{LOCATION}/absent", tmp_path / "absent")
     assert not (tmp_path / "absent").exists()
 
 

@@ -47,7 +47,7 @@ def test_spans_are_those_of_the_local_file(bucket: FakeBucket, tmp_path: Path, n
 
 @pytest.mark.parametrize(
     ("name", "sentence"),
-    [("absent", "There is no prepared dataset at"), ("junk", "is damaged|cannot be read")],
+    [("absent", "There is no file gs:"), ("junk", "is damaged|cannot be read")],
 )
 def test_what_cannot_be_opened_is_a_sentence(bucket: FakeBucket, name: str, sentence: str):
     with pytest.raises(DataError, match=sentence):

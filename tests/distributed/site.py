@@ -110,11 +110,26 @@ def adapt(folder: Path, out: Path, layout: dict[str, int], **changes) -> None:
     run(job, files, Layout(**layout))
 
 
+def broadcast() -> None:
+    """Broadcasts a file, then a missing file, then a file that process 0 cannot read."""
+    from promptscale.distributed import multihost
+    from promptscale.errors import StorageError
+
+    def fail() -> bytes:
+        raise StorageError("The file is damaged.")
+
+    assert multihost.broadcast_from_primary(lambda: b"\x00content") == b"\x00content"
+    assert multihost.broadcast_from_primary(lambda: None) is None
+    multihost.broadcast_from_primary(fail)
+
+
 def run(folder: Path, out: Path, method: str, layout: dict[str, int], **changes) -> None:
     """Trains from files to files, as the workflow's scripts do."""
     if method == "adaptation":
         adapt(folder, out, layout, **changes)
         return
+    if method == "broadcast":
+        broadcast()
     from promptscale.distributed.mesh import Layout
     from promptscale.experiments.tuning import Files
     from promptscale.experiments.tuning import run as tune
@@ -136,13 +151,13 @@ def main(folder: str, out: str, method: str, *settings: str) -> None:
     """The program: joins the processes that the environment names, and trains."""
     from types import SimpleNamespace
 
-    from promptscale.workflow_script import script
+    from promptscale.workflow_script import script_setup
 
     log = Path(out, f"log_{os.environ.get('JAX_PROCESS_ID', '0')}.txt")
     stand_in = SimpleNamespace(log=[log], threads=1, config={}, rule="tune")
     pairs = {key: int(value) for key, value in (one.split("=") for one in settings)}
     layout = {key: pairs.pop(key) for key in ("model_axis", "examples_at_a_time") if key in pairs}
-    with script(stand_in):
+    with script_setup(stand_in):
         from promptscale.training import resume
 
         resume.LARGE = pairs.pop("large", resume.LARGE)

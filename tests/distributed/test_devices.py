@@ -40,18 +40,20 @@ def finish(out: Path, *processes: subprocess.Popen) -> Path:
     return out
 
 
+def start_two(folder: Path, out: Path, method: str, *settings: str) -> list[subprocess.Popen]:
+    """Starts the program as two processes of four devices each."""
+    with socket.socket() as server:
+        server.bind(("", 0))
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+    variables = {"JAX_COORDINATOR_ADDRESS": address, "JAX_NUM_PROCESSES": "2"}
+    return [
+        start(folder, out, method, *settings, devices=4, **variables, JAX_PROCESS_ID=str(index))
+        for index in range(2)
+    ]
+
+
 def two_processes(folder: Path, out: Path, method: str, *settings: str) -> Path:
-    with socket.socket() as one:
-        one.bind(("", 0))
-        address = f"127.0.0.1:{one.getsockname()[1]}"
-    joined = {"JAX_COORDINATOR_ADDRESS": address, "JAX_NUM_PROCESSES": "2"}
-    return finish(
-        out,
-        *(
-            start(folder, out, method, *settings, devices=4, **joined, JAX_PROCESS_ID=str(index))
-            for index in range(2)
-        ),
-    )
+    return finish(out, *start_two(folder, out, method, *settings))
 
 
 def results(out: Path) -> tuple[pd.DataFrame, list[str], dict[str, np.ndarray]]:
@@ -153,3 +155,11 @@ def test_devices_that_do_not_divide_are_refused_in_a_sentence(folder, tmp_path):
     process = start(folder, tmp_path, "prompt_tuning", "model_axis=3", devices=8)
     assert process.wait(100) != 0
     assert "a model_axis of 3, which does not divide the 8" in (tmp_path / "log_0.txt").read_text()
+
+
+def test_a_failed_read_of_process_0_ends_all_processes(folder, tmp_path):
+    processes = start_two(folder, tmp_path, "broadcast")
+    assert all(process.wait(60) not in (0, None) for process in processes)
+    logs = [(tmp_path / f"log_{index}.txt").read_text() for index in range(2)]
+    assert logs[0].endswith("tune: The file is damaged.\n")
+    assert "tune: Process 0 failed to read: The file is damaged.\n" in logs[1]

@@ -18,7 +18,7 @@ SEEDS = range(int(os.environ.get("PROMPTSCALE_CHAOS_SEEDS", "2")))
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
 QUICK = {
-    "beat": 0.2,
+    "heartbeat": 0.2,
     "host-timeout": 8.0,
     "startup-timeout": 90.0,
     "idle-timeout": 20.0,
@@ -103,7 +103,7 @@ class Site:
             assert log.endswith(f"job {job} ends\n"), log
         assert not list(self.folder.rglob("*.partial"))
         assert not self.cloud.wasted
-        assert not [name for name in self.bucket.objects if "/tasks/" in name]
+        assert not [name for name in self.bucket.objects if "/jobs/" in name]
         self.assert_nothing_is_left()
 
     def assert_nothing_is_left(self) -> None:

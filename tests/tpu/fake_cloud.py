@@ -137,13 +137,13 @@ class FakeCloud:
             for one in lost:
                 self.preempt(one)
         if "/outputs/" in name:
-            self._interrupt_upload(name.partition("/tasks/")[2])
+            self._interrupt_upload(name.partition("/jobs/")[2])
         if not name.endswith("/mailbox.json"):
             return
         one = name.split("/")[-2]
         attempt = json.loads(content)["attempt"]
         self.attempts.append(attempt)
-        task = f"{name.partition('/slices/')[0]}/tasks/{attempt.partition('/')[0]}"
+        task = f"{name.partition('/slices/')[0]}/jobs/{attempt.partition('/')[0]}"
         if f"{task}/done.json" in self._bucket.objects:
             self.wasted.append(attempt)
         with self._lock:

@@ -73,7 +73,7 @@ def test_preempted_slices_change_nothing(undisturbed: Path, disturbed: Site):
     resources = [f"{rule}:tpu_type='{kind}'" for rule, kind in TYPES.items()]
     resources += [f"{rule}:tpu_chips={accelerators()[kind].chips}" for rule, kind in TYPES.items()]
     resources.append("tune_model:model_axis=2")  # the hosts share the model
-    lock = {"lock": str(REPOSITORY / "envs/tpu.lock"), "host-timeout": 15.0, "beat": 0.4}
+    lock = {"lock": str(REPOSITORY / "envs/tpu.lock"), "host-timeout": 15.0, "heartbeat": 0.4}
     result = disturbed.run(
         *WORKFLOW, "--logger", "promptscale", "--resources", "tpu_chips=20",
         "--set-resources", *resources,
@@ -93,7 +93,7 @@ def test_preempted_slices_change_nothing(undisturbed: Path, disturbed: Site):
     assert len(cloud.uploads) == 3
     assert any(re.search(r"resuming at step (\d+) of \1\b", log) for log in logs)
     names = disturbed.bucket.names("bucket/")
-    assert not [name for name in names if "/kept/results/state/" in name]
+    assert not [name for name in names if "/persistent/results/state/" in name]
     # The corpus is read where it is: no host has got it.
     corpus = {sha256(one.read_bytes()) for one in disturbed.folder.glob("results/data/c4/*")}
     assert corpus and all(any(one in name for name in names) for one in corpus)

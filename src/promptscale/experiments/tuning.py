@@ -13,7 +13,7 @@ import pandas as pd
 from flax import traverse_util
 
 from promptscale import prompts
-from promptscale.checkpoints.load import read_embedding
+from promptscale.checkpoints.read import read_embedding
 from promptscale.checkpoints.sharded import load_model
 from promptscale.checkpoints.t5x import Checkpoint
 from promptscale.config.jobs import PromptTuningJob

@@ -1,36 +1,36 @@
-"""The files that jobs need, in the bucket under their hashes, each stored once."""
+"""Input files in the bucket, stored under their hashes, each once."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from promptscale.tpu.bucket import Bucket
+from promptscale.storage.store import Store
 
-_AT_ONCE = 2**28  # bytes that are stored at a time, which bounds the memory that it takes
+_BYTES_AT_ONCE = 2**28  # upper bound of the memory that storing takes, but for larger single files
 
 
 class Blobs:
-    """What of `blobs/` is there; files are given by their hashes."""
+    """The files in `blobs/`. Arguments are files by their SHA-256 hashes."""
 
-    def __init__(self, bucket: Bucket) -> None:
-        """Asks the bucket once; nobody else takes anything away while a run goes on."""
-        self._bucket = bucket
-        self._stored = {key.removeprefix("blobs/") for key in bucket.keys("blobs/")}
+    def __init__(self, store: Store) -> None:
+        """Lists the stored files; during a run only this object adds files, and none is deleted."""
+        self._store = store
+        self._stored = {key.removeprefix("blobs/") for key in store.keys("blobs/")}
 
-    def lacking(self, files: Mapping[str, Path]) -> dict[str, Path]:
-        """Those of the files that are not stored yet."""
+    def missing(self, files: Mapping[str, Path]) -> dict[str, Path]:
+        """The files that are not stored yet."""
         return {digest: path for digest, path in files.items() if digest not in self._stored}
 
-    def lacking_bytes(self, files: Mapping[str, Path]) -> int:
-        """How much that is."""
-        return sum(path.stat().st_size for path in self.lacking(files).values())
+    def missing_bytes(self, files: Mapping[str, Path]) -> int:
+        """The total size of the files that are not stored yet, in bytes."""
+        return sum(path.stat().st_size for path in self.missing(files).values())
 
-    def store_some(self, files: Mapping[str, Path]) -> None:
-        """Stores the first of the files that are lacking, as many as fit into memory."""
-        size, some = 0, dict[str, bytes]()
-        for digest, path in self.lacking(files).items():
+    def store_batch(self, files: Mapping[str, Path]) -> None:
+        """Stores the first missing files, up to 256 MiB together but at least one file."""
+        size, batch = 0, dict[str, bytes]()
+        for digest, path in self.missing(files).items():
             size += path.stat().st_size
-            if some and size > _AT_ONCE:
+            if batch and size > _BYTES_AT_ONCE:
                 break
-            some[digest] = path.read_bytes()
-        self._bucket.write_all({f"blobs/{digest}": content for digest, content in some.items()})
-        self._stored.update(some)
+            batch[digest] = path.read_bytes()
+        self._store.write_many({f"blobs/{digest}": content for digest, content in batch.items()})
+        self._stored.update(batch)

@@ -1,61 +1,60 @@
-"""`promptscale tpu list` and `promptscale tpu reap`: what a crash left, and the end of it."""
+"""`promptscale tpu list` and `promptscale tpu reap`: slices that a killed controller left."""
 
 import time
 from collections.abc import Callable, Iterable
 
 from promptscale.config.accelerators import accelerators
 from promptscale.errors import TpuError
-from promptscale.tpu.cloud import Cloud, Listed, Phase
+from promptscale.tpu.cloud import Cloud, ListedSlice, Phase
 from promptscale.tpu.pool import RUN
 
 
-def zones(given: str | None) -> list[str]:
-    """The zones of a list with commas, or all those in the table of accelerators."""
-    if given:
-        return given.split(",")
-    return sorted({zone for one in accelerators().values() for zone in one.zones})
+def parse_zones(zones: str | None) -> list[str]:
+    """The zones of a comma-separated list; by default all zones in the table of accelerators."""
+    if zones:
+        return zones.split(",")
+    return sorted({zone for kind in accelerators().values() for zone in kind.zones})
 
 
-def ours(cloud: Cloud, where: Iterable[str], run: str | None) -> list[Listed]:
-    """The slices that this project's executor made: all runs' or those of one."""
-    found = [one for zone in where for one in cloud.list(zone) if RUN in one.labels]
-    return [one for one in found if run in (None, one.labels[RUN])]
+def project_slices(cloud: Cloud, zones: Iterable[str], run: str | None) -> list[ListedSlice]:
+    """The slices of this project's runs, or of the run with the name `run`."""
+    slices = [slice_ for zone in zones for slice_ in cloud.list(zone) if RUN in slice_.labels]
+    return [slice_ for slice_ in slices if run in (None, slice_.labels[RUN])]
 
 
-def table(slices: Iterable[Listed]) -> str:
-    """Slices as lines of text with a head."""
+def format_table(slices: Iterable[ListedSlice]) -> str:
+    """A text table of slices with a header line."""
     rows = [("slice", "zone", "type", "state", "run")]
-    rows += [(one.name, one.zone, one.accelerator, one.state, one.labels[RUN]) for one in slices]
+    rows += [(s.name, s.zone, s.accelerator, s.state, s.labels[RUN]) for s in slices]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
     return "\n".join(lines)
 
 
-def reap(
+def delete_slices(
     cloud: Cloud,
-    slices: Iterable[Listed],
+    slices: Iterable[ListedSlice],
     sleep: Callable[[float], None] = time.sleep,
-    patience: float = 300.0,
+    timeout: float = 300.0,
 ) -> None:
-    """Deletes slices and waits until the cloud says that they go.
+    """Deletes slices and waits until each is gone or in the state DELETING.
 
     Raises:
-      TpuError: some are still there after `patience` seconds.
+      TpuError: some slices still exist after `timeout` seconds.
     """
-    left = {one.name: one for one in slices if one.phase is not Phase.GOING}
-    for one in left.values():
-        cloud.delete(one.name, one.zone)
-    end = time.monotonic() + patience
+    remaining = {s.name: s for s in slices if s.phase is not Phase.DELETING}
+    for slice_ in remaining.values():
+        cloud.delete(slice_.name, slice_.zone)
+    end = time.monotonic() + timeout
     while True:
-        where = {one.zone for one in left.values()}
-        now = {one.name: one for zone in where for one in cloud.list(zone)}
-        left = {
-            name: one
-            for name, one in left.items()
-            if name in now and now[name].phase is not Phase.GOING
+        zones = {slice_.zone for slice_ in remaining.values()}
+        listed = [slice_ for zone in zones for slice_ in cloud.list(zone)]
+        remaining = {
+            s.name: s for s in listed if s.name in remaining and s.phase is not Phase.DELETING
         }
-        if not left:
+        if not remaining:
             return
         if time.monotonic() > end:
-            raise TpuError(f"These slices are still there and cost money: {', '.join(left)}.")
+            names = ", ".join(remaining)
+            raise TpuError(f"These slices still exist and cost money: {names}. Try again later.")
         sleep(1.0)

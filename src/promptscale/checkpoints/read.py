@@ -1,6 +1,5 @@
-"""Loading a pre-trained model of any supported form, with every array accounted for."""
+"""Reads checkpoints of all formats, and compares their arrays with the parameters of a model."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,91 +12,68 @@ from promptscale.checkpoints import huggingface, t5x
 from promptscale.checkpoints.arrays import LazyArray
 from promptscale.checkpoints.t5x import Checkpoint
 from promptscale.errors import CheckpointError
-from promptscale.storage.atomic import atomic_write
 
 Shape = tuple[int, ...]
-
-
 Place = Callable[[str, LazyArray], Any]
 
 
-def load(
+def read_checkpoint(
     location: str,
     expected: Mapping[str, Shape],
     *,
     with_optimizer: bool = True,
     place: Place | None = None,
 ) -> Checkpoint:
-    """Reads a checkpoint of any form for a model with the parameters `expected`.
+    """Reads a checkpoint of any format for a model with the parameters `expected`.
 
     Args:
-      location: a T5X checkpoint (a folder or one file, local or `gs://`; see `t5x.read`) or a
-        local folder of a Hugging Face model, which has neither step nor accumulators.
+      location: a T5X checkpoint (a folder or a single file, local or `gs://`; see `t5x.read`), or a
+        local folder of a Hugging Face model, which has neither a step nor accumulators.
       expected: the shape of each of the model's parameters, by T5X's flat name.
-      with_optimizer: whether to read the accumulators where there are some.
-      place: makes of a parameter what is wanted, reading no more of it than that needs; whole
-        float32 arrays if not given.
+      with_optimizer: whether to read the accumulators if there are any.
+      place: converts a parameter, and reads only the parts that it needs; by default parameters
+        become whole float32 arrays.
     Returns:
-      The checkpoint, accumulators in float32.
+      The checkpoint; accumulators are float32.
     Raises:
-      CheckpointError: nothing readable there; or the arrays are not those of the model, in which
-        case the message lists every unknown, missing and misshapen one.
+      CheckpointError: nothing can be read there, or the arrays are not those of the model. In the
+        second case the message lists every unknown, missing and misshapen array.
     """
-    stored = check(location, expected, with_optimizer=with_optimizer)
+    checkpoint = open_checkpoint(location, expected, with_optimizer=with_optimizer)
 
-    def made(name: str, array: LazyArray) -> Any:
-        if place and name in stored.params:
+    def convert(name: str, array: LazyArray) -> Any:
+        if place and name in checkpoint.params:
             return place(name, array)
         return array.whole().astype(np.float32, copy=False)
 
-    return stored.map(made)
+    return checkpoint.map(convert)
 
 
-def check(
+def open_checkpoint(
     location: str, expected: Mapping[str, Shape], *, with_optimizer: bool = True
 ) -> Checkpoint:
-    """Finds a checkpoint's arrays, as `LazyArray`, and compares them with those of a model.
+    """Opens a checkpoint, its arrays as `LazyArray`, and compares it with a model's parameters.
 
-    Arguments and errors are those of `load`.
+    Arguments and errors are those of `read_checkpoint`.
     """
-    stored = _open(location, with_optimizer)
-    problems = list(_params_problems(stored.params, expected))
-    problems += _optimizer_problems(stored.optimizer, expected)
+    checkpoint = _open(location, with_optimizer)
+    problems = list(_params_problems(checkpoint.params, expected))
+    problems += _optimizer_problems(checkpoint.optimizer, expected)
     if problems:
         raise CheckpointError(_report(location, problems))
-    return stored
+    return checkpoint
 
 
 def read_embedding(location: str) -> Float[np.ndarray, "V D"]:
-    """The embedding alone, in float32.
+    """Reads the token embedding of a checkpoint, in float32.
 
     Raises:
-      CheckpointError: nothing readable there, or it has no embedding.
+      CheckpointError: nothing can be read there, or the checkpoint has no embedding.
     """
     params = _open(location, with_optimizer=False).params
     if "token_embedder/embedding" not in params:
         raise CheckpointError(f"The checkpoint {location} has no token_embedder/embedding.")
     return params["token_embedder/embedding"].whole().astype(np.float32, copy=False)
-
-
-def point_to(location: str, pointer: Path) -> None:
-    """Writes the small file that stands for a checkpoint in the workflow."""
-    with atomic_write(pointer) as partial:
-        partial.write_text(json.dumps({"location": location}) + "\n")
-
-
-def pointed_to(pointer: str) -> str:
-    """Where the checkpoint is that such a file stands for.
-
-    Raises:
-      CheckpointError: the file is missing or damaged.
-    """
-    try:
-        return str(json.loads(Path(pointer).read_text())["location"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(
-            f"{pointer} should say where a frozen model is; delete it to have it made anew."
-        ) from error
 
 
 def _open(location: str, with_optimizer: bool) -> Checkpoint:
@@ -110,7 +86,7 @@ def _open(location: str, with_optimizer: bool) -> Checkpoint:
         if folder.is_dir() and not (folder / "checkpoint").is_file():
             raise CheckpointError(
                 f"There is no checkpoint in {location}: it should hold a file `checkpoint` (T5X) "
-                "or model.safetensors (Hugging Face; other files of theirs are not read)."
+                "or model.safetensors (Hugging Face; its other formats are not read)."
             )
     return t5x.open_checkpoint(location, with_optimizer=with_optimizer)
 
@@ -118,21 +94,21 @@ def _open(location: str, with_optimizer: bool) -> Checkpoint:
 def _params_problems(
     params: Mapping[str, LazyArray], expected: Mapping[str, Shape]
 ) -> Iterator[tuple[str, str]]:
-    """Pairs of (kind, line) for each parameter that is not as it should be."""
+    """Pairs (kind, line) for the parameters that are missing, unknown or misshapen."""
     for name in expected.keys() - params.keys():
         yield "Missing", f"{name} {expected[name]}"
     for name, array in params.items():
         if name not in expected:
             yield "Unknown", f"{name} {array.shape}"
         elif array.shape != expected[name] or not jnp.issubdtype(array.dtype, jnp.floating):
-            is_now = f"is {array.dtype.name} {array.shape}"
-            yield "Misshapen", f"{name} {is_now}, should be float {expected[name]}"
+            actual = f"is {array.dtype.name} {array.shape}"
+            yield "Misshapen", f"{name} {actual}, should be float {expected[name]}"
 
 
 def _optimizer_problems(
     optimizer: Mapping[str, Mapping[str, LazyArray]], expected: Mapping[str, Shape]
 ) -> Iterator[tuple[str, str]]:
-    """The same for the accumulators: none at all, or a set for each parameter."""
+    """Pairs (kind, line) for accumulators; a checkpoint has all of them, or none."""
     for name in expected.keys() - optimizer.keys() if optimizer else ():
         yield "Missing", f"accumulators of {name}"
     for name, slots in optimizer.items():
@@ -145,12 +121,12 @@ def _optimizer_problems(
                 yield "Missing", f"accumulator {slot} of {name}"
             elif slots[slot].shape not in allowed:
                 shapes = " or ".join(map(str, dict.fromkeys(allowed)))
-                is_now = f"is {slots[slot].shape}"
-                yield "Misshapen", f"accumulator {slot} of {name} {is_now}, should be {shapes}"
+                actual = f"is {slots[slot].shape}"
+                yield "Misshapen", f"accumulator {slot} of {name} {actual}, should be {shapes}"
 
 
 def _slot_shapes(slot: str, shape: Shape) -> list[Shape]:
-    """Adafactor's: (1,) where unused; else the parameter's, or without its row or column axis."""
+    """Possible shapes of an accumulator: (1,) if unused; v_row and v_col lack one of the axes."""
     if slot in ("m", "v"):
         return [(1,), shape]
     return [(1,), *(shape[:axis] + shape[axis + 1 :] for axis in range(len(shape)))]
@@ -159,7 +135,7 @@ def _slot_shapes(slot: str, shape: Shape) -> list[Shape]:
 def _report(location: str, problems: list[tuple[str, str]]) -> str:
     lines = [f"The checkpoint {location} does not fit the model."]
     for kind in ("Missing", "Unknown", "Misshapen"):
-        group = sorted(line for that_kind, line in problems if that_kind == kind)
+        group = sorted(line for problem, line in problems if problem == kind)
         if group:
             lines += [f"{kind} ({len(group)}):", *(f"  {line}" for line in group)]
     return "\n".join(lines)

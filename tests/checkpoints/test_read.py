@@ -6,7 +6,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from promptscale.checkpoints import huggingface, t5x
-from promptscale.checkpoints.load import load
+from promptscale.checkpoints.read import read_checkpoint
 from promptscale.checkpoints.t5x import Checkpoint
 from promptscale.errors import CheckpointError
 
@@ -28,24 +28,24 @@ def test_the_authors_checkpoint(shared: Path):
     shapes = synthetic.t5_shapes(
         d_model=4, d_ff=8, joint=4, heads=2, layers=2, vocab=32128, buckets=4
     )
-    checkpoint = load(str(location), shapes)
+    checkpoint = read_checkpoint(str(location), shapes)
     assert checkpoint.step == 3
     assert checkpoint.params.keys() == checkpoint.optimizer.keys() == shapes.keys()
-    assert load(str(location), shapes, with_optimizer=False).optimizer == {}
+    assert read_checkpoint(str(location), shapes, with_optimizer=False).optimizer == {}
 
 
 def test_a_hugging_face_folder(shared: Path):
     shapes = synthetic.t5_shapes(
         d_model=64, d_ff=128, joint=64, heads=4, layers=2, vocab=512, buckets=32
     )
-    checkpoint = load(str(shared / "oracle/huggingface/d64"), shapes)
+    checkpoint = read_checkpoint(str(shared / "oracle/huggingface/d64"), shapes)
     assert (checkpoint.step, checkpoint.optimizer) == (0, {})
     assert checkpoint.params.keys() == shapes.keys()
 
 
 def test_float32_comes_out(tmp_path: Path, checkpoint: Checkpoint):
     half = {name: array.astype(ml_dtypes.bfloat16) for name, array in checkpoint.params.items()}
-    loaded = load(written(tmp_path, Checkpoint(5, half, {})), synthetic.SHAPES)
+    loaded = read_checkpoint(written(tmp_path, Checkpoint(5, half, {})), synthetic.SHAPES)
     synthetic.assert_identical(
         loaded.params, {name: array.astype(np.float32) for name, array in half.items()}
     )
@@ -64,7 +64,7 @@ def test_all_that_does_not_fit_is_in_one_error(tmp_path: Path, checkpoint: Check
     optimizer["encoder/layers_0/mlp/wi_1/kernel"]["v_row"] = np.zeros(7, np.float32)
     location = written(tmp_path, checkpoint)
     with pytest.raises(CheckpointError) as caught:
-        load(location, synthetic.SHAPES)
+        read_checkpoint(location, synthetic.SHAPES)
     assert (
         str(caught.value)
         == f"""The checkpoint {location} does not fit the model.
@@ -93,14 +93,14 @@ def test_hugging_face_is_accounted_for_too(tmp_path: Path, checkpoint: Checkpoin
     }
     save_file(tensors | {"adapter.weight": np.zeros(2)}, tmp_path / "model.safetensors")
     with pytest.raises(CheckpointError, match=r"does not fit the model\.\nMissing") as caught:
-        load(str(tmp_path), synthetic.SHAPES)
+        read_checkpoint(str(tmp_path), synthetic.SHAPES)
     for line in ("decoder/logits_dense/kernel (6, 33)", "adapter.weight (2,)"):
         assert f"\n  {line}\n" in f"{caught.value}\n"
 
 
 def test_nothing_there(tmp_path: Path):
     with pytest.raises(CheckpointError, match=f"There is no checkpoint at {tmp_path}/nothing"):
-        load(f"{tmp_path}/nothing", {})
+        read_checkpoint(f"{tmp_path}/nothing", {})
     (tmp_path / "pytorch_model.bin").touch()
     with pytest.raises(CheckpointError, match=r"should hold .*`checkpoint`.*model\.safetensors"):
-        load(str(tmp_path), {})
+        read_checkpoint(str(tmp_path), {})

@@ -1,0 +1,142 @@
+"""Packs a job of Snakemake's as a `PendingJob`: its description and the files that it needs."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path, PurePath
+from typing import Any
+
+from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
+
+from promptscale.errors import TpuError
+from promptscale.tpu.cloud import SliceType
+from promptscale.tpu.log_copy import LogCopy
+from promptscale.tpu.pending_job import PendingJob
+from promptscale.tpu.remote_job import Items, RemoteJob, sha256
+
+_TIMESTAMP = ".snakemake_timestamp"  # Snakemake writes it into every folder that is an output
+_PERSISTENT = ("state", "model")  # resources: places of what outlives the slice
+_IN_PLACE = "in_place"  # resource: names of inputs that the script reads in the bucket
+_OUTSIDE = "outside"  # folder on a host for files that are outside of the working directory
+
+
+class Hashes:
+    """SHA-256 hashes of files; a hash is computed again if the file's size or time changed."""
+
+    def __init__(self) -> None:
+        """Starts with an empty cache."""
+        self._cache: dict[tuple[str, int, int], str] = {}
+
+    def hash(self, path: Path) -> str:
+        """The hash of a file's content."""
+        stat = path.stat()
+        key = (str(path), stat.st_size, stat.st_mtime_ns)
+        if key not in self._cache:
+            with path.open("rb") as file:
+                self._cache[key] = hashlib.file_digest(file, "sha256").hexdigest()
+        return self._cache[key]
+
+
+def pack_job(
+    job: JobExecutorInterface,
+    config: Mapping[str, Any],
+    slice_type: SliceType,
+    hashes: Hashes,
+    location: str,
+) -> PendingJob:
+    """Describes a job for a host; `location` is the run's folder in the bucket.
+
+    The resources `state` and `model` name places that outlive the slice; those that are not at
+    `gs://` become places below `persistent` in the run's folder. Inputs that the resource
+    `in_place` names are not copied to hosts; the script gets their locations in the bucket.
+
+    Raises:
+      TpuError: the job's rule has no Python script.
+    """
+    if job.is_group() or not str(job.rule.script or "").endswith(".py"):
+        raise TpuError(
+            f"Rule {job.name} asks for a TPU (`tpu_type`), so it should have a Python `script:`."
+        )
+    rule = job.rule
+    script = Path(rule.basedir.join(rule.script).get_path_or_uri(secret_free=True)).resolve()
+    inputs = dict(_files(map(str, job.input)))
+    digests = {path: hashes.hash(file) for path, file in inputs.items()}
+    in_place = {
+        host_path(path): f"{location}/blobs/{digests[host_path(path)]}"
+        for name in str(job.resources.get(_IN_PLACE, "")).split()
+        for path in _paths(job.input.get(name, []))
+    }
+    source = hashes.hash(script)
+    remote = RemoteJob(
+        rule=rule.name,
+        script=f"{_OUTSIDE}/scripts/{script.name}",
+        source=source,
+        input=_items(job.input, lambda path: in_place.get(host_path(path), host_path(path))),
+        output=_items(job.output, host_path),
+        params=_items(job.params, _to_json),
+        log=_items(job.log, host_path),
+        wildcards=dict(job.wildcards_dict),
+        threads=job.threads,
+        resources={
+            name: _persistent(str(value), location) if name in _PERSISTENT else value
+            for name, value in job.resources.items()
+            if isinstance(value, int | str)
+        },
+        config=dict(config),
+        files={path: digest for path, digest in digests.items() if path not in in_place},
+    )
+    return PendingJob(
+        remote=remote,
+        slice_type=slice_type,
+        blobs={digest: inputs[path] for path, digest in digests.items()} | {source: script},
+        outputs={host_path(path): Path(path) for path in map(str, job.output)},
+        log=LogCopy(Path(str(job.log[0])) if job.log else None),
+    )
+
+
+def host_path(path: str) -> str:
+    """The path on a host, relative to the script's folder, of a file of this machine."""
+    pure = PurePath(os.path.normpath(path))
+    if not pure.is_absolute() and ".." not in pure.parts:
+        return str(path)
+    return str(PurePath(_OUTSIDE, sha256(str(pure.parent).encode())[:8], pure.name))
+
+
+def _persistent(path: str, location: str) -> str:
+    return path if path.startswith("gs://") else f"{location}/persistent/{path.lstrip('/')}"
+
+
+def _files(paths: Iterable[str]) -> Iterable[tuple[str, Path]]:
+    """Pairs of a path on the host and a file here, for files and for all files in folders."""
+    for name in paths:
+        path = Path(name)
+        if path.is_dir():
+            for file in sorted(path.rglob("*")):
+                if file.is_file() and file.name != _TIMESTAMP:
+                    yield f"{host_path(name)}/{file.relative_to(path).as_posix()}", file
+        else:
+            yield host_path(name), path
+
+
+def _items(named_list: Any, convert: Callable[[Any], Any]) -> Items:
+    """Converts a named list of Snakemake's, in which a name may stand for a list of items."""
+    names = {
+        name: [convert(item) for item in value] if hasattr(value, "_names") else convert(value)
+        for name, value in named_list.items()
+    }
+    return Items(values=tuple(convert(item) for item in named_list), names=names)
+
+
+def _paths(value: Any) -> list[str]:
+    """The paths that a name of an input stands for."""
+    return [str(path) for path in value] if isinstance(value, list) else [str(value)]
+
+
+def _to_json(value: Any) -> Any:
+    """Converts a parameter to JSON's types; sets become sorted lists."""
+    if isinstance(value, Mapping):
+        return {str(key): _to_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        items = sorted(value) if isinstance(value, set | frozenset) else value
+        return [_to_json(item) for item in items]
+    return value if value is None or isinstance(value, bool | int | float) else str(value)
