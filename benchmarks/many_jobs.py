@@ -18,15 +18,7 @@ from pathlib import Path
 from tests.tpu.fake_bucket import FakeBucket, bucket_environment
 from tests.tpu.fake_cloud import FakeCloud, Faults
 
-from promptscale.tpu.protocol import (
-    Completion,
-    Status,
-    done_key,
-    job_id,
-    job_key,
-    log_key,
-    output_key,
-)
+from promptscale.tpu.protocol import Completion, Status, job_id, log_key
 from promptscale.tpu.remote_job import sha256
 
 HERE = Path(__file__).parent
@@ -63,13 +55,13 @@ class SimulatedCloud(FakeCloud):
 
     def _finish(self, folder: str, attempt: str) -> None:
         root, identity = folder.partition("/slices/")[0], job_id(attempt)
-        job = json.loads(self._bucket.objects[f"{root}/{job_key(identity)}"][1])
+        job = json.loads(self._bucket.objects[f"{root}/jobs/{identity}/job.json"][1])
         path = job["output"]["values"][0]
-        self._bucket.put(f"{root}/{output_key(attempt, path)}", b"done\n", None)
+        self._bucket.put(f"{root}/jobs/{attempt}/outputs/{path}", b"done\n", None)
         self._bucket.put(f"{root}/{log_key(attempt, 0, 0)}", b"trained\n", None)
         done = Completion(attempt=attempt, files={path: sha256(b"done\n")}, folders=())
         content = done.model_dump_json().encode()
-        self._bucket.put(f"{root}/{done_key(identity)}", content, None)
+        self._bucket.put(f"{root}/jobs/{identity}/done.json", content, None)
         self._change(folder, state="ended")
 
     def _change(self, folder: str, **changes: str) -> None:

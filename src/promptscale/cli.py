@@ -163,10 +163,10 @@ def list_slices(
     project: _Project, zone: _Zone = None, run: _Run = None, endpoint: _Endpoint = None
 ) -> None:
     """List the slices of this project."""
-    from promptscale.tpu import cloud, commands
+    from promptscale.tpu import commands, pool
+    from promptscale.tpu.cloud import Cloud
 
-    client = cloud.Cloud(project, endpoint)
-    slices = commands.project_slices(client, commands.parse_zones(zone), run)
+    slices = pool.project_slices(Cloud(project, endpoint), commands.parse_zones(zone), run)
     print(commands.format_table(slices))
 
 
@@ -180,15 +180,16 @@ def reap_slices(
     endpoint: _Endpoint = None,
 ) -> None:
     """Delete the slices of this project, also those of a run that is still active."""
-    from promptscale.tpu import cloud, commands
+    from promptscale.tpu import commands, pool
+    from promptscale.tpu.cloud import Cloud
 
-    client = cloud.Cloud(project, endpoint)
-    slices = commands.project_slices(client, commands.parse_zones(zone), run)
+    cloud, zones = Cloud(project, endpoint), commands.parse_zones(zone)
+    slices = pool.project_slices(cloud, zones, run)
     print(commands.format_table(slices))
     if dry_run:
         print(f"{len(slices)} slices would be deleted.")
     else:
-        commands.delete_slices(client, slices)
+        commands.reap(cloud, zones, run, slices)
         print(f"{len(slices)} slices are deleted.")
 
 

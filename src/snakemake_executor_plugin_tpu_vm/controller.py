@@ -17,7 +17,6 @@ from filelock import FileLock, Timeout
 from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
-from snakemake_interface_executor_plugins.logging import LoggerExecutorInterface
 from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 
 from promptscale.config.accelerators import accelerators
@@ -27,9 +26,9 @@ from promptscale.storage.store import Store
 from promptscale.tpu.cloud import Cloud, SliceType
 from promptscale.tpu.dispatcher import Dispatcher
 from promptscale.tpu.environment import environment
-from promptscale.tpu.pending_job import PendingJob, interruption_table
+from promptscale.tpu.pending_job import PendingJob
 from promptscale.tpu.pool import Timeouts
-from snakemake_executor_plugin_tpu_vm.packing import Hashes, pack_job
+from snakemake_executor_plugin_tpu_vm.packing import pack_job
 
 if TYPE_CHECKING:
     from snakemake_executor_plugin_tpu_vm import Executor, ExecutorSettings
@@ -52,7 +51,6 @@ class Controller:
         self._lock_folder()
         self._infos: dict[PendingJob, SubmittedJobInfo] = {}
         self._pending_jobs: dict[JobExecutorInterface, PendingJob] = {}
-        self._hashes = Hashes()
         self._run = self._settings.run or _run_name()
         self._location = f"{str(self._settings.bucket).rstrip('/')}/{self._run}"
         plugin = ExecutorPluginRegistry().get_plugin("local")
@@ -60,7 +58,8 @@ class Controller:
         # With a remote executor Snakemake does not limit local jobs to the number of cores.
         cores = self._workflow.resource_settings.cores or os.cpu_count()
         self._local.pool = ThreadPoolExecutor(max_workers=cores)
-        _forward_log("promptscale.tpu", self._logger)
+        # Warnings of the library go to the handlers of Snakemake's logger.
+        logging.getLogger("promptscale.tpu").parent = self._logger
         try:
             self._dispatcher = self._make_dispatcher()
         except PromptscaleError as error:
@@ -126,7 +125,7 @@ class Controller:
         try:
             self._workflow.async_run(job.prepare())
             config = self._workflow.config
-            pending = pack_job(job, config, self._slice_type(job), self._hashes, self._location)
+            pending = pack_job(job, config, self._slice_type(job), self._location)
         except (PromptscaleError, OSError) as error:
             self._executor.report_job_error(info, msg=f"{error}\n")
             return
@@ -157,11 +156,13 @@ class Controller:
             self._dispatcher.close()
         except TpuError as error:
             self._logger.error(str(error))
-        if rows := list(interruption_table(self._dispatcher.interrupted)):
-            self._report_interruptions(rows)
+        if self._dispatcher.interrupted:
+            self._report_interruptions(self._dispatcher.interrupted)
 
-    def _report_interruptions(self, rows: list[tuple[str, int, str]]) -> None:
-        """Writes the table of interruptions and logs their number."""
+    def _report_interruptions(self, interrupted: dict[str, list[str]]) -> None:
+        """Writes a table of interruptions, given by a job's title, and logs their number."""
+        order = sorted(interrupted.items(), key=lambda item: -len(item[1]))
+        rows = [(title, len(reasons), reasons[-1]) for title, reasons in order]
         path = Path(self._settings.report)
         with (
             atomic_write(path) as partial,
@@ -210,26 +211,6 @@ class Controller:
                 "Another Snakemake runs jobs on TPU slices from this folder; wait until it ends, "
                 "or stop it."
             ) from None
-
-
-class _ForwardHandler(logging.Handler):
-    """Passes log records of the library to Snakemake's logger."""
-
-    def __init__(self, logger: LoggerExecutorInterface) -> None:
-        super().__init__()
-        self._logger = logger
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Logs a record as a warning or as a debug message."""
-        is_warning = record.levelno >= logging.WARNING
-        write = self._logger.warning if is_warning else self._logger.debug
-        write(record.getMessage())
-
-
-def _forward_log(name: str, logger: LoggerExecutorInterface) -> None:
-    source = logging.getLogger(name)
-    source.handlers = [_ForwardHandler(logger)]
-    source.propagate = False
 
 
 def _run_name() -> str:

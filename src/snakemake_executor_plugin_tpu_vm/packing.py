@@ -1,5 +1,6 @@
 """Packs a job of Snakemake's as a `PendingJob`: its description and the files that it needs."""
 
+import functools
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -20,29 +21,21 @@ _IN_PLACE = "in_place"  # resource: names of inputs that the script reads in the
 _OUTSIDE = "outside"  # folder on a host for files that are outside of the working directory
 
 
-class Hashes:
-    """SHA-256 hashes of files; a hash is computed again if the file's size or time changed."""
+@functools.cache
+def _hash(path: Path, size: int, mtime_ns: int) -> str:
+    """The SHA-256 hash of a file; a change of size or time makes the cached hash invalid."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
-    def __init__(self) -> None:
-        """Starts with an empty cache."""
-        self._cache: dict[tuple[str, int, int], str] = {}
 
-    def hash(self, path: Path) -> str:
-        """The hash of a file's content."""
-        stat = path.stat()
-        key = (str(path), stat.st_size, stat.st_mtime_ns)
-        if key not in self._cache:
-            with path.open("rb") as file:
-                self._cache[key] = hashlib.file_digest(file, "sha256").hexdigest()
-        return self._cache[key]
+def hash_file(path: Path) -> str:
+    """The SHA-256 hash of a file's content."""
+    stat = path.stat()
+    return _hash(path, stat.st_size, stat.st_mtime_ns)
 
 
 def pack_job(
-    job: JobExecutorInterface,
-    config: Mapping[str, Any],
-    slice_type: SliceType,
-    hashes: Hashes,
-    location: str,
+    job: JobExecutorInterface, config: Mapping[str, Any], slice_type: SliceType, location: str
 ) -> PendingJob:
     """Describes a job for a host; `location` is the run's folder in the bucket.
 
@@ -60,13 +53,13 @@ def pack_job(
     rule = job.rule
     script = Path(rule.basedir.join(rule.script).get_path_or_uri(secret_free=True)).resolve()
     inputs = dict(_files(map(str, job.input)))
-    digests = {path: hashes.hash(file) for path, file in inputs.items()}
+    digests = {path: hash_file(file) for path, file in inputs.items()}
     in_place = {
         host_path(path): f"{location}/blobs/{digests[host_path(path)]}"
         for name in str(job.resources.get(_IN_PLACE, "")).split()
         for path in _paths(job.input.get(name, []))
     }
-    source = hashes.hash(script)
+    source = hash_file(script)
     remote = RemoteJob(
         rule=rule.name,
         script=f"{_OUTSIDE}/scripts/{script.name}",

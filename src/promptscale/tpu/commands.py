@@ -1,12 +1,11 @@
-"""`promptscale tpu list` and `promptscale tpu reap`: slices that a killed controller left."""
+"""What `promptscale tpu list` and `promptscale tpu reap` do."""
 
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from promptscale.config.accelerators import accelerators
 from promptscale.errors import TpuError
-from promptscale.tpu.cloud import Cloud, ListedSlice, Phase
-from promptscale.tpu.pool import RUN
+from promptscale.tpu.cloud import Cloud, ListedSlice
+from promptscale.tpu.pool import RUN, delete_slices
 
 
 def parse_zones(zones: str | None) -> list[str]:
@@ -14,12 +13,6 @@ def parse_zones(zones: str | None) -> list[str]:
     if zones:
         return zones.split(",")
     return sorted({zone for kind in accelerators().values() for zone in kind.zones})
-
-
-def project_slices(cloud: Cloud, zones: Iterable[str], run: str | None) -> list[ListedSlice]:
-    """The slices of this project's runs, or of the run with the name `run`."""
-    slices = [slice_ for zone in zones for slice_ in cloud.list(zone) if RUN in slice_.labels]
-    return [slice_ for slice_ in slices if run in (None, slice_.labels[RUN])]
 
 
 def format_table(slices: Iterable[ListedSlice]) -> str:
@@ -31,30 +24,16 @@ def format_table(slices: Iterable[ListedSlice]) -> str:
     return "\n".join(lines)
 
 
-def delete_slices(
-    cloud: Cloud,
-    slices: Iterable[ListedSlice],
-    sleep: Callable[[float], None] = time.sleep,
-    timeout: float = 300.0,
+def reap(
+    cloud: Cloud, zones: Iterable[str], run: str | None, slices: Iterable[ListedSlice]
 ) -> None:
-    """Deletes slices and waits until each is gone or in the state DELETING.
+    """Deletes `slices`, which are those of a run, or of all runs.
 
     Raises:
-      TpuError: some slices still exist after `timeout` seconds.
+      TpuError: some slices remain.
     """
-    remaining = {s.name: s for s in slices if s.phase is not Phase.DELETING}
-    for slice_ in remaining.values():
-        cloud.delete(slice_.name, slice_.zone)
-    end = time.monotonic() + timeout
-    while True:
-        zones = {slice_.zone for slice_ in remaining.values()}
-        listed = [slice_ for zone in zones for slice_ in cloud.list(zone)]
-        remaining = {
-            s.name: s for s in listed if s.name in remaining and s.phase is not Phase.DELETING
-        }
-        if not remaining:
-            return
-        if time.monotonic() > end:
-            names = ", ".join(remaining)
-            raise TpuError(f"These slices still exist and cost money: {names}. Try again later.")
-        sleep(1.0)
+    names = [slice_.name for slice_ in slices]
+    if remaining := delete_slices(cloud, zones, run, names, timeout=300.0):
+        raise TpuError(
+            f"These slices still exist and cost money: {', '.join(remaining)}. Try again later."
+        )

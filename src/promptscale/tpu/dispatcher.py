@@ -19,20 +19,7 @@ from promptscale.tpu.environment import STARTUP, Environment
 from promptscale.tpu.intake import Intake
 from promptscale.tpu.pending_job import JobOutcome, JobState, PendingJob, failure_message
 from promptscale.tpu.pool import Pool, Slice, Timeouts
-from promptscale.tpu.protocol import (
-    MAILBOX,
-    Completion,
-    Failure,
-    Mailbox,
-    Status,
-    done_key,
-    failed_key,
-    host_key,
-    job_id,
-    job_key,
-    slice_key,
-    startup_key,
-)
+from promptscale.tpu.protocol import Completion, Failure, Mailbox, Status, job_id
 from promptscale.tpu.remote_job import RemoteJob
 
 log = logging.getLogger(__name__)
@@ -102,7 +89,7 @@ class Dispatcher:
     def _cycle(self) -> None:
         self._receive()
         for slice_ in self.pool.refresh():
-            content = self._store.read(slice_key(slice_.name, MAILBOX))
+            content = self._store.read(f"slices/{slice_.name}/mailbox.json")
             slice_.attempt = Mailbox.model_validate_json(content).attempt if content else None
         contents = self._poll()
         running = {job.slice_name: job for job in self._jobs if job.state is JobState.RUNNING}
@@ -145,8 +132,8 @@ class Dispatcher:
 
     def _delete_job(self, identity: str) -> None:
         """Deletes a job from the bucket, and its saved state if the job is done."""
-        contents = self._store.read_many([job_key(identity), done_key(identity)])
-        if (content := contents[job_key(identity)]) and contents[done_key(identity)]:
+        content = self._store.read(f"jobs/{identity}/job.json")
+        if content and self._store.read(f"jobs/{identity}/done.json"):
             state = str(RemoteJob.model_validate_json(content).resources.get("state", ""))
             if state.startswith("gs://"):
                 store, name = open_parent(state, TpuError)
@@ -174,11 +161,12 @@ class Dispatcher:
         for slice_ in self.pool.slices.values():
             if slice_.phase is Phase.ACTIVE:
                 hosts = range(slice_.hosts)
-                keys += [slice_key(slice_.name, host_key(host)) for host in hosts]
+                keys += [f"slices/{slice_.name}/hosts/{host}" for host in hosts]
                 if not slice_.ready:
-                    keys += [slice_key(slice_.name, startup_key(host)) for host in hosts]
+                    keys += [f"slices/{slice_.name}/startup/{host}" for host in hosts]
             if slice_.attempt:
-                keys += [done_key(job_id(slice_.attempt)), failed_key(slice_.attempt)]
+                keys.append(f"jobs/{job_id(slice_.attempt)}/done.json")
+                keys.append(f"jobs/{slice_.attempt}/failed.json")
         for job in self._jobs:
             if job.state is JobState.RUNNING:
                 keys += job.log.next_keys()
@@ -189,9 +177,9 @@ class Dispatcher:
     def _record_hosts(self, slice_: Slice, contents: Contents) -> None:
         """Records the statuses of a slice's hosts, and failures of their set-up."""
         for host in range(slice_.hosts):
-            if content := contents.get(slice_key(slice_.name, host_key(host))):
+            if content := contents.get(f"slices/{slice_.name}/hosts/{host}"):
                 self.pool.record_status(slice_, host, Status.model_validate_json(content))
-            if content := contents.get(slice_key(slice_.name, startup_key(host))):
+            if content := contents.get(f"slices/{slice_.name}/startup/{host}"):
                 last_line = content.decode(errors="replace").strip().rpartition("\n")[2]
                 slice_.phase, slice_.state, slice_.message = (
                     Phase.LOST, "its set-up failed", last_line,
@@ -200,8 +188,8 @@ class Dispatcher:
     def _monitor(self, slice_: Slice, job: PendingJob, contents: Contents) -> None:
         """Acts if a running job has ended or its slice is lost."""
         ended = self._has_certainly_ended(slice_, job)
-        done = contents.get(done_key(job.id))
-        failed = contents.get(failed_key(str(job.attempt)))
+        done = contents.get(f"jobs/{job.id}/done.json")
+        failed = contents.get(f"jobs/{job.attempt}/failed.json")
         if done or failed:
             job.log.append_rest(self._store)
         else:
@@ -223,7 +211,7 @@ class Dispatcher:
     def _monitor_unused(self, slice_: Slice, contents: Contents) -> None:
         """Acts if a slice without a job of this controller is lost or has ended its attempt."""
         if slice_.attempt:
-            done = contents.get(done_key(job_id(slice_.attempt)))
+            done = contents.get(f"jobs/{job_id(slice_.attempt)}/done.json")
             if done or slice_.has_ended(slice_.attempt):
                 self._release(slice_)
         reason = self.pool.failure_reason(slice_)
@@ -282,9 +270,9 @@ class Dispatcher:
             if slice_ and slice_.attempt and not slice_.claimed:
                 self._start(slice_, job, slice_.attempt)
         queued = [job for job in self._queue(key) if job.state is JobState.QUEUED]
-        contents = self._store.read_many(done_key(job.id) for job in queued)
+        contents = self._store.read_many(f"jobs/{job.id}/done.json" for job in queued)
         for job in queued:
-            if content := contents[done_key(job.id)]:
+            if content := contents[f"jobs/{job.id}/done.json"]:
                 completion = Completion.model_validate_json(content)
                 job.log.begin(completion.attempt)
                 job.log.append_rest(self._store)
@@ -296,7 +284,7 @@ class Dispatcher:
             job, slice_ = waiting.pop(0), idle.pop()
             attempt = f"{job.id}/{uuid.uuid4().hex[:12]}"
             content = Mailbox(attempt=attempt).model_dump_json().encode()
-            self._store.write(slice_key(slice_.name, MAILBOX), content)
+            self._store.write(f"slices/{slice_.name}/mailbox.json", content)
             self._start(slice_, job, attempt)
         if waiting:
             try:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from promptscale.storage.atomic import atomic_directory, atomic_write
 from promptscale.storage.store import Store
-from promptscale.tpu.protocol import Completion, output_key
+from promptscale.tpu.protocol import Completion
 from promptscale.tpu.remote_job import sha256
 
 
@@ -20,7 +20,7 @@ def download_outputs(
     Raises:
       TpuError: the bucket cannot be read.
     """
-    keys = {path: output_key(completion.attempt, path) for path in completion.files}
+    keys = {path: f"jobs/{completion.attempt}/outputs/{path}" for path in completion.files}
     contents = store.read_many(keys.values())
     files = {path: contents[key] or b"" for path, key in keys.items()}
     damaged = [path for path in files if sha256(files[path]) != completion.files[path]]

@@ -1,17 +1,19 @@
 """The intake of jobs: stores everything in the bucket that hosts need to run them."""
 
+import itertools
 import logging
 import math
 import queue
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from promptscale.storage.store import Store
-from promptscale.tpu.blobs import Blobs
 from promptscale.tpu.environment import Environment
 from promptscale.tpu.pending_job import PendingJob
-from promptscale.tpu.protocol import job_key
 
 log = logging.getLogger(__name__)
+
+_BYTES_AT_ONCE = 2**28  # of inputs; bounds the memory, but for larger single files
 
 
 class Intake:
@@ -31,7 +33,7 @@ class Intake:
         self._clock = clock
         self._new: queue.SimpleQueue[PendingJob] = queue.SimpleQueue()
         self._storing: list[PendingJob] = []
-        self._blobs: Blobs | None = None
+        self._blobs: set[str] | None = None  # hashes of stored inputs; None before the first job
         self._zones: set[str] = set()  # zones that the bucket has
         self._last_message = -math.inf
 
@@ -58,33 +60,49 @@ class Intake:
         jobs = self.pending()
         if not jobs:
             return
-        blobs = self._blobs = self._blobs or self._store_environment()
+        if self._blobs is None:
+            self._blobs = self._store_environment()
         end = self._clock() + self._heartbeat_seconds
-        for job in sorted(jobs, key=lambda job: blobs.missing_bytes(job.blobs)):
-            while blobs.missing(job.blobs):
+        for job in sorted(jobs, key=self._missing_bytes):
+            while batch := self._next_batch(job):
                 if self._clock() > end:
-                    self._report_rest(job, blobs.missing_bytes(job.blobs))
+                    self._report_rest(job)
                     return
-                blobs.store_batch(job.blobs)
+                self._store.write_many({f"blobs/{d}": p.read_bytes() for d, p in batch.items()})
+                self._blobs.update(batch)
             # A later controller, perhaps without jobs in these zones, looks for slices there.
             zones = {zone: zone.encode() for zone in job.slice_type.zones}
             new = {f"zones/{zone}": zones[zone] for zone in zones.keys() - self._zones}
-            self._store.write_many({**new, job_key(job.id): job.remote.to_bytes()})
+            self._store.write_many({**new, f"jobs/{job.id}/job.json": job.remote.to_bytes()})
             self._zones.update(zones)
             self._storing.remove(job)
             yield job
 
-    def _store_environment(self) -> Blobs:
-        """Stores the files of the environment that the bucket lacks."""
+    def _store_environment(self) -> set[str]:
+        """Stores the environment's files that the bucket lacks; returns the stored blobs."""
         folder = f"environments/{self._environment.hash}/"
         files = {f"{folder}{name}": file for name, file in self._environment.files.items()}
         stored = self._store.keys(folder)
         self._store.write_many({key: file for key, file in files.items() if key not in stored})
-        return Blobs(self._store)
+        return {key.removeprefix("blobs/") for key in self._store.keys("blobs/")}
 
-    def _report_rest(self, job: PendingJob, size: int) -> None:
+    def _missing(self, job: PendingJob) -> dict[str, Path]:
+        """The inputs of a job that are not stored yet, by hash."""
+        return {d: path for d, path in job.blobs.items() if d not in (self._blobs or ())}
+
+    def _missing_bytes(self, job: PendingJob) -> int:
+        return sum(path.stat().st_size for path in self._missing(job).values())
+
+    def _next_batch(self, job: PendingJob) -> dict[str, Path]:
+        """The first missing inputs, up to 256 MiB together but at least one of them."""
+        missing = self._missing(job)
+        sizes = itertools.accumulate(path.stat().st_size for path in missing.values())
+        count = sum(1 for size in sizes if size <= _BYTES_AT_ONCE)
+        return dict(itertools.islice(missing.items(), max(1, count)))
+
+    def _report_rest(self, job: PendingJob) -> None:
         """Logs, once a minute, how many bytes of a job's inputs are still to be stored."""
         if self._clock() - self._last_message > 60:
             self._last_message = self._clock()
-            gigabytes = size / 1e9
+            gigabytes = self._missing_bytes(job) / 1e9
             log.warning("%s waits until %.1f GB of its inputs are stored", job.title, gigabytes)

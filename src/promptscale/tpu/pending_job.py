@@ -3,7 +3,6 @@
 import dataclasses
 import enum
 import functools
-from collections.abc import Iterable
 from pathlib import Path
 
 from promptscale.tpu.cloud import SliceType
@@ -95,9 +94,3 @@ def failure_message(job: PendingJob, slice_name: str, failure: Failure) -> str:
         *(f"  {line}" for line in lines),
         "",
     ])  # fmt: skip
-
-
-def interruption_table(interrupted: dict[str, list[str]]) -> Iterable[tuple[str, int, str]]:
-    """Rows of job, number of interruptions and last reason, by descending number."""
-    order = sorted(interrupted.items(), key=lambda item: -len(item[1]))
-    return [(title, len(reasons), reasons[-1]) for title, reasons in order if reasons]

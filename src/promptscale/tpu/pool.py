@@ -4,6 +4,7 @@ import dataclasses
 import logging
 import math
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from promptscale.errors import TpuError
@@ -209,8 +210,8 @@ class Pool:
         if not slice_.ready:
             late = now - slice_.since > self._timeouts.startup
             return "its hosts did not start" if late else None
-        for host, (_, _, time) in sorted(slice_.heartbeats.items()):
-            if self._observed - time > self._timeouts.heartbeat:
+        for host, (_, _, observed) in sorted(slice_.heartbeats.items()):
+            if self._observed - observed > self._timeouts.heartbeat:
                 return f"host {host} was lost"
             if slice_.statuses[host].state == "restarted":
                 return f"host {host} was restarted"
@@ -278,37 +279,11 @@ class Pool:
             self.created += 1
             self._add(name, zone, slice_type, now)
 
-    def close(self, sleep: Callable[[float], None], timeout: float = 120.0) -> list[str]:
-        """Deletes all slices of this run; returns slices that remain after `timeout` seconds.
-
-        If the service refuses, and not only temporarily, this method returns at once.
-        """
-        end = self._clock() + timeout
-        remaining = [*self.slices]
+    def close(self, sleep: Callable[[float], None]) -> list[str]:
+        """Deletes all slices of this run; returns the names of those that remain."""
+        names, run = [*self.slices], self._labels[RUN]
         self.slices.clear()
-        while True:
-            try:
-                listed = [
-                    slice_ for zone in sorted(self._zones) for slice_ in self._cloud.list(zone)
-                ]
-                slices = [
-                    slice_
-                    for slice_ in listed
-                    if slice_.labels.get(RUN) == self._labels[RUN]
-                    and slice_.phase is not Phase.DELETING
-                ]
-                remaining = [slice_.name for slice_ in slices]
-                for slice_ in slices:
-                    self._cloud.delete(slice_.name, slice_.zone)
-                if not remaining:
-                    return []
-                refused = False
-            except TpuError as error:
-                log.warning("%s", error)
-                refused = not isinstance(error, Unavailable)
-            if refused or self._clock() > end:
-                return remaining
-            sleep(min(1.0, timeout / 20))
+        return delete_slices(self._cloud, self._zones, run, names, sleep, self._clock)
 
     def _make_room(self, chips: int, key: str) -> bool:
         """Drops idle slices of other types until `chips` chips are free; False if too few are."""
@@ -340,3 +315,45 @@ class Pool:
             self._cloud.delete(name, zone)
         except TpuError as error:
             log.warning("%s", error)
+
+
+def project_slices(cloud: Cloud, zones: Iterable[str], run: str | None) -> list[ListedSlice]:
+    """Lists the slices of this project's runs, or of the run with the name `run`."""
+    slices = [slice_ for zone in sorted(zones) for slice_ in cloud.list(zone)]
+    return [s for s in slices if RUN in s.labels and run in (None, s.labels[RUN])]
+
+
+def delete_slices(
+    cloud: Cloud,
+    zones: Iterable[str],
+    run: str | None,
+    names: Iterable[str],
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+    timeout: float = 120.0,
+) -> list[str]:
+    """Deletes all slices of a run (None: of all runs), and waits until they are being deleted.
+
+    Args:
+      names: the slices that are known before the first list.
+    Returns:
+      The names of the slices that remain after `timeout` seconds, or after a refusal that is not
+      temporary.
+    """
+    remaining, end = list(names), clock() + timeout
+    while True:
+        try:
+            slices = project_slices(cloud, zones, run)
+            slices = [slice_ for slice_ in slices if slice_.phase is not Phase.DELETING]
+            remaining = [slice_.name for slice_ in slices]
+            if not remaining:
+                return []
+            for slice_ in slices:
+                cloud.delete(slice_.name, slice_.zone)
+        except TpuError as error:
+            log.warning("%s", error)
+            if not isinstance(error, Unavailable):
+                return remaining
+        if clock() > end:
+            return remaining
+        sleep(min(1.0, timeout / 20))

@@ -1,11 +1,9 @@
-"""The objects that controller and hosts exchange through the bucket, and their keys."""
+"""The JSON objects that controller and hosts exchange; `promptscale.tpu` lists their keys."""
 
 from collections.abc import Mapping
 from typing import Literal
 
 from promptscale.config.schema import Strict
-
-MAILBOX = "mailbox.json"  # below a slice's folder
 
 
 class Mailbox(Strict):
@@ -53,41 +51,6 @@ def job_id(attempt: str) -> str:
     return attempt.partition("/")[0]
 
 
-def job_key(identity: str) -> str:
-    """The key of a `RemoteJob`."""
-    return f"jobs/{identity}/job.json"
-
-
-def done_key(identity: str) -> str:
-    """The key of a job's `Completion`."""
-    return f"jobs/{identity}/done.json"
-
-
-def failed_key(attempt: str) -> str:
-    """The key of an attempt's `Failure`."""
-    return f"jobs/{attempt}/failed.json"
-
-
-def output_key(attempt: str, path: str) -> str:
-    """The key of an output file."""
-    return f"jobs/{attempt}/outputs/{path}"
-
-
 def log_key(attempt: str, host: int, number: int) -> str:
     """The key of a piece of a host's log."""
     return f"jobs/{attempt}/log/{host}/{number:06d}"
-
-
-def slice_key(name: str, key: str) -> str:
-    """The key of an object in a slice's folder."""
-    return f"slices/{name}/{key}"
-
-
-def host_key(index: int) -> str:
-    """The key of a host's `Status`, below its slice's folder."""
-    return f"hosts/{index}"
-
-
-def startup_key(index: int) -> str:
-    """The key of the log of a host that could not be set up, below its slice's folder."""
-    return f"startup/{index}"

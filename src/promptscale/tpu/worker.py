@@ -23,20 +23,7 @@ from promptscale.errors import TpuError
 from promptscale.storage.atomic import atomic_write
 from promptscale.storage.store import Store
 from promptscale.tpu.metadata import Host, this_host
-from promptscale.tpu.protocol import (
-    MAILBOX,
-    Completion,
-    Failure,
-    Mailbox,
-    Status,
-    done_key,
-    failed_key,
-    host_key,
-    job_id,
-    job_key,
-    log_key,
-    output_key,
-)
+from promptscale.tpu.protocol import Completion, Failure, Mailbox, Status, job_id, log_key
 from promptscale.tpu.remote_job import RemoteJob, sha256
 
 log = logging.getLogger(__name__)
@@ -79,7 +66,7 @@ class Worker:
 
     def _earlier_status(self) -> dict[str, Any]:
         """State and attempt after an earlier worker process; `restarted` if it was interrupted."""
-        content = self._slice.read(host_key(self._host.index))
+        content = self._slice.read(f"hosts/{self._host.index}")
         if content is None:
             return {}
         before = Status.model_validate_json(content)
@@ -91,7 +78,7 @@ class Worker:
         with self._lock:
             update = {"heartbeat": self._status.heartbeat + 1, **changes}
             self._status = self._status.model_copy(update=update)
-            self._slice.write(host_key(self._host.index), self._status.model_dump_json().encode())
+            self._slice.write(f"hosts/{self._host.index}", self._status.model_dump_json().encode())
 
     def _send_heartbeats(self) -> None:
         while True:
@@ -102,13 +89,13 @@ class Worker:
     def _read_mailbox(self) -> str | None:
         """The attempt in the mailbox; the current attempt if the mailbox cannot be read."""
         with _retry_at_next_heartbeat("mailbox"):
-            content = self._slice.read(MAILBOX)
+            content = self._slice.read("mailbox.json")
             return Mailbox.model_validate_json(content).attempt if content else None
         return self._status.attempt
 
     def _run_attempt(self, attempt: str) -> None:
-        content = self._run.read(job_key(job_id(attempt)))
-        if content is None or self._run.read(done_key(job_id(attempt))):
+        content = self._run.read(f"jobs/{job_id(attempt)}/job.json")
+        if content is None or self._run.read(f"jobs/{job_id(attempt)}/done.json"):
             return
         job = RemoteJob.model_validate_json(content)
         folder = self._host.home / "work" / attempt
@@ -173,7 +160,7 @@ class Worker:
         if host.index == 0:
             self._publish(coordinator=f"{host.address}:{_free_port()}")
         while True:
-            content = self._slice.read(host_key(0))
+            content = self._slice.read("hosts/0")
             first = Status.model_validate_json(content) if content else None
             if first and first.attempt == attempt and first.coordinator:
                 break
@@ -223,7 +210,7 @@ class Worker:
     def _is_cancelled(self, attempt: str) -> bool:
         """Whether another host has failed, or the slice has been assigned another attempt."""
         with _retry_at_next_heartbeat("cancellation"):
-            failed = self._run.read(failed_key(attempt)) is not None
+            failed = self._run.read(f"jobs/{attempt}/failed.json") is not None
             return failed or self._read_mailbox() != attempt
         return False
 
@@ -240,16 +227,18 @@ class Worker:
         for path in folders:
             files += [file for file in (folder / path).rglob("*") if file.is_file()]
         contents = {str(file.relative_to(folder)): file.read_bytes() for file in files}
-        self._run.write_many({output_key(attempt, path): c for path, c in contents.items()})
+        self._run.write_many({f"jobs/{attempt}/outputs/{path}": c for path, c in contents.items()})
         hashes = {path: sha256(content) for path, content in contents.items()}
         completion = Completion(attempt=attempt, files=hashes, folders=folders)
-        self._run.write(done_key(job_id(attempt)), completion.model_dump_json().encode())
+        content = completion.model_dump_json().encode()
+        self._run.write(f"jobs/{job_id(attempt)}/done.json", content)
 
     def _fail(self, attempt: str, code: int, tail: str) -> None:
         """Writes `failed.json` unless another host has written it."""
         failure = Failure(host=self._host.index, code=code, tail=tail)
         with _retry_at_next_heartbeat("failure"):
-            self._run.write_if_absent(failed_key(attempt), failure.model_dump_json().encode())
+            content = failure.model_dump_json().encode()
+            self._run.write_if_absent(f"jobs/{attempt}/failed.json", content)
 
 
 class _LogUpload:

@@ -7,7 +7,7 @@ import pytest
 
 from promptscale.errors import TpuError
 from promptscale.storage.store import Store
-from promptscale.tpu import blobs
+from promptscale.tpu import intake
 from promptscale.tpu.cloud import SliceType
 from promptscale.tpu.dispatcher import Dispatcher
 from promptscale.tpu.environment import Environment
@@ -33,7 +33,7 @@ def batches(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, int]]:
         original(self, contents)
 
     monkeypatch.setattr(Store, "write_many", write_many)
-    monkeypatch.setattr(blobs, "_BYTES_AT_ONCE", 100)
+    monkeypatch.setattr(intake, "_BYTES_AT_ONCE", 100)
     return calls
 
 
