@@ -1,4 +1,4 @@
-"""A model, a vocabulary, prepared data and text in a folder, and a program that trains on them.
+"""A program that trains a small model, and the files that it needs.
 
     python -m tests.distributed.site FOLDER OUT METHOD [key=value ...]
 
@@ -34,7 +34,7 @@ def make(folder: Path) -> Path:
     )  # fmt: skip
     for split, count in (("train", 40), ("validation", 20)):
         inputs = [draw.integers(3, 15, draw.integers(4, 12)).tolist() for _ in range(count)]
-        labels = [sum(one) % 2 for one in inputs]
+        labels = [sum(ids) % 2 for ids in inputs]
         rows = [
             {"id": str(i), "inputs": "a", "targets": ("False", "True")[label], "label": label}
             for i, label in enumerate(labels)
@@ -52,7 +52,7 @@ def make(folder: Path) -> Path:
 
 
 def architecture():
-    """Four heads, so that four devices can share them."""
+    """A model with four heads, which four devices can share."""
     from promptscale.config.sizes import ModelConfig
 
     return ModelConfig(
@@ -62,7 +62,7 @@ def architecture():
 
 
 def job(method: str, **changes):
-    """A prompt or model tuning of two seeds."""
+    """A job of prompt or model tuning with two seeds."""
     from promptscale.config.jobs import ModelTuningJob, PromptTuningJob
     from promptscale.config.schema import Evaluation, ModelTuning, PromptTuning
 
@@ -124,7 +124,7 @@ def broadcast() -> None:
 
 
 def run(folder: Path, out: Path, method: str, layout: dict[str, int], **changes) -> None:
-    """Trains from files to files, as the workflow's scripts do."""
+    """Runs a method as the workflow's scripts do."""
     if method == "adaptation":
         adapt(folder, out, layout, **changes)
         return
@@ -148,14 +148,14 @@ def run(folder: Path, out: Path, method: str, layout: dict[str, int], **changes)
 
 
 def main(folder: str, out: str, method: str, *settings: str) -> None:
-    """The program: joins the processes that the environment names, and trains."""
+    """Connects the processes that the environment names, and runs the method."""
     from types import SimpleNamespace
 
     from promptscale.workflow_script import script_setup
 
     log = Path(out, f"log_{os.environ.get('JAX_PROCESS_ID', '0')}.txt")
     stand_in = SimpleNamespace(log=[log], threads=1, config={}, rule="tune")
-    pairs = {key: int(value) for key, value in (one.split("=") for one in settings)}
+    pairs = {key: int(value) for key, value in (setting.split("=") for setting in settings)}
     layout = {key: pairs.pop(key) for key in ("model_axis", "examples_at_a_time") if key in pairs}
     with script_setup(stand_in):
         from promptscale.training import resume

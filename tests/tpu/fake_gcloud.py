@@ -1,4 +1,4 @@
-"""`gcloud storage cp` for a fake bucket, as far as the start-up script goes."""
+"""`gcloud storage cp` for a fake bucket, with the arguments that the start-up script uses."""
 
 import sys
 from pathlib import Path

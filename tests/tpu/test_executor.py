@@ -41,7 +41,7 @@ def test_jobs_on_slices_equal_local_jobs(site: Make):
     config = ("--config", "jobs=8", "types=['v2-8','v4-16']")
     result = remote.run("--resources", "tpu_chips=12", *config, "--", "all")
     assert result.returncode == 0, result.stdout
-    remote.assert_all_is_well(8)
+    remote.assert_success(8)
     command = [sys.executable, "-m", "snakemake", "--cores", "2", *config, "--", "all"]
     subprocess.run(command, cwd=local.folder, check=True, capture_output=True)
     for file in (local.folder / "results").rglob("*.*"):
@@ -75,7 +75,7 @@ def test_jobs_succeed_whatever_fails_in_the_cloud(site: Make, seed: int):
     config = ("--config", "jobs=9", "seconds=0.5", "types=['v2-8','v4-16','v3-32']")
     result = broken.run(*config, "--resources", "tpu_chips=28", "--", "all")
     assert result.returncode == 0, result.stdout
-    broken.assert_all_is_well(9)
+    broken.assert_success(9)
     assert "Nothing to be done" in dry_run(broken, *config)
     assert broken.cloud.preempted, "no slice was preempted"
     table = (broken.folder / "results/logs/interruptions.csv").read_text().splitlines()
@@ -167,7 +167,7 @@ def test_a_new_controller_continues_for_a_killed_controller(site: Make, seed: in
     process.wait()
     result = killed.run(*config, "--", "all")
     assert result.returncode == 0, result.stdout
-    killed.assert_all_is_well(6)
+    killed.assert_success(6)
     assert set(killed.attempts().values()) == {1}
     # There are at most as many slices as jobs.
     assert len(killed.cloud.created) <= 6 and not killed.cloud.preempted
@@ -202,7 +202,7 @@ def test_an_outage_of_the_bucket_interrupts_no_job(site: Make):
     assert process.wait(120) == 0, patient.output
     assert re.search(r"The file gs://\S+ cannot be", patient.output)
     assert "interrupted" not in patient.output
-    patient.assert_all_is_well(3)
+    patient.assert_success(3)
     assert set(patient.attempts().values()) == {1}
 
 

@@ -94,7 +94,7 @@ class Intake:
         return sum(path.stat().st_size for path in self._missing(job).values())
 
     def _next_batch(self, job: PendingJob) -> dict[str, Path]:
-        """The first missing inputs, up to 256 MiB together but at least one of them."""
+        """The first missing inputs, at least one, and otherwise up to 256 MiB."""
         missing = self._missing(job)
         sizes = itertools.accumulate(path.stat().st_size for path in missing.values())
         count = sum(1 for size in sizes if size <= _BYTES_AT_ONCE)

@@ -46,7 +46,7 @@ class Slice:
     Attributes:
       type: the key of its `SliceType`.
       attempt: the attempt that it works on.
-      claimed: whether a job of this controller has the attempt; False at first for an adopted one.
+      claimed: whether a job of this controller has the attempt; at first False if it was adopted.
       since: the time of the last change of phase or attempt.
       misses: the number of lists in a row that lacked the slice.
       heartbeats: for each host incarnation, number and observed time of its last heartbeat.
