@@ -2,14 +2,13 @@
 
 import csv
 import dataclasses
-import functools
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import typer.core
 
 from promptscale.config.accelerators import accelerators
 from promptscale.config.load import load_config
@@ -19,7 +18,19 @@ from promptscale.planning.costs import Estimate, estimate
 from promptscale.planning.counts import jobs, run_table, trainings
 from promptscale.storage.atomic import atomic_write
 
+
+class _Group(typer.core.TyperGroup):
+    """Commands that exit with the message of a PromptscaleError instead of a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except PromptscaleError as error:
+            sys.exit(f"promptscale: {error}")
+
+
 app = typer.Typer(
+    cls=_Group,
     help="Prompt tuning of frozen T5 models. `snakemake` runs the experiments.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -29,21 +40,7 @@ tpu = typer.Typer(help="List and delete the TPU slices of this project.", no_arg
 app.add_typer(tpu, name="tpu")
 
 
-def _plain_errors(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Makes a command exit with the message of a PromptscaleError instead of a traceback."""
-
-    @functools.wraps(command)
-    def wrapped(*arguments: Any, **options: Any) -> None:
-        try:
-            command(*arguments, **options)
-        except PromptscaleError as error:
-            sys.exit(f"promptscale: {error}")
-
-    return wrapped
-
-
 @app.command()
-@_plain_errors
 def parameters(
     size: Annotated[str, typer.Option(help="T5 size: small, base, large, xl, xxl or mini-*.")],
     prompt_length: Annotated[int, typer.Option(help="Length of the prompt in tokens.")] = 100,
@@ -61,7 +58,6 @@ def parameters(
 
 
 @app.command()
-@_plain_errors
 def check(
     config: Annotated[Path, typer.Argument(help="A configuration file, such as config/real.yaml.")],
 ) -> None:
@@ -71,7 +67,6 @@ def check(
 
 
 @app.command()
-@_plain_errors
 def plan(
     config: Annotated[Path, typer.Option(help="The configuration file.")] = Path(
         "config/miniature.yaml"
@@ -127,7 +122,6 @@ def _write_csv(rows: list[dict[str, Any]], path: Path) -> None:
 
 
 @app.command()
-@_plain_errors
 def scores(
     runs: Annotated[Path, typer.Argument(help="A table of runs.")] = Path("results/runs.csv"),
 ) -> None:
@@ -158,7 +152,6 @@ _Endpoint = Annotated[str | None, typer.Option(help="Address of the API.", hidde
 
 
 @tpu.command("list")
-@_plain_errors
 def list_slices(
     project: _Project, zone: _Zone = None, run: _Run = None, endpoint: _Endpoint = None
 ) -> None:
@@ -171,7 +164,6 @@ def list_slices(
 
 
 @tpu.command("reap")
-@_plain_errors
 def reap_slices(
     project: _Project,
     zone: _Zone = None,

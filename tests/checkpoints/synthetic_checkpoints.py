@@ -4,6 +4,7 @@ import ml_dtypes
 import numpy as np
 
 from promptscale.checkpoints.t5x import Checkpoint
+from promptscale.config.sizes import ModelConfig
 
 
 def t5_shapes(
@@ -39,6 +40,16 @@ def t5_shapes(
 
 
 SHAPES = t5_shapes(d_model=6, d_ff=10, joint=8, heads=2, layers=1, vocab=33, buckets=4)
+ARCHITECTURE = ModelConfig(
+    d_model=6,
+    d_ff=10,
+    num_encoder_layers=1,
+    num_decoder_layers=1,
+    num_heads=2,
+    head_dim=4,
+    vocab_size=33,
+    relative_attention_num_buckets=4,
+)
 
 
 def checkpoint() -> Checkpoint:

@@ -1,8 +1,7 @@
-"""Reads checkpoints of all formats, and compares their arrays with the parameters of a model."""
+"""Opens checkpoints of all formats, and compares their arrays with the parameters of a model."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,47 +13,23 @@ from promptscale.checkpoints.t5x import Checkpoint
 from promptscale.errors import CheckpointError
 
 Shape = tuple[int, ...]
-Place = Callable[[str, LazyArray], Any]
-
-
-def read_checkpoint(
-    location: str,
-    expected: Mapping[str, Shape],
-    *,
-    with_optimizer: bool = True,
-    place: Place | None = None,
-) -> Checkpoint:
-    """Reads a checkpoint of any format for a model with the parameters `expected`.
-
-    Args:
-      location: a T5X checkpoint (a folder or a single file, local or `gs://`; see `t5x.read`), or a
-        local folder of a Hugging Face model, which has neither a step nor accumulators.
-      expected: the shape of each of the model's parameters, by T5X's flat name.
-      with_optimizer: whether to read the accumulators if there are any.
-      place: converts a parameter, and reads only the parts that it needs; by default parameters
-        become whole float32 arrays.
-    Returns:
-      The checkpoint; accumulators are float32.
-    Raises:
-      CheckpointError: nothing can be read there, or the arrays are not those of the model. In the
-        second case the message lists every unknown, missing and misshapen array.
-    """
-    checkpoint = open_checkpoint(location, expected, with_optimizer=with_optimizer)
-
-    def convert(name: str, array: LazyArray) -> Any:
-        if place and name in checkpoint.params:
-            return place(name, array)
-        return array.whole().astype(np.float32, copy=False)
-
-    return checkpoint.map(convert)
 
 
 def open_checkpoint(
     location: str, expected: Mapping[str, Shape], *, with_optimizer: bool = True
 ) -> Checkpoint:
-    """Opens a checkpoint, its arrays as `LazyArray`, and compares it with a model's parameters.
+    """Opens a checkpoint of any format, and compares its arrays with a model's parameters.
 
-    Arguments and errors are those of `read_checkpoint`.
+    Args:
+      location: a T5X checkpoint (a folder or a single file, local or `gs://`), or a local folder of
+        a Hugging Face model, which has neither a step nor accumulators.
+      expected: the shape of each of the model's parameters, by T5X's flat name.
+      with_optimizer: whether to open the accumulators if there are any.
+    Returns:
+      The checkpoint; its arrays are `LazyArray`.
+    Raises:
+      CheckpointError: nothing can be read there, or the arrays are not those of the model. In the
+        second case the message lists every unknown, missing and misshapen array.
     """
     checkpoint = _open(location, with_optimizer)
     problems = list(_params_problems(checkpoint.params, expected))

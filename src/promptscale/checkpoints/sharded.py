@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from promptscale.checkpoints.arrays import Index, LazyArray
-from promptscale.checkpoints.read import read_checkpoint
+from promptscale.checkpoints.read import open_checkpoint
 from promptscale.checkpoints.t5x import Checkpoint
 from promptscale.config.sizes import ModelConfig
 from promptscale.distributed.mesh import Devices, put_parts
@@ -24,7 +24,7 @@ def load_model(
     """Loads a checkpoint onto devices; each process reads only the parts that its devices hold.
 
     Args:
-      location: a checkpoint of any format that `read_checkpoint` reads.
+      location: a checkpoint of any format that `open_checkpoint` opens.
       architecture: the model whose parameters the checkpoint must hold.
       devices: the mesh that the parameters are sharded on.
       activations: the dtype of the loaded parameters. While the model is frozen the dtype of the
@@ -39,8 +39,12 @@ def load_model(
       CheckpointError: the checkpoint cannot be read, or its arrays are not those of the model.
     """
     copies = () if runs is None else (runs,)
+    expected = parameter_shapes(architecture)
+    checkpoint = open_checkpoint(location, expected, with_optimizer=with_optimizer)
 
-    def place(name: str, array: LazyArray) -> jax.Array:
+    def place(name: str, array: LazyArray) -> jax.Array | np.ndarray:
+        if name not in checkpoint.params:
+            return array.whole().astype(np.float32, copy=False)
         dtype = jnp.float32 if name.startswith("decoder/logits_dense") else jnp.dtype(activations)
 
         def read(index: Index) -> np.ndarray:
@@ -50,5 +54,4 @@ def load_model(
         sharding = devices.parameter(name, array.shape, runs=runs is not None)
         return put_parts((*copies, *array.shape), sharding, read)
 
-    expected = parameter_shapes(architecture)
-    return read_checkpoint(location, expected, with_optimizer=with_optimizer, place=place)
+    return checkpoint.map(place)
