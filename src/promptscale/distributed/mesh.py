@@ -27,15 +27,10 @@ _SPLIT = (
 
 
 class Layout(NamedTuple):
-    """How a job uses its devices.
+    """How a job uses its devices."""
 
-    Attributes:
-      model_axis: the number of devices that share the parameters; at most all devices.
-      examples_at_a_time: the number of examples in a microbatch; 0 stands for the whole batch.
-    """
-
-    model_axis: int = 1
-    examples_at_a_time: int = 0
+    model_axis: int = 1  # the number of devices that share the parameters; at most all devices
+    examples_at_a_time: int = 0  # the size of a microbatch; 0 stands for the whole batch
 
 
 SINGLE_DEVICE = Layout()

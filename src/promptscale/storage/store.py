@@ -94,9 +94,12 @@ class Store:
                 future.result()
 
     def write_if_absent(self, key: str, content: bytes) -> None:
-        """Writes a file unless it exists."""
+        """Writes a file unless it exists; only the first of concurrent writers succeeds."""
         with self._naming(key, "written"):
-            self._kvstore.write(key, content, if_equal=b"").result()
+            result = self._kvstore.read(key).result()
+            if result.state == "missing":
+                # The generation of a missing file makes the write conditional.
+                self._kvstore.write(key, content, if_equal=result.stamp.generation).result()
 
     def keys(self, prefix: str = "") -> set[str]:
         """The keys of all files whose keys start with `prefix`."""

@@ -55,19 +55,14 @@ _PHASES = {
 
 @dataclasses.dataclass(frozen=True)
 class SliceType:
-    """A type of slice that jobs ask for.
-
-    Attributes:
-      tier: `spot`, `on-demand` or the name of a reservation.
-      zones: where slices are requested, in turn.
-    """
+    """A type of slice that jobs ask for."""
 
     accelerator: str
     runtime: str
     hosts: int
     chips: int
-    tier: str
-    zones: tuple[str, ...]
+    tier: str  # `spot`, `on-demand` or the name of a reservation
+    zones: tuple[str, ...]  # where slices are requested, in turn
 
     @property
     def key(self) -> str:

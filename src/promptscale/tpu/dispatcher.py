@@ -256,11 +256,8 @@ class Dispatcher:
 
     def _queue(self, key: str) -> list[PendingJob]:
         """The jobs that need a slice of a type, in order."""
-        return [
-            job
-            for job in self._jobs
-            if job.state is not JobState.RUNNING and job.slice_type.key == key
-        ]
+        jobs = [job for job in self._jobs if job.state is not JobState.RUNNING]
+        return [job for job in jobs if job.slice_type.key == key]
 
     def _assign(self, key: str) -> None:
         """Adopts running attempts, completes jobs that are done, and starts jobs on idle slices."""

@@ -22,26 +22,18 @@ class JobState(enum.Enum):
 
 @dataclasses.dataclass(eq=False)
 class PendingJob:
-    """A job that has not ended.
-
-    Attributes:
-      blobs: the files that it reads, by hash.
-      outputs: the final path of each output, by its path in the job.
-      log: the copy of its log on this machine.
-      interruptions: the reason of each interruption.
-      attempt, slice_name: its attempt and the slice that works on it, while it is RUNNING.
-      end_heartbeats: each host's heartbeat when all hosts were first seen to have ended it.
-    """
+    """A job that has not ended."""
 
     remote: RemoteJob
     slice_type: SliceType
-    blobs: dict[str, Path]
-    outputs: dict[str, Path]
+    blobs: dict[str, Path]  # the files that it reads, by hash
+    outputs: dict[str, Path]  # the final path of each output, by its path in the job
     log: LogCopy
     state: JobState = JobState.STORING
-    interruptions: list[str] = dataclasses.field(default_factory=list)
-    attempt: str | None = None
-    slice_name: str | None = None
+    interruptions: list[str] = dataclasses.field(default_factory=list)  # the reasons
+    attempt: str | None = None  # while the job is RUNNING
+    slice_name: str | None = None  # while the job is RUNNING
+    # Each host's last heartbeat when all hosts were first observed to have ended the attempt.
     end_heartbeats: dict[int, tuple[str, int]] | None = None
 
     @functools.cached_property

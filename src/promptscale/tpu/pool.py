@@ -22,48 +22,32 @@ _POLLS_PER_TIMEOUT = 3  # the time between two polls counts at most as timeout /
 
 @dataclasses.dataclass(frozen=True)
 class Timeouts:
-    """Timeouts in seconds.
+    """Timeouts in seconds."""
 
-    Attributes:
-      idle: until a slice without a job is deleted.
-      startup: until an active slice has heartbeats from all hosts.
-      heartbeat: until a host without a heartbeat is lost.
-      queue: until a slice that is still queued is requested in the next zone.
-      retry: the first pause after the service has temporarily refused to create a slice.
-    """
-
-    idle: float = 600.0
-    startup: float = 1800.0
-    heartbeat: float = 180.0
-    queue: float = math.inf
-    retry: float = 5.0
+    idle: float = 600.0  # until a slice without a job is deleted
+    startup: float = 1800.0  # until an active slice without heartbeats from all hosts is lost
+    heartbeat: float = 180.0  # until a host without a heartbeat is lost
+    queue: float = math.inf  # until a queued slice is requested in the next zone
+    retry: float = 5.0  # the first pause after the service has refused a slice temporarily
 
 
 @dataclasses.dataclass
 class Slice:
-    """A slice of this run.
-
-    Attributes:
-      type: the key of its `SliceType`.
-      attempt: the attempt that it works on.
-      claimed: whether a job of this controller has the attempt; at first False if it was adopted.
-      since: the time of the last change of phase or attempt.
-      misses: the number of lists in a row that lacked the slice.
-      heartbeats: for each host incarnation, number and observed time of its last heartbeat.
-    """
+    """A slice of this run."""
 
     name: str
     zone: str
-    type: str
+    type: str  # the key of its SliceType
     hosts: int
     chips: int
     phase: Phase = Phase.PENDING
     state: str = "CREATING"
     message: str = ""
-    attempt: str | None = None
-    claimed: bool = True
-    since: float = 0.0
-    misses: int = 0
+    attempt: str | None = None  # that it works on
+    claimed: bool = True  # by a job of this controller; an adopted attempt is unclaimed at first
+    since: float = 0.0  # the time of the last change of phase or attempt
+    misses: int = 0  # the number of lists in a row that lacked the slice
+    # For each host: incarnation, number and observed time of its last heartbeat.
     heartbeats: dict[int, tuple[str, int, float]] = dataclasses.field(default_factory=dict)
     statuses: dict[int, Status] = dataclasses.field(default_factory=dict)
 
@@ -111,7 +95,6 @@ class Pool:
         self._listed: set[str] = set()  # names in the last lists
         self.used_names: set[str] = set()  # names whose folders in the bucket hold old statuses
         self.slices: dict[str, Slice] = {}
-        self.created = 0
         self._last_poll = clock()
         self._observed = 0.0  # the clock of heartbeats, which stops while hosts cannot be polled
 
@@ -276,7 +259,6 @@ class Pool:
                 log.warning("%s The next attempt is in %.0f s.", error, length)
                 return
             self._pauses.pop(key, None)
-            self.created += 1
             self._add(name, zone, slice_type, now)
 
     def close(self, sleep: Callable[[float], None]) -> list[str]:

@@ -15,19 +15,14 @@ class Mailbox(Strict):
 class Status(Strict):
     """What a host is doing, written with every heartbeat.
 
-    Attributes:
-      incarnation: a unique name of the host's worker process.
-      heartbeat: the number of the heartbeat.
-      state: `restarted` if an earlier worker process of this host was interrupted in an attempt.
-      attempt: the attempt that the host works on, or the last one that it ended.
-      coordinator: the address at which the attempt's processes connect; only host 0 sets it.
+    The state is `restarted` if an earlier worker process of the host was interrupted in an attempt.
     """
 
-    incarnation: str
-    heartbeat: int
+    incarnation: str  # a unique name of the host's worker process
+    heartbeat: int  # the number of the heartbeat
     state: Literal["idle", "running", "ended", "restarted"] = "idle"
-    attempt: str | None = None
-    coordinator: str | None = None
+    attempt: str | None = None  # that the host works on, or that it ended last
+    coordinator: str | None = None  # of host 0: where the attempt's processes connect
 
 
 class Failure(Strict):

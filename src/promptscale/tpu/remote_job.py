@@ -18,15 +18,13 @@ class Items(Strict):
 class RemoteJob(Strict):
     """A job of a rule with a `script:`; paths are relative to the folder that it runs in.
 
-    Attributes:
-      source: the hash of the script.
-      files: the hash of each input file by path, where an input folder stands for the files in it.
-        Inputs at `gs://` are not among them: the script reads them in the bucket.
+    `files` has the hash of each input file, also of the files in input folders. It has no inputs at
+    `gs://`, which the script reads in the bucket.
     """
 
     rule: str
     script: str
-    source: str
+    source: str  # the hash of the script
     input: Items
     output: Items
     params: Items
