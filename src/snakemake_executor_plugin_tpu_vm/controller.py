@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
+from snakemake_interface_executor_plugins.logging import LoggerExecutorInterface
 from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 
 from promptscale.config.accelerators import accelerators
@@ -58,8 +59,8 @@ class Controller:
         # With a remote executor Snakemake does not limit local jobs to the number of cores.
         cores = self._workflow.resource_settings.cores or os.cpu_count()
         self._local.pool = ThreadPoolExecutor(max_workers=cores)
-        # Warnings of the library go to the handlers of Snakemake's logger.
-        logging.getLogger("promptscale.tpu").parent = self._logger
+        logging.getLogger("promptscale.tpu").handlers = [_ForwardHandler(self._logger)]
+        logging.getLogger("promptscale.tpu").propagate = False
         try:
             self._dispatcher = self._make_dispatcher()
         except PromptscaleError as error:
@@ -211,6 +212,18 @@ class Controller:
                 "Another Snakemake runs jobs on TPU slices from this folder; wait until it ends, "
                 "or stop it."
             ) from None
+
+
+class _ForwardHandler(logging.Handler):
+    """Passes log records of the library, which are warnings, to Snakemake's logger."""
+
+    def __init__(self, logger: LoggerExecutorInterface) -> None:
+        super().__init__()
+        self._logger = logger
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Logs a record as a warning."""
+        self._logger.warning(record.getMessage())
 
 
 def _run_name() -> str:
