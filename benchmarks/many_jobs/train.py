@@ -1,1 +1,1 @@
-"""Stands for a training; the benchmark's slices answer for it without running it."""
+"""Stands for a training; the simulated hosts of the benchmark do not run it."""

@@ -2,14 +2,13 @@
 
 import csv
 import dataclasses
-import functools
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import typer.core
 
 from promptscale.config.accelerators import accelerators
 from promptscale.config.load import load_config
@@ -19,37 +18,35 @@ from promptscale.planning.costs import Estimate, estimate
 from promptscale.planning.counts import jobs, run_table, trainings
 from promptscale.storage.atomic import atomic_write
 
+
+class _Group(typer.core.TyperGroup):
+    """Commands that exit with the message of a PromptscaleError instead of a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except PromptscaleError as error:
+            sys.exit(f"promptscale: {error}")
+
+
 app = typer.Typer(
-    help="Prompt tuning of frozen T5 models. The experiment itself runs with `snakemake`.",
+    cls=_Group,
+    help="Prompt tuning of frozen T5 models. `snakemake` runs the experiments.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-tpu = typer.Typer(help="TPU slices that runs of this project have made.", no_args_is_help=True)
+tpu = typer.Typer(help="List and delete the TPU slices of this project.", no_args_is_help=True)
 app.add_typer(tpu, name="tpu")
 
 
-def _plain_errors(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Ends the command with the error's sentence where the user can mend it."""
-
-    @functools.wraps(command)
-    def wrapped(*arguments: Any, **options: Any) -> None:
-        try:
-            command(*arguments, **options)
-        except PromptscaleError as error:
-            sys.exit(f"promptscale: {error}")
-
-    return wrapped
-
-
 @app.command()
-@_plain_errors
 def parameters(
     size: Annotated[str, typer.Option(help="T5 size: small, base, large, xl, xxl or mini-*.")],
-    prompt_length: Annotated[int, typer.Option(help="Prompt length in tokens.")] = 100,
+    prompt_length: Annotated[int, typer.Option(help="Length of the prompt in tokens.")] = 100,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Count the parameters of a prompt and of the frozen model (Table 4)."""
+    """Print the number of parameters of a prompt and of the frozen model (Table 4)."""
     counts = parameter_counts(size, prompt_length)
     if as_json:
         print(json.dumps(counts))
@@ -61,64 +58,58 @@ def parameters(
 
 
 @app.command()
-@_plain_errors
 def check(
     config: Annotated[Path, typer.Argument(help="A configuration file, such as config/real.yaml.")],
 ) -> None:
-    """Check a configuration."""
+    """Check that a configuration is valid."""
     runs = len(run_table(load_config(config)))
-    print(f"{config} is valid: {runs} runs. `promptscale plan --config {config}` counts them.")
+    print(f"{config} is valid and has {runs} runs; `promptscale plan` shows their cost.")
 
 
 @app.command()
-@_plain_errors
 def plan(
-    config: Annotated[Path, typer.Option(help="A configuration file.")] = Path(
+    config: Annotated[Path, typer.Option(help="The configuration file.")] = Path(
         "config/miniature.yaml"
     ),
-    runs: Annotated[Path | None, typer.Option(help="Write the run table to this CSV file.")] = None,
+    runs: Annotated[Path | None, typer.Option(help="Write the table of runs to this CSV.")] = None,
     accelerator: Annotated[
-        str, typer.Option(help="Price all jobs on this type of accelerators.yaml.")
+        str, typer.Option(help="Accelerator of all jobs, from accelerators.yaml.")
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Count and price what a configuration asks for, before anything starts."""
-    loaded = load_config(config)
+    """Print the jobs of a configuration and an upper bound of their cost; start nothing."""
+    settings = load_config(config)
     if accelerator and accelerator not in accelerators():
-        raise ConfigError(
-            f"There is no accelerator {accelerator!r}; known are {', '.join(accelerators())}."
-        )
-    counted = {"trainings": trainings(loaded), "jobs": jobs(loaded)}
-    cost = estimate(loaded, accelerator)
+        known = ", ".join(accelerators())
+        raise ConfigError(f"There is no accelerator {accelerator!r}; the table has {known}.")
+    counts = {"trainings": trainings(settings), "jobs": jobs(settings)}
+    cost = estimate(settings, accelerator)
     if runs is not None:
-        _write_csv(run_table(loaded), runs)
+        _write_csv(run_table(settings), runs)
     if as_json:
-        print(json.dumps(counted | {"cost": dataclasses.asdict(cost)}))
+        print(json.dumps(counts | {"cost": dataclasses.asdict(cost)}))
         return
-    for what, counts in counted.items():
-        print(f"{what} ({config})")
-        for kind, count in (counts | {"in all": sum(counts.values())}).items():
+    for unit, by_kind in counts.items():
+        print(f"{unit} ({config})")
+        for kind, count in (by_kind | {"in all": sum(by_kind.values())}).items():
             print(f"  {kind:<32}{count:>7,}")
-    _print_cost(cost, loaded.budget.accelerator_hours)
+    _print_cost(cost, settings.budget.accelerator_hours)
 
 
 def _print_cost(cost: Estimate, budget: float) -> None:
-    """The estimate as a table, with what it rests on."""
+    """Prints a cost estimate as a table."""
     if not cost.accelerators:
-        print("cost: `hardware` names no accelerators; --accelerator TYPE prices one")
+        print("cost: unknown, as `hardware` names no accelerator; set --accelerator")
         return
-    print(f"cost, estimated from above, on {', '.join(cost.accelerators)}")
-    print(f"  {'':<24}{'EFLOP':>12}{'chip-hours':>12}{'USD':>12}{'GB kept':>10}{'GB state':>10}")
-    for kind, one in (dict(cost.by_kind) | {"in all": cost.total}).items():
-        hours, usd = (
-            f"{value:,.0f}" if value else "-" for value in (one.accelerator_hours, one.usd)
-        )
-        kept, state = one.stored_bytes / 1e9, one.state_bytes / 1e9
-        amounts = f"{hours:>12}{usd:>12}{kept:>10,.1f}{state:>10,.1f}"
-        print(f"  {kind:<24}{one.flops / 1e18:>12,.3g}{amounts}")
-    print(f"  the longest path takes {cost.longest_path_hours:,.1f} hours")
+    print(f"upper bound of the cost on {', '.join(cost.accelerators)}")
+    print(f"  {'':<24}{'EFLOP':>12}{'chip-hours':>12}{'USD':>12}{'GB stored':>10}{'GB state':>10}")
+    for kind, amount in (dict(cost.by_kind) | {"in all": cost.total}).items():
+        hours, usd = (f"{x:,.0f}" if x else "-" for x in (amount.accelerator_hours, amount.usd))
+        sizes = f"{amount.stored_bytes / 1e9:>10,.1f}{amount.state_bytes / 1e9:>10,.1f}"
+        print(f"  {kind:<24}{amount.flops / 1e18:>12,.3g}{hours:>12}{usd:>12}{sizes}")
+    print(f"  the longest chain of jobs takes {cost.longest_path_hours:,.1f} hours")
     print(f"  `budget.accelerator_hours` is {budget:,.0f}")
-    print("  GB state: what jobs resume from, deleted as each ends; the sum if all run at once")
+    print("  GB state: saved states if all jobs run at the same time; deleted when a job is done")
     if cost.unpriced:
         print(f"  without a price in accelerators.yaml: {', '.join(cost.unpriced)}")
 
@@ -131,19 +122,18 @@ def _write_csv(rows: list[dict[str, Any]], path: Path) -> None:
 
 
 @app.command()
-@_plain_errors
 def scores(
     runs: Annotated[Path, typer.Argument(help="A table of runs.")] = Path("results/runs.csv"),
 ) -> None:
-    """Print the selected dev score of every setting: mean and sd over seeds."""
-    # Here, so that the other commands need not wait for pandas.
+    """Print the dev score of every setting: mean and standard deviation over seeds."""
+    # Imported here, because pandas would delay the other commands.
     from promptscale.reporting import provenance, runs_table
 
-    kept = runs_table.selected_scores(runs_table.read_runs(runs))
+    selected = runs_table.selected_scores(runs_table.read_runs(runs))
     setting = ["task", "method", "size", "checkpoint", "prompt_length", "initialization"]
-    table = runs_table.aggregate(kept, setting).round(1).sort_values(setting)
+    table = runs_table.aggregate(selected, setting).round(1).sort_values(setting)
     print(table.to_string(index=False, na_rep="-"))
-    print(provenance.caption(kept))
+    print(provenance.caption(selected))
 
 
 _Project = Annotated[
@@ -152,47 +142,46 @@ _Project = Annotated[
 _Zone = Annotated[
     str | None,
     typer.Option(
-        help="Zone, or several with commas; all of accelerators.yaml if not given.",
+        help="Zones, separated by commas; by default those in accelerators.yaml.",
         envvar="SNAKEMAKE_TPU_VM_ZONE",
     ),
 ]
-_Run = Annotated[str | None, typer.Option(help="Only the slices of this run.")]
-_Endpoint = Annotated[str | None, typer.Option(help="Another address of the API.", hidden=True)]
+_Run = Annotated[str | None, typer.Option(help="Only slices of this run.")]
+_Endpoint = Annotated[str | None, typer.Option(help="Address of the API.", hidden=True)]
 
 
 @tpu.command("list")
-@_plain_errors
 def list_slices(
     project: _Project, zone: _Zone = None, run: _Run = None, endpoint: _Endpoint = None
 ) -> None:
-    """Show the slices that there are."""
-    from promptscale.tpu import commands
+    """List the slices of this project."""
+    from promptscale.tpu import commands, pool
     from promptscale.tpu.cloud import Cloud
 
-    print(commands.table(commands.ours(Cloud(project, endpoint), commands.zones(zone), run)))
+    slices = pool.project_slices(Cloud(project, endpoint), commands.parse_zones(zone), run)
+    print(commands.format_table(slices))
 
 
 @tpu.command("reap")
-@_plain_errors
 def reap_slices(
     project: _Project,
     zone: _Zone = None,
     run: _Run = None,
-    dry_run: Annotated[bool, typer.Option(help="Only show what would be deleted.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Only list the slices.")] = False,
     endpoint: _Endpoint = None,
 ) -> None:
-    """Delete slices that a crash left. A run that is going on loses them, too."""
-    from promptscale.tpu import commands
+    """Delete the slices of this project, also those of a run that is still active."""
+    from promptscale.tpu import commands, pool
     from promptscale.tpu.cloud import Cloud
 
-    cloud = Cloud(project, endpoint)
-    found = commands.ours(cloud, commands.zones(zone), run)
-    print(commands.table(found))
+    cloud, zones = Cloud(project, endpoint), commands.parse_zones(zone)
+    slices = pool.project_slices(cloud, zones, run)
+    print(commands.format_table(slices))
     if dry_run:
-        print(f"{len(found)} slices would be deleted.")
+        print(f"{len(slices)} slices would be deleted.")
     else:
-        commands.reap(cloud, found)
-        print(f"{len(found)} slices are deleted.")
+        commands.reap(cloud, zones, run, slices)
+        print(f"{len(slices)} slices are deleted.")
 
 
 if __name__ == "__main__":

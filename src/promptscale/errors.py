@@ -1,12 +1,16 @@
-"""Errors that a user can mend: a message says what, where and what is right."""
+"""Errors that a user can correct: a message says what is wrong, where, and what would be right."""
 
 
 class PromptscaleError(Exception):
-    """Base of all errors shown to the user without a traceback."""
+    """Base of all errors that are shown to the user without a traceback."""
 
 
 class ConfigError(PromptscaleError):
-    """The configuration is not usable."""
+    """The configuration cannot be used."""
+
+
+class StorageError(PromptscaleError):
+    """A file, local or in a bucket, is missing or cannot be read or written."""
 
 
 class CheckpointError(PromptscaleError):
@@ -14,12 +18,12 @@ class CheckpointError(PromptscaleError):
 
 
 class DataError(PromptscaleError):
-    """A dataset is missing, incomplete or not what its checksum says."""
+    """A dataset is missing, incomplete or does not match its checksum."""
 
 
 class ResultsError(PromptscaleError):
-    """A table of results is missing, damaged or does not have the agreed form."""
+    """A table of results is missing, damaged or does not match its schema."""
 
 
 class TpuError(PromptscaleError):
-    """Cloud TPU, its bucket or a host of a slice did not do what was asked."""
+    """Cloud TPU, the bucket or a host of a slice failed, or refused what was asked."""

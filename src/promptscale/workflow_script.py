@@ -1,4 +1,4 @@
-"""What every script of the workflow shares: its log, its threads, and errors in one sentence."""
+"""What all scripts of the workflow share: set-up, and the reading of job specifications."""
 
 import contextlib
 import importlib.util
@@ -13,18 +13,18 @@ from pydantic import TypeAdapter
 
 from promptscale.errors import PromptscaleError
 
-_ACCELERATORS = ("jax_cuda13_plugin", "libtpu")  # JAX's plugins, where one is installed
+_ACCELERATORS = ("jax_cuda13_plugin", "libtpu")  # JAX's plugins for GPU and TPU
 
 
 @contextlib.contextmanager
-def script(snakemake: Any) -> Iterator[None]:
-    """Runs a script's body with its log set up.
+def script_setup(snakemake: Any) -> Iterator[None]:
+    """Runs a script's body with its log, JAX's settings and the processes of its job set up.
 
-    Everything that it or a library prints goes to the rule's log file. An error that the user can
-    mend ends the job with its sentence alone; any other leaves its traceback in the log.
+    All output of the script and of libraries goes to the rule's log file. A PromptscaleError ends
+    the job with its sentence; any other exception leaves its traceback in the log.
 
-    Must be entered before JAX is imported: it gives JAX as many threads as the job has, and a
-    cache of compiled programs that the jobs of one workflow share.
+    JAX must not be imported before: this function sets the number of JAX's threads to that of the
+    job, and a cache of compiled programs that the jobs of a workflow share.
     """
     log_file = Path(str(snakemake.log[0]))
     log_file.parent.mkdir(parents=True, exist_ok=True)
@@ -32,12 +32,12 @@ def script(snakemake: Any) -> Iterator[None]:
         for stream in (sys.stdout, sys.stderr):
             os.dup2(opened.fileno(), stream.fileno())
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
-    for chatty in ("absl", "jax"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    for library in ("absl", "jax"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     os.environ.setdefault("PJRT_NPROC", str(snakemake.threads))
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if not any(map(importlib.util.find_spec, _ACCELERATORS)):
-        # XLA's library for fused operations on CPU makes these models' steps a third slower.
+        # XLA's YNN fusions on the CPU make the steps of these models a third slower.
         os.environ.setdefault("XLA_FLAGS", "--xla_cpu_experimental_ynn_fusion_type=")
     cache = snakemake.config.get("paths", {}).get("results", "results")
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(cache, "state", "compiled")))
@@ -50,9 +50,10 @@ def script(snakemake: Any) -> Iterator[None]:
 
 
 def _join_processes() -> None:
-    """Joins the processes of one job on several hosts, where the environment says that it has some.
+    """Connects the processes of a job on several hosts, as described by JAX_* variables.
 
-    JAX finds that out by itself on a TPU, but not which of a slice's hosts are meant on a CPU.
+    The worker of a TPU slice sets these variables. JAX detects the hosts of a TPU slice by itself,
+    but not the processes of a job on CPUs.
     """
     count = int(os.environ.get("JAX_NUM_PROCESSES", "1"))
     if count > 1:
@@ -63,25 +64,25 @@ def _join_processes() -> None:
         )
 
 
-def job_of(kind: Any, snakemake: Any) -> Any:
-    """The job specification in the rule's parameter `job`."""
+def parse_job(kind: Any, snakemake: Any) -> Any:
+    """The job specification of type `kind` in the rule's parameter `job`."""
     return TypeAdapter(kind).validate_json(snakemake.params.job)
 
 
-def jobs_of(kind: Any, snakemake: Any) -> list[Any]:
-    """The job specifications in the rule's parameter `jobs`."""
+def parse_jobs(kind: Any, snakemake: Any) -> list[Any]:
+    """The job specifications of type `kind` in the rule's parameter `jobs`."""
     return [TypeAdapter(kind).validate_json(job) for job in snakemake.params.jobs]
 
 
-def layout_of(snakemake: Any) -> Any:
-    """How the job lies on its devices, from the rule's resources."""
+def device_layout(snakemake: Any) -> Any:
+    """The `Layout` of the job on its devices, from the rule's resources."""
     from promptscale.distributed.mesh import Layout
 
     resources = snakemake.resources
     return Layout(resources.model_axis, resources.examples_at_a_time)
 
 
-def splits(files: Iterable[str]) -> dict[str, Path]:
-    """Prefixes of prepared splits by task, from the paths of their files."""
+def split_prefixes(files: Iterable[str]) -> dict[str, Path]:
+    """The path prefix of each task's prepared split, from the paths of the splits' files."""
     prefixes = [Path(file).with_suffix("") for file in files]
     return {prefix.parent.name: prefix for prefix in prefixes}

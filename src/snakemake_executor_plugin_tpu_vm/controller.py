@@ -1,11 +1,9 @@
-"""The executor's work: jobs to slices, or to this machine's cores, and their outcomes to Snakemake.
+"""Connects Snakemake to `promptscale.tpu`: submits jobs, and reports their ends to Snakemake.
 
-What a slice does is in `promptscale.tpu`; this is the part that knows Snakemake. Jobs are finished
-in this process, so what Snakemake remembers of them is what it remembers of local ones.
+Jobs end in this process, so that Snakemake records the same metadata as for local jobs.
 """
 
 import csv
-import fcntl
 import hashlib
 import logging
 import os
@@ -15,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from filelock import FileLock, Timeout
 from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
@@ -24,214 +23,210 @@ from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 from promptscale.config.accelerators import accelerators
 from promptscale.errors import PromptscaleError, TpuError
 from promptscale.storage.atomic import atomic_write
-from promptscale.tpu.bucket import Bucket
-from promptscale.tpu.cloud import Cloud, Shape
+from promptscale.storage.store import Store
+from promptscale.tpu.cloud import Cloud, SliceType
 from promptscale.tpu.dispatcher import Dispatcher
 from promptscale.tpu.environment import environment
-from promptscale.tpu.pending_job import Outcome, Work, report
-from promptscale.tpu.pool import Limits
-from snakemake_executor_plugin_tpu_vm.tasks import Hashes, work_of
+from promptscale.tpu.pending_job import PendingJob
+from promptscale.tpu.pool import Timeouts
+from snakemake_executor_plugin_tpu_vm.packing import pack_job
 
 if TYPE_CHECKING:
     from snakemake_executor_plugin_tpu_vm import Executor, ExecutorSettings
 
 
 class Controller:
-    """Sends jobs with `tpu_type` to slices and runs the others here, as many as there are cores."""
+    """Runs jobs with the resource `tpu_type` on slices, and other jobs on this machine's cores."""
 
     def __init__(self, executor: "Executor") -> None:
-        """Looks at the settings.
+        """Checks the settings; requests nothing.
 
         Raises:
-          WorkflowError: they are not usable, or another controller is at work in this folder.
+          WorkflowError: a setting is wrong, or another controller works in this folder.
         """
         self._executor = executor
         self._workflow = executor.workflow
         self._logger = executor.logger
         self._settings: ExecutorSettings = self._workflow.executor_settings
-        self._check()
+        self._check_settings()
         self._lock_folder()
-        self._infos: dict[Work, SubmittedJobInfo] = {}
-        self._works: dict[JobExecutorInterface, Work] = {}
-        self._hashes = Hashes()
-        settings = self._settings
-        self._run = settings.run or _run_name()
-        self._location = f"{str(settings.bucket).rstrip('/')}/{self._run}"
-        local = ExecutorPluginRegistry().get_plugin("local")
-        self._here = local.executor(self._workflow, self._logger)
-        # Snakemake counts no cores where there is an executor for elsewhere.
+        self._infos: dict[PendingJob, SubmittedJobInfo] = {}
+        self._pending_jobs: dict[JobExecutorInterface, PendingJob] = {}
+        self._run = self._settings.run or _run_name()
+        self._location = f"{str(self._settings.bucket).rstrip('/')}/{self._run}"
+        plugin = ExecutorPluginRegistry().get_plugin("local")
+        self._local = plugin.executor(self._workflow, self._logger)
+        # With a remote executor Snakemake does not limit local jobs to the number of cores.
         cores = self._workflow.resource_settings.cores or os.cpu_count()
-        self._here.pool = ThreadPoolExecutor(max_workers=cores)
-        _forward("promptscale.tpu", self._logger)
+        self._local.pool = ThreadPoolExecutor(max_workers=cores)
+        logging.getLogger("promptscale.tpu").handlers = [_ForwardHandler(self._logger)]
+        logging.getLogger("promptscale.tpu").propagate = False
         try:
             self._dispatcher = self._make_dispatcher()
         except PromptscaleError as error:
             raise WorkflowError(str(error)) from None
 
-    def _check(self) -> None:
+    def _check_settings(self) -> None:
         settings = self._settings
         if missing := [name for name in ("project", "bucket") if not getattr(settings, name)]:
             options = " and ".join(f"--tpu-vm-{name}" for name in missing)
             variables = " and ".join(f"SNAKEMAKE_TPU_VM_{name.upper()}" for name in missing)
             raise WorkflowError(
-                f"TPU slices need {options}, on the command line or as {variables}; "
-                "docs/tpu.md says what they are."
+                f"TPU slices need {options}, or the environment variable {variables}; "
+                "see docs/tpu.md."
             )
         if not str(settings.bucket).startswith("gs://"):
-            raise WorkflowError(f"--tpu-vm-bucket is gs://…, not {settings.bucket}.")
+            raise WorkflowError(
+                f"--tpu-vm-bucket should start with gs://; it is {settings.bucket}."
+            )
         if settings.run and not re.fullmatch("[a-z][a-z0-9-]{0,19}", settings.run):
             raise WorkflowError(
-                f"--tpu-vm-run is up to 20 small letters, digits and dashes, not {settings.run}."
+                "--tpu-vm-run should be at most 20 lower-case letters, digits and dashes; "
+                f"it is {settings.run}."
             )
         if settings.spot and settings.reservation:
-            raise WorkflowError("Slices are either spot or of a reservation; both were asked for.")
+            raise WorkflowError(
+                "Only one of --tpu-vm-spot and --tpu-vm-reservation may be given; both are."
+            )
 
     def _make_dispatcher(self) -> Dispatcher:
         settings = self._settings
         lock = settings.lock or Path(self._workflow.main_snakefile).parent / "envs/tpu.lock"
-        # A cap that is given to Snakemake holds for slices without work, too.
+        # Snakemake's bound on `tpu_chips` also counts slices without a job.
         resources = self._workflow.global_resources
-        chips = resources["tpu_chips"].value if "tpu_chips" in resources else None
-        limits = Limits(
-            idle=settings.idle_timeout,
-            startup=settings.startup_timeout,
-            silence=settings.host_timeout,
-            queue=settings.queue_timeout,
-            pause=settings.beat / 2,
-            **({} if chips is None else {"chips": float(chips)}),
-        )
+        chips = resources["tpu_chips"].value if "tpu_chips" in resources else "inf"
         return Dispatcher(
             Cloud(str(settings.project), settings.endpoint),
-            Bucket(self._location),
+            Store(self._location, TpuError),
             environment(Path(lock)),
             self._run,
-            limits,
-            settings.beat,
-            settings.max_preemptions,
+            Timeouts(
+                idle=settings.idle_timeout,
+                startup=settings.startup_timeout,
+                heartbeat=settings.host_timeout,
+                queue=settings.queue_timeout,
+                retry=settings.heartbeat / 2,
+            ),
+            heartbeat_seconds=settings.heartbeat,
+            max_interruptions=settings.max_preemptions,
+            max_chips=float(chips),
         )
 
     @property
-    def begun(self) -> bool:
-        """Whether there are slices to follow."""
+    def has_slices(self) -> bool:
+        """Whether this run has slices."""
         return bool(self._dispatcher.pool.slices)
 
     def run(self, job: JobExecutorInterface) -> None:
-        """Takes a job on."""
+        """Submits a job."""
         if not job.resources.get("tpu_type"):
-            self._here.run_job(job)
+            self._local.run_job(job)
             return
         info = SubmittedJobInfo(job=job)
         try:
             self._workflow.async_run(job.prepare())
             config = self._workflow.config
-            work = work_of(job, config, self._shape(job), self._hashes, self._location)
+            pending = pack_job(job, config, self._slice_type(job), self._location)
         except (PromptscaleError, OSError) as error:
             self._executor.report_job_error(info, msg=f"{error}\n")
             return
-        self._infos[work], self._works[job] = info, work
+        self._infos[pending], self._pending_jobs[job] = info, pending
         self._executor.report_job_submission(info)
-        self._dispatcher.add(work)
+        self._dispatcher.add(pending)
 
     def cycle(self) -> set[int]:
-        """Follows all jobs; the ids of those job infos that have not ended."""
+        """Runs a cycle of the dispatcher; returns the ids of the infos of jobs that continue."""
         for outcome in self._dispatcher.cycle():
-            self._report(outcome, self._infos.pop(outcome.work))
+            info = self._infos.pop(outcome.job)
+            if outcome.error is None:
+                self._executor.report_job_success(info)
+            else:
+                self._executor.report_job_error(info, msg=outcome.error)
         return {id(info) for info in list(self._infos.values())}
 
-    def _report(self, outcome: Outcome, info: SubmittedJobInfo) -> None:
-        if outcome.error is None:
-            self._executor.report_job_success(info)
-        else:
-            self._executor.report_job_error(info, msg=outcome.error)
-
-    def ended(self, job: JobExecutorInterface, *, success: bool) -> None:
-        """Takes note that Snakemake has finished with a job, here or on a slice."""
-        work = self._works.pop(job, None)
-        if work and success:
-            self._dispatcher.forget(work)
+    def finish(self, job: JobExecutorInterface, *, success: bool) -> None:
+        """Forgets a job that Snakemake has finished; a successful one is deleted in the bucket."""
+        pending = self._pending_jobs.pop(job, None)
+        if pending and success:
+            self._dispatcher.finish(pending)
 
     def close(self) -> None:
-        """Deletes all slices, and says how often jobs were interrupted."""
-        self._here.shutdown()
+        """Deletes all slices and reports interruptions."""
+        self._local.shutdown()
         try:
             self._dispatcher.close()
         except TpuError as error:
             self._logger.error(str(error))
-        self._tell(list(report(self._dispatcher.interrupted)))
+        if self._dispatcher.interrupted:
+            self._report_interruptions(self._dispatcher.interrupted)
 
-    def _tell(self, rows: list[tuple[str, int, str]]) -> None:
-        """Says how often jobs were interrupted, if any was."""
-        if not rows:
-            return
+    def _report_interruptions(self, interrupted: dict[str, list[str]]) -> None:
+        """Writes a table of interruptions, given by a job's title, and logs their number."""
+        order = sorted(interrupted.items(), key=lambda item: -len(item[1]))
+        rows = [(title, len(reasons), reasons[-1]) for title, reasons in order]
         path = Path(self._settings.report)
         with (
             atomic_write(path) as partial,
-            partial.open("w", newline="", encoding="utf-8") as opened,
+            partial.open("w", newline="", encoding="utf-8") as file,
         ):
-            table = csv.writer(opened, lineterminator="\n")
+            table = csv.writer(file, lineterminator="\n")
             table.writerows([("job", "interruptions", "last_reason"), *rows])
         total = sum(count for _, count, _ in rows)
         self._logger.warning(
-            f"{total} interruptions of {len(rows)} jobs, which went on from their saved states; "
-            f"most often ({rows[0][1]}): {rows[0][0]}. All: {path}"
+            f"{len(rows)} jobs had {total} interruptions, after which they resumed from their "
+            f"saved states. The most frequent ({rows[0][1]}): {rows[0][0]}. All are in {path}."
         )
 
-    def _shape(self, job: JobExecutorInterface) -> Shape:
-        """The slice that a job asks for: by its resources, else by settings and the table."""
+    def _slice_type(self, job: JobExecutorInterface) -> SliceType:
+        """The slice type of a job, from its resources, the settings and the accelerator table."""
         settings, resources = self._settings, job.resources
-        kind = resources.get("tpu_type")
-        found = accelerators().get(kind)
-        if found is None or found.kind != "tpu":
+        name = resources.get("tpu_type")
+        kind = accelerators().get(name)
+        if kind is None or kind.kind != "tpu":
             raise TpuError(
-                f"Rule {job.name} asks for tpu_type={kind}, which accelerators.yaml does "
-                "not know as a TPU."
+                f"Rule {job.name} asks for tpu_type={name}, which is not a TPU in "
+                "accelerators.yaml."
             )
         zone = resources.get("tpu_zone") or settings.zone
         spot = bool(resources.get("tpu_spot", settings.spot))
-        return Shape(
-            accelerator=kind,
-            runtime=resources.get("tpu_runtime") or found.runtime_version or "tpu-ubuntu2204-base",
-            hosts=found.hosts,
-            chips=found.chips,
+        return SliceType(
+            accelerator=name,
+            runtime=resources.get("tpu_runtime") or kind.runtime_version or "tpu-ubuntu2204-base",
+            hosts=kind.hosts,
+            chips=kind.chips,
             tier="spot" if spot else settings.reservation or "on-demand",
-            zones=tuple(zone.split(",")) if zone else tuple(found.zones),
+            zones=tuple(zone.split(",")) if zone else tuple(kind.zones),
         )
 
     def _lock_folder(self) -> None:
-        """Keeps two controllers out of one folder.
+        """Prevents two controllers in the same folder.
 
-        Snakemake's own lock outlives a controller that is killed, and then stands in the way of
-        the next one; the profile switches it off. This one ends with the process.
+        Snakemake's lock survives a killed controller and blocks the next controller, so the profile
+        switches it off. The operating system releases this lock when the process ends.
         """
-        self._lock_file = Path(".snakemake/tpu-vm.lock").open("w")  # noqa: SIM115
+        self._lock = FileLock(Path(".snakemake/tpu-vm.lock"))
         try:
-            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            self._lock.acquire(blocking=False)
+        except Timeout:
             raise WorkflowError(
-                "Another Snakemake runs jobs on TPU slices from this folder; it is to end first."
+                "Another Snakemake runs jobs on TPU slices from this folder; wait until it ends, "
+                "or stop it."
             ) from None
 
 
-class _Forward(logging.Handler):
-    """Hands log records of the library to Snakemake's logger."""
+class _ForwardHandler(logging.Handler):
+    """Passes log records of the library, which are warnings, to Snakemake's logger."""
 
-    def __init__(self, to: LoggerExecutorInterface) -> None:
+    def __init__(self, logger: LoggerExecutorInterface) -> None:
         super().__init__()
-        self._to = to
+        self._logger = logger
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Passes a record on by its level."""
-        tell = self._to.warning if record.levelno >= logging.WARNING else self._to.debug
-        tell(record.getMessage())
-
-
-def _forward(name: str, to: LoggerExecutorInterface) -> None:
-    source = logging.getLogger(name)
-    source.handlers = [_Forward(to)]
-    source.propagate = False
+        """Logs a record as a warning."""
+        self._logger.warning(record.getMessage())
 
 
 def _run_name() -> str:
-    """Names the run by the machine and folder that it is controlled from."""
+    """The default name of a run: a hash of this machine's name and the current folder."""
     place = f"{socket.gethostname()}:{Path.cwd()}"
     return f"ps{hashlib.sha256(place.encode()).hexdigest()[:8]}"

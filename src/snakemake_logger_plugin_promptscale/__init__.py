@@ -1,7 +1,7 @@
-"""A Snakemake logger: one line per job with jobs done of all and the time left.
+"""A Snakemake logger (`--logger promptscale`): a line per event, with progress and time left.
 
-Chosen with `--logger promptscale`; it reads the same on a terminal and in a file. A dry run prints
-the number of jobs of each rule. The whole of Snakemake's own output is in `.snakemake/log/`.
+The output is equal on a terminal and in a file. A dry run prints the number of jobs of each rule.
+Snakemake's full output is in `.snakemake/log/`.
 """
 
 import logging
@@ -27,13 +27,13 @@ class LogHandler(LogHandlerBase):
     needs_rulegraph = False
 
     def __post_init__(self) -> None:
-        """Starts with nothing known; Snakemake tells the number of jobs before the first."""
+        """Starts without jobs; Snakemake logs the number of jobs before the first job."""
         self._progress = Progress()
         self._planned = False
         self._jobs: dict[int, tuple[str, str, list[str]]] = {}  # id: rule, title, log files
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Handles one of Snakemake's events; plain messages show from warnings upwards."""
+        """Handles an event; plain messages are printed if they are warnings or errors."""
         try:
             self._handle(record)
         except Exception:
@@ -43,7 +43,7 @@ class LogHandler(LogHandlerBase):
         fields: dict[str, Any] = record.__dict__
         match fields.get("event"):
             case LogEvent.RUN_INFO if self.common_settings.dryrun:
-                if not self._planned:  # Snakemake says it before and after a dry run
+                if not self._planned:  # Snakemake logs it before and after a dry run
                     self._planned = True
                     for rule, count in fields["stats"].items():
                         self._print(f"{rule:<32}{count:>7,}")
@@ -62,14 +62,14 @@ class LogHandler(LogHandlerBase):
                 seconds = self._progress.finish(job)
                 self._print(f"{self._progress}  done   {self._jobs[job][1]} ({seconds:.0f} s)")
             case LogEvent.JOB_ERROR:
-                self._failed(fields["jobid"], fields.get("rule_msg"))
+                self._print_failure(fields["jobid"], fields.get("rule_msg"))
             case None if record.levelno >= logging.WARNING:
                 self._print(record.getMessage())
             case LogEvent.ERROR:
                 self._print(record.getMessage())
 
-    def _failed(self, job: int, message: str | None) -> None:
-        """Says what an executor knows of a failure, or else how the job's log ends."""
+    def _print_failure(self, job: int, message: str | None) -> None:
+        """Prints an executor's message about a failed job, or else the end of the job's log."""
         rule, title, logs = self._jobs.get(job, ("?", "?", []))
         self._print(f"{self._progress}  FAILED {title} (rule {rule})")
         if message:

@@ -1,15 +1,16 @@
-"""Small checkpoints made up for the tests of `promptscale.checkpoints`."""
+"""Small random checkpoints for the tests of `promptscale.checkpoints`."""
 
 import ml_dtypes
 import numpy as np
 
 from promptscale.checkpoints.t5x import Checkpoint
+from promptscale.config.sizes import ModelConfig
 
 
 def t5_shapes(
     *, d_model: int, d_ff: int, joint: int, heads: int, layers: int, vocab: int, buckets: int
 ) -> dict[str, tuple[int, ...]]:
-    """T5X's names and shapes of T5 1.1, written out (section 5 of the facts)."""
+    """T5X's names and shapes of the parameters of T5 1.1."""
     shapes: dict[str, tuple[int, ...]] = {
         "token_embedder/embedding": (vocab, d_model),
         "decoder/logits_dense/kernel": (d_model, vocab),
@@ -39,10 +40,20 @@ def t5_shapes(
 
 
 SHAPES = t5_shapes(d_model=6, d_ff=10, joint=8, heads=2, layers=1, vocab=33, buckets=4)
+ARCHITECTURE = ModelConfig(
+    d_model=6,
+    d_ff=10,
+    num_encoder_layers=1,
+    num_decoder_layers=1,
+    num_heads=2,
+    head_dim=4,
+    vocab_size=33,
+    relative_attention_num_buckets=4,
+)
 
 
 def checkpoint() -> Checkpoint:
-    """A T5 1.1 of the shapes `SHAPES` with factored accumulators for every matrix."""
+    """A T5 1.1 with the shapes `SHAPES`, and factored accumulators for every matrix."""
     rng = np.random.default_rng(0)
 
     def random(shape: tuple[int, ...]) -> np.ndarray:
@@ -62,7 +73,7 @@ def checkpoint() -> Checkpoint:
 
 
 def odd_arrays() -> dict[str, np.ndarray]:
-    """Types and shapes that a careless writer loses: in zarr (`kernel`) and inline (`scale`)."""
+    """Unusual dtypes and shapes, in zarr (`kernel`) and in the msgpack file (`scale`)."""
     bits = np.array([[0x7FC00001, 0xFF800000, 0x80000000], [1, 0, 0x3F800000]], np.uint32)
     arrays = {
         "nan_payload": bits.view(np.float32),
@@ -80,7 +91,7 @@ def odd_arrays() -> dict[str, np.ndarray]:
 
 
 def assert_identical(actual: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
-    """Same names, types, shapes and bits."""
+    """Asserts equal names, dtypes, shapes and bits."""
     assert actual.keys() == expected.keys()
     for name, array in expected.items():
         assert actual[name].dtype == array.dtype, name

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from promptscale.checkpoints import arrays, t5x
-from promptscale.checkpoints.load import load, read_embedding
-from promptscale.errors import CheckpointError
-from promptscale.storage import store as storage
+from promptscale.checkpoints.read import open_checkpoint, read_embedding
+from promptscale.errors import CheckpointError, StorageError
+from promptscale.storage.store import fetch
 from tests.tpu.fake_bucket import FakeBucket, bucket_environment
 
 from . import synthetic_checkpoints as synthetic
@@ -29,7 +29,7 @@ def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeBuck
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(arrays, "CHUNK_BYTES", 256)
     t5x.write(tmp_path / NAME, synthetic.checkpoint())
-    for file in (one for one in tmp_path.rglob("*") if one.is_file()):
+    for file in filter(Path.is_file, tmp_path.rglob("*")):
         bucket.put(str(file.relative_to(tmp_path)), file.read_bytes(), None)
     yield bucket
     bucket.stop()
@@ -38,7 +38,8 @@ def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeBuck
 def test_the_folder_form(bucket: FakeBucket):
     expected = synthetic.checkpoint()
     for location in (LOCATION, f"{LOCATION}/", f"{LOCATION}/checkpoint"):
-        checkpoint = load(location, synthetic.SHAPES)
+        checkpoint = open_checkpoint(location, synthetic.SHAPES)
+        checkpoint = checkpoint.map(lambda _, array: array.whole())
         assert checkpoint.step == expected.step
         synthetic.assert_identical(checkpoint.params, expected.params)
         for name, slots in expected.optimizer.items():
@@ -68,7 +69,7 @@ def test_nothing_there(bucket: FakeBucket):
 
 
 def test_the_embedding_alone(bucket: FakeBucket):
-    """Only its chunks are read: the others may be missing."""
+    """Reads only the embedding's chunks: all other chunks are missing."""
     for name in bucket.names(f"{NAME}/target."):
         if not name.startswith(f"{NAME}/target.token_embedder.embedding/"):
             del bucket.objects[name]
@@ -78,24 +79,24 @@ def test_the_embedding_alone(bucket: FakeBucket):
 
 def test_a_single_file_is_fetched_whole_or_not_at_all(bucket: FakeBucket, tmp_path: Path):
     bucket.put(f"{NAME}/sentencepiece.model", b"pieces", None)
-    storage.fetch(f"{LOCATION}/sentencepiece.model", tmp_path / "own" / "copy.model")
-    assert (tmp_path / "own" / "copy.model").read_bytes() == b"pieces"
-    with pytest.raises(CheckpointError, match=f"There is no file {LOCATION}/absent"):
-        storage.fetch(f"{LOCATION}/absent", tmp_path / "absent")
+    fetch(f"{LOCATION}/sentencepiece.model", tmp_path / "new" / "copy.model")
+    assert (tmp_path / "new" / "copy.model").read_bytes() == b"pieces"
+    with pytest.raises(StorageError, match=f"There is no file {LOCATION}/absent"):
+        fetch(f"{LOCATION}/absent", tmp_path / "absent")
     assert not (tmp_path / "absent").exists()
 
 
 def test_a_public_bucket_is_read_without_credentials(bucket: FakeBucket, tmp_path: Path):
-    """In a process of its own, as TensorStore keeps what it has found as long as it lives."""
+    """Runs in a new process, because TensorStore caches the credentials of a process."""
     nowhere = {"CLOUDSDK_CONFIG": str(tmp_path), "GCE_METADATA_ROOT": "127.0.0.1:9"}
     without = {name: value for name, value in os.environ.items() if not name.startswith("GOOGLE_")}
     program = f"from promptscale.checkpoints import t5x; print(t5x.read({LOCATION!r}).step)"
-    found = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", program],
         env=without | nowhere,
         capture_output=True,
         text=True,
         check=True,
     )
-    assert found.stdout == f"{synthetic.checkpoint().step}\n"
+    assert result.stdout == f"{synthetic.checkpoint().step}\n"
     assert bucket.credentials == {None}

@@ -24,13 +24,13 @@ def oracle(shared: Path) -> Path:
 
 @pytest.fixture
 def tensors() -> dict[str, np.ndarray]:
-    """A T5 1.1 of one layer, by the table read backwards."""
+    """The tensors of a T5 1.1 with a single layer, made from `TABLE`."""
     params = synthetic.checkpoint().params
-    found = {}
+    tensors = {}
     for theirs, ours, transposed in huggingface.TABLE:
         array = params[ours.format(layer=0)]
-        found[theirs.format(layer=0)] = np.ascontiguousarray(array.T if transposed else array)
-    return found
+        tensors[theirs.format(layer=0)] = np.ascontiguousarray(array.T if transposed else array)
+    return tensors
 
 
 def save(folder: Path, tensors: dict[str, np.ndarray]) -> Path:
@@ -57,7 +57,7 @@ def test_names_shapes_and_orientation(oracle: Path):
         d_model=64, d_ff=128, joint=64, heads=4, layers=2, vocab=512, buckets=32
     )
     theirs = load_file(oracle / "model.safetensors")
-    # Square matrices do not show in the shapes whether they were transposed.
+    # The shape of a square matrix does not show whether it was transposed.
     for name, source in {
         "encoder/layers_1/attention/query/kernel": "encoder.block.1.layer.0.SelfAttention.q",
         "decoder/layers_0/self_attention/out/kernel": "decoder.block.0.layer.0.SelfAttention.o",
@@ -103,14 +103,14 @@ def test_copies_of_the_embedding_must_agree(tensors: dict[str, np.ndarray], tmp_
 
 
 def test_a_copy_stands_for_the_embedding(tensors: dict[str, np.ndarray], tmp_path: Path):
-    """safetensors keeps one name of a shared tensor, not always the same one."""
+    """safetensors stores a shared tensor under any of its names."""
     tensors["encoder.embed_tokens.weight"] = tensors.pop("shared.weight")
     params = whole(save(tmp_path, tensors))
     synthetic.assert_identical(params, synthetic.checkpoint().params)
 
 
 def test_unknown_arrays_keep_their_names(tensors: dict[str, np.ndarray], tmp_path: Path):
-    """T5 1.0 has one ungated `wi`; an adapter adds its own."""
+    """T5 1.0 has an ungated `wi`; an adapter adds further tensors."""
     extra = "encoder.block.0.layer.1.DenseReluDense.wi.weight"
     unused = "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight"
     tensors |= {extra: np.zeros((2, 2), np.float32), unused: np.zeros((4, 2), np.float32)}

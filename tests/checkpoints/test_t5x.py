@@ -44,7 +44,7 @@ def manifest(folder: Path) -> dict:
 
 
 def entries(folder: Path) -> dict:
-    """The leaves of the msgpack file, TensorStore specs unread."""
+    """The leaves of the msgpack file; arrays in zarr are TensorStore specs."""
     return flatten_dict(manifest(folder), sep="/", is_leaf=lambda _, node: "kvstore" in node)
 
 
@@ -69,7 +69,7 @@ class TestTheAuthorsCheckpoint:
         assert checkpoint.step == 3
         assert checkpoint.optimizer.keys() == shapes.keys()
         for name, slots in checkpoint.optimizer.items():
-            # Too small to be factored: only v is in use.
+            # The parameters are too small to be factored: only v is used.
             assert slots.keys() == set(t5x.SLOTS)
             assert slots["v"].shape == shapes[name]
             assert slots["m"].shape == slots["v_row"].shape == slots["v_col"].shape == (1,)
@@ -107,7 +107,7 @@ class TestTheAuthorsCheckpoint:
                 leaf["metadata"], "chunks"
             )
             zarr = leaf["kvstore"]["path"]
-            # TensorStore has since learnt to write zarr's default separator explicitly.
+            # Newer versions of TensorStore write zarr's default separator explicitly.
             assert without(zarray(ours / zarr), "chunks", "dimension_separator") == without(
                 zarray(authors / zarr), "chunks"
             )
@@ -178,7 +178,7 @@ class TestReading:
         synthetic.assert_identical(checkpoint.params, synthetic.checkpoint().params)
 
     def test_written_elsewhere(self, folder: Path):
-        """T5X on Google Cloud writes a dummy bucket, and older versions put the path outside."""
+        """T5X on Google Cloud writes a dummy bucket; older versions put `path` beside `kvstore`."""
         tree = manifest(folder)
         spec = tree["optimizer"]["target"]["token_embedder"]["embedding"]
         spec["path"] = spec["kvstore"].pop("path")
@@ -190,7 +190,7 @@ class TestReading:
 
     @pytest.mark.parametrize("chunk_size", [2**30, 64])
     def test_one_file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk_size: int):
-        """Flax cuts arrays beyond a GiB in pieces, and stores scalars in three ways."""
+        """Flax splits arrays larger than 1 GiB, and stores scalars in three formats."""
         monkeypatch.setattr(serialization, "MAX_CHUNK_SIZE", chunk_size)
         whole = synthetic.checkpoint()
         states = unflatten_dict(whole.optimizer, sep="/")
@@ -210,7 +210,7 @@ class TestReading:
         assert_same(t5x.read(str(tmp_path / "bare")), Checkpoint(0, arrays, {}))
 
     def test_masked_states_are_not_there(self, folder: Path):
-        """T5X's optimiser of several parts keeps None for what another part trains."""
+        """T5X's MultiOptimizer stores None for the parameters of another optimiser."""
         tree = manifest(folder)
         tree["optimizer"]["state"]["param_states"]["encoder"]["encoder_norm"]["scale"] = None
         (folder / "checkpoint").write_bytes(serialization.msgpack_serialize(tree))
@@ -263,7 +263,7 @@ class TestDamage:
             t5x.read(str(folder))
 
     def test_random_damage_to_the_msgpack(self, folder: Path):
-        """Whatever the bytes, the answer is a checkpoint or a CheckpointError."""
+        """Any bytes give a checkpoint or a CheckpointError."""
         path = folder / "checkpoint"
         content = path.read_bytes()
         rng = np.random.default_rng(1)
@@ -314,7 +314,7 @@ class TestDamage:
 
 
 class _Payload:
-    """Its unpickling would be seen."""
+    """Creates a file when it is unpickled."""
 
     def __reduce__(self):
         return (Path.touch, (Path("unpickled"),))

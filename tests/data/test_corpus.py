@@ -1,4 +1,4 @@
-"""Shards of a corpus in a bucket: the spans that are asked for, and nothing else."""
+"""Shards of a corpus in a bucket, of which only the requested spans are read."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +16,7 @@ DOCUMENTS = Ragged.pack([range(3, 3 + length) for length in (40, 0, 7, 1000)])
 
 @pytest.fixture
 def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeBucket]:
-    """A bucket with a shard of 16-bit ids, one of 32-bit ids, and one that is cut off."""
+    """A bucket with a shard of 16-bit ids, a shard of 32-bit ids, and a truncated shard."""
     bucket = FakeBucket()
     for name, value in bucket_environment(bucket).items():
         monkeypatch.setenv(name, value)
@@ -31,30 +31,30 @@ def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeBuck
 
 
 @pytest.mark.parametrize("name", ["shard", "wide"])
-def test_spans_are_those_of_the_local_file(bucket: FakeBucket, tmp_path: Path, name: str):
+def test_spans_equal_those_of_the_local_file(bucket: FakeBucket, tmp_path: Path, name: str):
     shard, local = read_text(f"gs://ours/c4/{name}"), read_text(str(tmp_path / name))
     np.testing.assert_array_equal(shard.offsets, local.offsets)
     before, expected = bucket.sent, 0
     spans = [(0, 40), (40, 47), (39, 41), (1046, 1047), (5, 5)]
     waiting = [shard.read_async(*span) for span in spans]
     for span, wait in zip(spans, waiting, strict=True):
-        found = local.read_async(*span)()
-        np.testing.assert_array_equal(wait(), found)
-        assert wait().dtype == found.dtype
-        expected += found.nbytes
+        ids = local.read_async(*span)()
+        np.testing.assert_array_equal(wait(), ids)
+        assert wait().dtype == ids.dtype
+        expected += ids.nbytes
     assert bucket.sent - before == expected
 
 
 @pytest.mark.parametrize(
     ("name", "sentence"),
-    [("absent", "There is no prepared dataset at"), ("junk", "is damaged|cannot be read")],
+    [("absent", "There is no file gs:"), ("junk", "is damaged|cannot be read")],
 )
-def test_what_cannot_be_opened_is_a_sentence(bucket: FakeBucket, name: str, sentence: str):
+def test_a_missing_or_damaged_shard_is_an_error(bucket: FakeBucket, name: str, sentence: str):
     with pytest.raises(DataError, match=sentence):
         read_text(f"gs://ours/c4/{name}")
 
 
-def test_a_shard_that_is_cut_off_is_a_sentence(bucket: FakeBucket):
+def test_a_truncated_shard_is_an_error(bucket: FakeBucket):
     shard = read_text("gs://ours/c4/cut")
     shard.read_async(0, 40)()
     with pytest.raises(DataError, match="gs://ours/c4/cut"):

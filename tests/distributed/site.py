@@ -1,4 +1,4 @@
-"""A model, a vocabulary, prepared data and text in a folder, and a program that trains on them.
+"""A program that trains a small model, and the files that it needs.
 
     python -m tests.distributed.site FOLDER OUT METHOD [key=value ...]
 
@@ -28,7 +28,7 @@ def make(folder: Path) -> Path:
 
 
 def architecture():
-    """Four heads, so that four devices can share them."""
+    """A model with four heads, which four devices can share."""
     from promptscale.config.sizes import ModelConfig
 
     return ModelConfig(
@@ -38,7 +38,7 @@ def architecture():
 
 
 def job(method: str, **changes):
-    """A prompt or model tuning of two seeds."""
+    """A job of prompt or model tuning with two seeds."""
     from promptscale.config.jobs import ModelTuningJob, PromptTuningJob
     from promptscale.config.settings import EvaluationSettings, ModelTuning, PromptTuning
 
@@ -86,11 +86,26 @@ def adapt(folder: Path, out: Path, layout: dict[str, int], **changes) -> None:
     run(job, files, Layout(**layout))
 
 
+def broadcast() -> None:
+    """Broadcasts a file, then a missing file, then a file that process 0 cannot read."""
+    from promptscale.distributed import multihost
+    from promptscale.errors import StorageError
+
+    def fail() -> bytes:
+        raise StorageError("The file is damaged.")
+
+    assert multihost.broadcast_from_primary(lambda: b"\x00content") == b"\x00content"
+    assert multihost.broadcast_from_primary(lambda: None) is None
+    multihost.broadcast_from_primary(fail)
+
+
 def run(folder: Path, out: Path, method: str, layout: dict[str, int], **changes) -> None:
-    """Trains from files to files, as the workflow's scripts do."""
+    """Runs a method as the workflow's scripts do."""
     if method == "adaptation":
         adapt(folder, out, layout, **changes)
         return
+    if method == "broadcast":
+        broadcast()
     from promptscale.distributed.mesh import Layout
     from promptscale.experiments.tuning import run as tune
 
@@ -114,16 +129,16 @@ def files(folder: Path, out: Path, method: str):
 
 
 def main(folder: str, out: str, method: str, *settings: str) -> None:
-    """The program: joins the processes that the environment names, and trains."""
+    """Connects the processes that the environment names, and runs the method."""
     from types import SimpleNamespace
 
-    from promptscale.workflow_script import script
+    from promptscale.workflow_script import script_setup
 
     log = Path(out, f"log_{os.environ.get('JAX_PROCESS_ID', '0')}.txt")
     stand_in = SimpleNamespace(log=[log], threads=1, config={}, rule="tune")
-    pairs = {key: int(value) for key, value in (one.split("=") for one in settings)}
+    pairs = {key: int(value) for key, value in (setting.split("=") for setting in settings)}
     layout = {key: pairs.pop(key) for key in ("model_axis", "examples_at_a_time") if key in pairs}
-    with script(stand_in):
+    with script_setup(stand_in):
         from promptscale.training import resume
 
         resume.LARGE = pairs.pop("large", resume.LARGE)

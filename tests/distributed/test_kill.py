@@ -1,4 +1,4 @@
-"""A training that is killed at any moment ends with the bits of one that was not."""
+"""A training that was killed and resumed gives the same bits as an undisturbed training."""
 
 import functools
 import os
@@ -14,7 +14,7 @@ import pytest
 from tests.distributed import site
 from tests.distributed.test_devices import finish, results, start
 
-# `make chaos` kills at many more moments than every run of the tests.
+# The number of kills; `make chaos` sets a larger number.
 MOMENTS = int(os.environ.get("PROMPTSCALE_KILLS", "3"))
 SETTINGS = ("steps=60", "evaluate_every=20")  # and a state after each step
 SHARED = ("steps=12", "evaluate_every=6", "model_axis=4", "large=100")  # arrays apart
@@ -26,7 +26,7 @@ def folder(tmp_path_factory) -> Path:
 
 
 def begin(folder: Path, out: Path, method: str) -> subprocess.Popen:
-    """Starts a training: of prompts on one device, of a model that four devices share."""
+    """Starts prompt tuning on a single device, or model tuning on four devices."""
     settings = SETTINGS if method == "prompt_tuning" else SHARED
     devices = 1 if method == "prompt_tuning" else 4
     return start(folder, out, method, *settings, devices=devices)
@@ -34,19 +34,19 @@ def begin(folder: Path, out: Path, method: str) -> subprocess.Popen:
 
 @pytest.fixture(scope="module")
 def undisturbed(folder) -> Callable[[str], Path]:
-    """What a method ends with that is not killed."""
+    """The results of an undisturbed training, by method."""
     return functools.cache(lambda name: finish(folder / name, begin(folder, folder / name, name)))
 
 
 @pytest.mark.parametrize("moment", range(MOMENTS))
 def test_a_killed_training_ends_with_the_same_bits(folder, undisturbed, tmp_path, moment):
-    """Killed once while it trains: in a step, in an evaluation, or while a state is written."""
+    """Kills the training in a step, in an evaluation, or while it writes a state."""
     draw = random.Random(moment)
     method = ("prompt_tuning", "prompt_tuning", "model_tuning")[moment % 3]
     process = begin(folder, tmp_path, method)
     while process.poll() is None and not (tmp_path / "state.0").exists():
         time.sleep(0.001)
-    # Most of its time goes into writing states.
+    # The training spends most of its time in writing states.
     time.sleep(draw.uniform(0, 0.5))
     process.kill()
     process.wait()

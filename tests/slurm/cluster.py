@@ -1,8 +1,8 @@
-"""A Slurm cluster of one node, this machine, for as long as a test needs it.
+"""A Slurm cluster whose only node is this machine, for the duration of a test.
 
 Debian's packages `slurm-wlm` and `munge`, without systemd, cgroups or accounting. The configuration
-must stand at /etc/slurm/slurm.conf, because the executor plugin takes every SLURM_ variable out of
-the environment of its jobs; so this needs root, and a machine whose Slurm is not configured.
+must be at /etc/slurm/slurm.conf, because the executor plugin removes all SLURM_ variables from the
+environment of its jobs. This needs root, and a machine without a Slurm configuration.
 """
 
 import contextlib
@@ -15,18 +15,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 CONFIGURATION = Path("/etc/slurm/slurm.conf")
-OURS = "# Written by a test; it goes when the test ends, or when the next one begins.\n"
+HEADER = "# Written by a test, which deletes it when it ends; the next test replaces it.\n"
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
 
 
 def why_not() -> str | None:
-    """Why no cluster can be started here; None where one can."""
-    if missing := [one for one in PROGRAMS if shutil.which(one) is None]:
+    """Why a cluster cannot be started on this machine; None if it can."""
+    if missing := [program for program in PROGRAMS if shutil.which(program) is None]:
         return f"Slurm is not installed ({', '.join(missing)}): apt-get install slurm-wlm munge"
     if os.geteuid() != 0:
         return "starting Slurm needs root"
-    if CONFIGURATION.exists() and not CONFIGURATION.read_text().startswith(OURS):
-        return f"{CONFIGURATION} exists: this machine has a Slurm of its own"
+    if CONFIGURATION.exists() and not CONFIGURATION.read_text().startswith(HEADER):
+        return f"{CONFIGURATION} exists: this machine has another Slurm cluster"
     return None
 
 
@@ -61,7 +61,7 @@ def _configuration(folder: Path) -> str:
     name = socket.gethostname().partition(".")[0]
     hardware = subprocess.run(["slurmd", "-C"], capture_output=True, text=True, check=True)
     node = hardware.stdout.splitlines()[0].replace(f"NodeName={name}", "")
-    return f"""{OURS}ClusterName=test
+    return f"""{HEADER}ClusterName=test
 SlurmctldHost={name}(127.0.0.1)
 SlurmUser=root
 SlurmdUser=root

@@ -1,4 +1,4 @@
-"""`--profile slurm` on a real Slurm: jobs run there, and a cancelled one resumes."""
+"""`--profile slurm` on a real Slurm cluster: jobs run, and a cancelled job resumes."""
 
 import subprocess
 import sys
@@ -24,18 +24,18 @@ def slurm(tmp_path_factory) -> None:
 
 
 def configuration() -> dict:
-    """One prompt on one model, long enough to be cancelled on the way."""
+    """A configuration with a single job of prompt tuning, long enough to be cancelled."""
     content = yaml.safe_load(SMALLEST.read_text())
-    kept = ("origin", "label", "data", "pretraining", "prompt_tuning")
-    found = {key: content[key] for key in kept}
-    found |= {"sizes": ["mini-small"], "tasks": ["copa"], "seeds": [0]}
-    found |= {"checkpoints": {"span_corruption": "train"}, "default_checkpoint": "span_corruption"}
-    found["prompt_tuning"] |= {"steps": STEPS, "evaluate_every": STEPS, "save_every": 10}
-    return found
+    keys = ("origin", "label", "data", "pretraining", "prompt_tuning")
+    config = {key: content[key] for key in keys}
+    config |= {"sizes": ["mini-small"], "tasks": ["copa"], "seeds": [0]}
+    config |= {"checkpoints": {"span_corruption": "train"}, "default_checkpoint": "span_corruption"}
+    config["prompt_tuning"] |= {"steps": STEPS, "evaluate_every": STEPS, "save_every": 10}
+    return config
 
 
 def jobs_named(rule: str) -> list[str]:
-    """Ids of Slurm's jobs of a rule; the plugin writes the rule into the job's comment."""
+    """The ids of Slurm's jobs of a rule; the plugin writes the rule into a job's comment."""
     listed = subprocess.run(["squeue", "-h", "-o", "%i %k"], capture_output=True, text=True)
     return [line.split()[0] for line in listed.stdout.splitlines() if rule in line]
 
@@ -48,8 +48,8 @@ def test_a_cancelled_job_is_submitted_again_and_resumes(slurm, tmp_path):
     command = [sys.executable, "-m", "snakemake", "--profile", REPOSITORY / "profiles/slurm"]
     command += ["--snakefile", REPOSITORY / "Snakefile", "--directory", tmp_path]
     command += ["--configfile", config, "--slurm-no-account", "--slurm-status-command", "squeue"]
-    # This machine has no GPU to ask for, and may have little memory. This option replaces the
-    # profile's `set-resources`, and takes precedence over the resources of the rules.
+    # The test needs no GPU and little memory. The option replaces the profile's `set-resources` and
+    # takes precedence over the rules' resources.
     command += ["--set-resources", "train_prompts:runtime=10", "train_prompts:mem_mb=2000"]
     command += ["train_language_model:mem_mb=2000"]
     command += ["--default-resources", "runtime=10", "mem_mb=2000"]
@@ -68,8 +68,8 @@ def test_a_cancelled_job_is_submitted_again_and_resumes(slurm, tmp_path):
             time.sleep(0.05)
     finally:
         workflow.kill()
-    said = (tmp_path / "snakemake.out").read_text()
-    assert workflow.returncode == 0, said
+    printed = (tmp_path / "snakemake.out").read_text()
+    assert workflow.returncode == 0, printed
     assert len(cancelled) == 1
     log = (tmp_path / f"results/logs/runs/{JOB}.log").read_text()
     assert "resuming at step" in log, log

@@ -1,4 +1,4 @@
-"""A bucket, a cloud, and a folder from which Snakemake runs jobs on them."""
+"""A fake bucket, a fake cloud, and a folder from which Snakemake runs jobs on them."""
 
 import dataclasses
 import os
@@ -13,12 +13,12 @@ import pytest
 from .fake_bucket import FakeBucket, bucket_environment
 from .fake_cloud import FakeCloud, Faults, wait_until
 
-# `make chaos` tries 20.
+# `make chaos` uses 20 seeds.
 SEEDS = range(int(os.environ.get("PROMPTSCALE_CHAOS_SEEDS", "2")))
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
 QUICK = {
-    "beat": 0.2,
+    "heartbeat": 0.2,
     "host-timeout": 8.0,
     "startup-timeout": 90.0,
     "idle-timeout": 20.0,
@@ -28,7 +28,7 @@ QUICK = {
 
 @dataclasses.dataclass
 class Site:
-    """A folder with a workflow, and the cloud that it runs on."""
+    """A folder with a workflow, and the cloud that runs its jobs."""
 
     folder: Path
     bucket: FakeBucket
@@ -37,7 +37,7 @@ class Site:
     processes: list[subprocess.Popen[str]] = dataclasses.field(default_factory=list)
 
     def command(self, *arguments: str, **settings: object) -> list[str]:
-        """Snakemake with the executor's settings; those of tests can be overridden."""
+        """The command of Snakemake; `settings` override the tests' settings of the executor."""
         all_settings = {
             "project": "p",
             "bucket": "gs://bucket",
@@ -51,9 +51,9 @@ class Site:
         return [*command, *options, *arguments]
 
     def start(self, *arguments: str, **settings: object) -> subprocess.Popen[str]:
-        """Snakemake as a process of its own, its output in `snakemake.txt`."""
+        """Starts Snakemake; its output goes to `snakemake.txt`."""
         environment = os.environ | bucket_environment(self.bucket) | self.environment
-        # Ctrl-C is to work although the tests may run in the background, where shells ignore it.
+        # Shells make background processes ignore SIGINT; `env` makes Snakemake accept it.
         command = ["env", "--default-signal=INT", *self.command(*arguments, **settings)]
         with (self.folder / "snakemake.txt").open("a") as output:
             process = subprocess.Popen(
@@ -68,14 +68,14 @@ class Site:
         return process
 
     def run(self, *arguments: str, **settings: object) -> subprocess.CompletedProcess[str]:
-        """Snakemake to its end."""
+        """Runs Snakemake until it ends."""
         (self.folder / "snakemake.txt").unlink(missing_ok=True)
         process = self.start(*arguments, **settings)
         code = process.wait(900)
         return subprocess.CompletedProcess(process.args, code, self.output)
 
     def stop(self) -> None:
-        """Ends all that was started."""
+        """Stops all processes and servers."""
         for process in self.processes:
             process.kill()
             process.wait()
@@ -87,23 +87,23 @@ class Site:
         return (self.folder / "snakemake.txt").read_text()
 
     def attempts(self) -> dict[str, int]:
-        """How often each task was given to a slice."""
-        tasks = [one.partition("/")[0] for one in self.cloud.attempts if one]
-        return {task: tasks.count(task) for task in set(tasks)}
+        """The number of attempts of each job."""
+        jobs = [attempt.partition("/")[0] for attempt in self.cloud.attempts if attempt]
+        return {job: jobs.count(job) for job in set(jobs)}
 
-    def assert_all_is_well(self, jobs: int) -> None:
-        """Outputs are right, nothing was done for nothing, and nothing is left behind."""
+    def assert_success(self, jobs: int) -> None:
+        """Checks the outputs, that no done job was run again, and that nothing is left."""
         total = sum(job * (job + 1) // 2 for job in range(1, jobs + 1))
         assert (self.folder / "results/total.txt").read_text() == f"{total}\n"
         for job in range(1, jobs + 1):
             parts = self.folder / f"results/parts/{job}"
-            names = {one.name for one in parts.rglob("*")} - {".snakemake_timestamp"}
+            names = {path.name for path in parts.rglob("*")} - {".snakemake_timestamp"}
             assert names == {"deep", "empty.txt", "first.txt"}
             log = (self.folder / f"results/logs/add-{job}.log").read_text()
             assert log.endswith(f"job {job} ends\n"), log
         assert not list(self.folder.rglob("*.partial"))
         assert not self.cloud.wasted
-        assert not [name for name in self.bucket.objects if "/tasks/" in name]
+        assert not [name for name in self.bucket.objects if "/jobs/" in name]
         self.assert_nothing_is_left()
 
     def assert_nothing_is_left(self) -> None:
@@ -115,11 +115,11 @@ class Site:
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
-    """Makes a site with faults; all of its processes end with the test."""
-    made: list[Site] = []
+    """A function that makes sites with faults; their processes are stopped after the test."""
+    sites: list[Site] = []
 
     def make(seed: int = 0, workflow: str = "cheap", **faults: float) -> Site:
-        folder = tmp_path / f"site-{len(made)}"
+        folder = tmp_path / f"site-{len(sites)}"
         folder.mkdir()
         for file in (HERE / workflow).iterdir():
             if file.is_file():
@@ -127,16 +127,16 @@ def site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
         (folder / "envs").mkdir()
         (folder / "envs" / "tpu.lock").write_text("# nothing is installed\n")
         bucket = FakeBucket()
-        cloud = FakeCloud(tmp_path / f"hosts-{len(made)}", bucket, Faults(**faults), seed)
-        made.append(Site(folder, bucket, cloud))
-        return made[-1]
+        cloud = FakeCloud(tmp_path / f"hosts-{len(sites)}", bucket, Faults(**faults), seed)
+        sites.append(Site(folder, bucket, cloud))
+        return sites[-1]
 
     yield make
-    for one in made:
-        one.stop()
+    for made in sites:
+        made.stop()
 
 
 def interrupt(process: subprocess.Popen[str]) -> None:
-    """Ctrl-C."""
+    """Interrupts a process as Ctrl-C does."""
     process.send_signal(signal.SIGINT)
     process.wait(60)

@@ -1,6 +1,6 @@
-"""Buckets in memory behind as much of Google's JSON API as TensorStore uses.
+"""Buckets in memory with the part of Google's JSON API that TensorStore uses.
 
-A published emulator was tried first: it serves one request at a time and fails on empty objects.
+The published emulator that was tried serves requests serially and fails on empty objects.
 """
 
 import json
@@ -13,17 +13,17 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 
 class Server(ThreadingHTTPServer):
-    """One thread per connection, and room for many connections at once."""
+    """A server with a thread per connection and a long queue of connections."""
 
     request_queue_size = 256
     daemon_threads = True
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Says nothing of clients that were killed."""
+        """Ignores errors of clients that were killed."""
 
 
 class Handler(BaseHTTPRequestHandler):
-    """What the fakes' handlers share: connections that stay open, answers with their length."""
+    """The base of the fakes' handlers: persistent connections, and answers with a length."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -46,10 +46,12 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class FakeBucket:
-    """Objects by `bucket/name`; `watch` is called with the name and content of each write.
+    """Objects by `bucket/name`.
 
-    `delay(name)`: seconds before an object is written, for slow logs. `credentials`: the headers
-    that readers have shown, None for none.
+    Attributes:
+      watch: a function that is called with the name and content of each write.
+      delay: a function from a name to the seconds before an object is written.
+      credentials: the authorization headers of all reads; None for a read without a header.
     """
 
     def __init__(self) -> None:
@@ -59,14 +61,14 @@ class FakeBucket:
         self.writes = 0
         self.sent = 0  # bytes of objects that were read
         self.credentials: set[str | None] = set()
-        self.back = 0.0  # when an outage ends
+        self.outage_end = 0.0
         self._lock = threading.Lock()
         self._server = Server(("127.0.0.1", 0), type("Bucket", (_BucketHandler,), {"store": self}))
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def put(self, name: str, content: bytes, condition: int | None) -> int | None:
-        """Writes an object if it is of this generation; its new one, None if it is of another."""
+        """Writes an object if its generation is `condition`; the new generation, or None if not."""
         time.sleep(self.delay(name))
         with self._lock:
             if condition is not None and self.objects.get(name, (0, b""))[0] != condition:
@@ -78,19 +80,19 @@ class FakeBucket:
         return generation
 
     def outage(self, seconds: float) -> None:
-        """Answers nothing but errors for a while."""
-        self.back = time.monotonic() + seconds
+        """Answers all requests of the next seconds with errors."""
+        self.outage_end = time.monotonic() + seconds
 
     def names(self, start: str) -> list[str]:
-        """All names that start so."""
+        """All names with the prefix `start`."""
         with self._lock:
             return sorted(name for name in self.objects if name.startswith(start))
 
     def find(self, end: str) -> bytes | None:
-        """The content of the object whose name ends so."""
+        """The content of an object with the suffix `end`; None if there is none."""
         with self._lock:
             return next(
-                (one for name, (_, one) in self.objects.items() if name.endswith(end)), None
+                (content for name, (_, content) in self.objects.items() if name.endswith(end)), None
             )
 
     def stop(self) -> None:
@@ -109,12 +111,12 @@ class _BucketHandler(Handler):
         return match[1], unquote(match[2] or query.get("name", "")), query
 
     def parse_request(self) -> bool:
-        fine = super().parse_request()
-        if fine and time.monotonic() < self.store.back:
+        is_valid = super().parse_request()
+        if is_valid and time.monotonic() < self.store.outage_end:
             self.body()
             self.answer(503)
             return False
-        return fine
+        return is_valid
 
     def do_GET(self) -> None:
         bucket, name, query = self._where()
@@ -156,20 +158,21 @@ class _BucketHandler(Handler):
         if bucket == "missing":
             self.answer(404, b"The specified bucket does not exist.")
             return
-        made = self.store.put(f"{bucket}/{name}", content, int(condition) if condition else None)
-        if made is None:
+        condition = int(condition) if condition else None
+        generation = self.store.put(f"{bucket}/{name}", content, condition)
+        if generation is None:
             self.answer(412)
         else:
-            self.answer_json({"generation": str(made), "name": name})
+            self.answer_json({"generation": str(generation), "name": name})
 
     def do_DELETE(self) -> None:
         bucket, name, _ = self._where()
-        found = self.store.objects.pop(f"{bucket}/{name}", None)
-        self.answer(204 if found else 404)
+        removed = self.store.objects.pop(f"{bucket}/{name}", None)
+        self.answer(204 if removed else 404)
 
 
 def bucket_environment(bucket: FakeBucket) -> dict[str, str]:
-    """What makes TensorStore use a fake bucket, without looking for credentials for seconds."""
+    """Variables that make TensorStore use a fake bucket, without a search for credentials."""
     return {
         "TENSORSTORE_GCS_HTTP_URL": bucket.url,
         "GOOGLE_AUTH_TOKEN_FOR_TESTING": "none",

@@ -1,7 +1,7 @@
-"""A Cloud TPU v2 service on this machine, for Google's own client, that loses slices on demand.
+"""A Cloud TPU v2 service on this machine, for Google's client; faults make it lose slices.
 
-A slice's hosts are processes that run the start-up script, with a metadata server of their own.
-What they would install is there already: their Python is the one that runs the tests.
+A slice's hosts are processes that run the start-up script, with a metadata server. They need not
+install anything: their Python is the Python that runs the tests.
 """
 
 import contextlib
@@ -28,14 +28,18 @@ REPOSITORY = Path(__file__).parents[2]
 
 @dataclasses.dataclass(frozen=True)
 class Faults:
-    """How often things go wrong: probabilities per attempt, per creation or per call.
+    """Faults, as probabilities per attempt, per creation or per call.
 
-    `preempted`: a slice at a random moment within `within` seconds of being given a job;
-    `host_dies`: one of its hosts alone. `outages`: all slices at once, as soon as so many training
-    states have been written. `uploads`: a slice at the very moment when it brings results, for so
-    many tasks. `stuck`: a creation that waits for ever. `lost_answer`: one
-    that succeeds but is answered with an error. `error`: any call answered with 503. `quota`: chips
-    at a time. `bare`: hosts have no environment yet; they reach a `registry` of packages or none.
+    Attributes:
+      preempted: a slice is preempted within `within` seconds after it was assigned an attempt.
+      host_dies: a single host dies within that time.
+      outages: numbers of written training states after which all slices are preempted.
+      uploads: the number of jobs whose first upload of outputs is interrupted by a preemption.
+      stuck: a created slice stays queued.
+      lost_answer: a creation succeeds, but its answer is an error.
+      error: a call fails with status 503.
+      quota: the number of chips in use at most.
+      bare: hosts have no environment; they can reach a `registry` of packages, or none.
     """
 
     preempted: float = 0.0
@@ -63,7 +67,16 @@ class _Slice:
 
 
 class FakeCloud:
-    """`created`: the names of all creations, in order; `calls`: how often which was called."""
+    """The fake service.
+
+    Attributes:
+      created: the names of all created slices, in order.
+      attempts: the attempts that were written to mailboxes.
+      wasted: the attempts of jobs that were already done.
+      calls: the number of calls by method.
+      states: the number of training states that were written.
+      uploads: the jobs whose upload was interrupted.
+    """
 
     def __init__(
         self,
@@ -78,11 +91,11 @@ class FakeCloud:
         self.created: list[str] = []
         self.deleted: list[str] = []
         self.preempted: list[str] = []
-        self.attempts: list[str] = []  # what slices were told to do
-        self.wasted: list[str] = []  # those whose task had a result already
+        self.attempts: list[str] = []
+        self.wasted: list[str] = []
         self.calls: Counter[str] = Counter()
-        self.states = 0  # of trainings that have been written
-        self.uploads: list[str] = []  # tasks whose upload was interrupted
+        self.states = 0
+        self.uploads: list[str] = []
         self.folder = folder
         self._bucket = bucket
         self._random = random.Random(seed)
@@ -96,74 +109,75 @@ class FakeCloud:
 
     @property
     def slices(self) -> dict[str, str]:
-        """The state of every slice that there is."""
+        """The states of all slices by name."""
         with self._lock:
-            return {name: one.state for name, one in self._slices.items()}
+            return {name: slice_.state for name, slice_ in self._slices.items()}
 
     def stop(self) -> None:
         for timer in self._timers:
             timer.cancel()
         with self._lock:
-            for one in self._slices.values():
-                self._kill(one.hosts)
+            for slice_ in self._slices.values():
+                self._kill(slice_.hosts)
         self._server.shutdown()
         self._server.server_close()
 
     def preempt(self, name: str, kind: str = "SUSPENDED") -> None:
-        """Takes a slice away: SUSPENDED or FAILED, or it is gone altogether."""
+        """Preempts a slice: its state becomes SUSPENDED or FAILED, or it disappears (GONE)."""
         with self._lock:
-            one = self._slices.get(name)
-            if one is None or one.state != "ACTIVE":
+            slice_ = self._slices.get(name)
+            if slice_ is None or slice_.state != "ACTIVE":
                 return
             self.preempted.append(name)
-            self._kill(one.hosts)
-            one.state, one.message = kind, "preempted" if kind == "FAILED" else ""
+            self._kill(slice_.hosts)
+            slice_.state, slice_.message = kind, "preempted" if kind == "FAILED" else ""
             if kind == "GONE":
                 del self._slices[name]
 
     def kill_host(self, name: str, index: int) -> None:
-        """Lets one host die; the service does not notice."""
+        """Kills a host; the state of its slice stays ACTIVE."""
         with self._lock:
             if name in self._slices and index < len(self._slices[name].hosts):
                 self.preempted.append(f"{name} host {index}")
                 self._kill([self._slices[name].hosts[index]])
 
     def _watch(self, name: str, content: bytes) -> None:
-        """Sees a slice being given a job, or a training's state, and decides about its fate."""
+        """Triggers faults when an attempt, a training state or an output is written."""
         if "/state/" in name:
             with self._lock:
                 self.states += 1
                 lost = [*self._slices] if self.states in self.faults.outages else []
-            for one in lost:
-                self.preempt(one)
+            for slice_name in lost:
+                self.preempt(slice_name)
         if "/outputs/" in name:
-            self._interrupt_upload(name.partition("/tasks/")[2])
+            self._interrupt_upload(name.partition("/jobs/")[2])
         if not name.endswith("/mailbox.json"):
             return
-        one = name.split("/")[-2]
+        slice_name = name.split("/")[-2]
         attempt = json.loads(content)["attempt"]
         self.attempts.append(attempt)
-        task = f"{name.partition('/slices/')[0]}/tasks/{attempt.partition('/')[0]}"
-        if f"{task}/done.json" in self._bucket.objects:
+        job = f"{name.partition('/slices/')[0]}/jobs/{attempt.partition('/')[0]}"
+        if f"{job}/done.json" in self._bucket.objects:
             self.wasted.append(attempt)
         with self._lock:
             roll, delay = self._random.random(), self._random.uniform(0, self.faults.within)
             kind = self._random.choice(["SUSPENDED", "FAILED", "GONE"])
-            hosts = len(self._slices[one].hosts) if one in self._slices else 0
+            slice_ = self._slices.get(slice_name)
+            hosts = len(slice_.hosts) if slice_ else 0
             host = self._random.randrange(hosts) if hosts else 0
         if roll < self.faults.preempted:
-            self._later(delay, lambda: self.preempt(one, kind))
+            self._later(delay, lambda: self.preempt(slice_name, kind))
         elif roll < self.faults.preempted + self.faults.host_dies:
-            self._later(delay, lambda: self.kill_host(one, host))
+            self._later(delay, lambda: self.kill_host(slice_name, host))
 
     def _interrupt_upload(self, attempt: str) -> None:
-        """Takes the slice away whose host 0 has begun to upload what an attempt made."""
-        task, number = attempt.split("/")[:2]
-        attempt = f"{task}/{number}"
+        """Preempts the slice of an attempt whose outputs are being uploaded."""
+        job, number = attempt.split("/")[:2]
+        attempt = f"{job}/{number}"
         with self._lock:
-            interrupt = len(self.uploads) < self.faults.uploads and task not in self.uploads
+            interrupt = len(self.uploads) < self.faults.uploads and job not in self.uploads
             if interrupt:
-                self.uploads.append(task)
+                self.uploads.append(job)
         if interrupt:
             for name in self.slices:
                 mail = self._bucket.find(f"/slices/{name}/mailbox.json")
@@ -171,13 +185,13 @@ class FakeCloud:
                     self.preempt(name)
 
     def create(self, zone: str, name: str, body: dict) -> tuple[int, dict]:
-        """Registers a slice, and starts its hosts a little later."""
+        """Creates a slice; its hosts start after `provision_seconds`."""
         with self._lock:
             if name in self._slices:
                 return 409, {"error": {"code": 409, "message": f"{name} already exists"}}
             node = body["tpu"]["nodeSpec"][0]["node"]
             kind = accelerators()[node["acceleratorType"]]
-            used = sum(one.chips for one in self._slices.values())
+            used = sum(slice_.chips for slice_ in self._slices.values())
             if used + kind.chips > self.faults.quota:
                 return 429, {"error": {"code": 429, "message": "Quota exceeded for chips"}}
             self.created.append(name)
@@ -206,32 +220,32 @@ class FakeCloud:
         with self._lock:
             return {
                 "queuedResources": [
-                    one.body
+                    slice_.body
                     | {
                         "state": {
-                            "state": one.state,
+                            "state": slice_.state,
                             **(
-                                {"failedData": {"error": {"code": 10, "message": one.message}}}
-                                if one.message
+                                {"failedData": {"error": {"code": 10, "message": slice_.message}}}
+                                if slice_.message
                                 else {}
                             ),
                         }
                     }
-                    for one in self._slices.values()
-                    if f"/locations/{zone}/" in one.body["name"]
+                    for slice_ in self._slices.values()
+                    if f"/locations/{zone}/" in slice_.body["name"]
                 ]
             }
 
     def broken(self) -> bool:
-        """Whether the call that is being made fails."""
+        """Whether the current call fails."""
         with self._lock:
             return self._random.random() < self.faults.error
 
     def metadata(self, name: str, host: int, key: str) -> str | None:
-        """What the metadata server says to a host."""
+        """The answer of a host's metadata server; None for an unknown key."""
         with self._lock:
-            one = self._slices.get(name)
-            node = one.body["tpu"]["nodeSpec"][0]["node"] if one else {"metadata": {}}
+            slice_ = self._slices.get(name)
+            node = slice_.body["tpu"]["nodeSpec"][0]["node"] if slice_ else {"metadata": {}}
         if key == "network-interfaces/0/ip":
             return "127.0.0.1"
         attribute = key.removeprefix("attributes/")
@@ -239,12 +253,12 @@ class FakeCloud:
 
     def _activate(self, name: str, hosts: int) -> None:
         with self._lock:
-            one = self._slices.get(name)
-            if one is None or one.state != "ACCEPTED":
+            slice_ = self._slices.get(name)
+            if slice_ is None or slice_.state != "ACCEPTED":
                 return
-            node = one.body["tpu"]["nodeSpec"][0]["node"]
-            one.state = "ACTIVE"
-            one.hosts = [self._boot(name, host, node["metadata"]) for host in range(hosts)]
+            node = slice_.body["tpu"]["nodeSpec"][0]["node"]
+            slice_.state = "ACTIVE"
+            slice_.hosts = [self._boot(name, host, node["metadata"]) for host in range(hosts)]
 
     def _boot(self, name: str, host: int, metadata: dict[str, str]) -> subprocess.Popen:
         home = self.folder / name / f"host-{host}"
@@ -283,7 +297,7 @@ class FakeCloud:
 
     @staticmethod
     def _kill(hosts: list[subprocess.Popen]) -> None:
-        """Ends everything that was started on these hosts, at once."""
+        """Kills all processes in the sessions of these hosts."""
         sessions = {host.pid for host in hosts}
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit():
@@ -295,8 +309,8 @@ class FakeCloud:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 host.wait(1)
 
-    def _later(self, seconds: float, what) -> None:
-        timer = threading.Timer(seconds, what)
+    def _later(self, seconds: float, function) -> None:
+        timer = threading.Timer(seconds, function)
         timer.daemon = True
         self._timers.append(timer)
         timer.start()
@@ -310,8 +324,8 @@ class _CloudHandler(Handler):
         # /v2/projects/p/locations/ZONE/queuedResources[/NAME]
         return parts[5], parts[7] if len(parts) > 7 else ""
 
-    def _counted(self, what: str) -> bool:
-        self.cloud.calls[what] += 1
+    def _counted(self, method: str) -> bool:
+        self.cloud.calls[method] += 1
         if "/projects/forbidden/" in self.path:
             self.answer_json({"error": {"code": 403, "message": "Permission denied"}}, 403)
             return False
@@ -324,11 +338,11 @@ class _CloudHandler(Handler):
         if "/computeMetadata/" in self.path:
             slice_, host = self.path.split("/")[1:3]
             key = self.path.partition("/computeMetadata/v1/instance/")[2]
-            found = self.cloud.metadata(slice_, int(host), key)
-            if found is None:
+            value = self.cloud.metadata(slice_, int(host), key)
+            if value is None:
                 self.answer(404)
             else:
-                self.answer(200, found.encode())
+                self.answer(200, value.encode())
         elif self._counted("list"):
             self.answer_json(self.cloud.listed(self._where()[0]))
 
@@ -346,18 +360,18 @@ class _CloudHandler(Handler):
 
 
 def _registry() -> dict[str, str]:
-    """Lets uv use the registry that pip is configured for."""
+    """Variables that make uv use the registry that pip is configured for."""
     command = [sys.executable, "-m", "pip", "config", "list"]
     listed = subprocess.run(command, capture_output=True, text=True).stdout
     settings = dict(line.split("=", 1) for line in listed.splitlines())
-    found = [one for key, one in settings.items() if key.rpartition(".")[2].startswith("index")]
-    return {"UV_INDEX_URL": found[0].strip("'")} if found else {}
+    urls = [url for key, url in settings.items() if key.rpartition(".")[2].startswith("index")]
+    return {"UV_INDEX_URL": urls[0].strip("'")} if urls else {}
 
 
-def wait_until(condition, seconds: float = 60.0, what: str = "it") -> None:
-    """Waits for something that will be true soon."""
+def wait_until(condition, seconds: float = 60.0, what: str = "the condition") -> None:
+    """Waits until `condition()` is true; fails after `seconds`."""
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
-            raise AssertionError(f"{what} did not happen within {seconds} s")
+            raise AssertionError(f"{what} was not met within {seconds} s")
         time.sleep(0.05)

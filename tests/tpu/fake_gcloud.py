@@ -1,19 +1,20 @@
-"""`gcloud storage cp` for a fake bucket, as far as the start-up script goes."""
+"""`gcloud storage cp` for a fake bucket, with the arguments that the start-up script uses."""
 
 import sys
 from pathlib import Path
 
-from promptscale.tpu.bucket import Bucket
+from promptscale.errors import TpuError
+from promptscale.storage.store import Store, open_parent
 
 
 def main(storage: str, copy: str, source: str, target: str) -> None:
     assert (storage, copy) == ("storage", "cp")
     if target.startswith("gs://"):
-        folder, _, name = target.rpartition("/")
-        Bucket(folder).write(name, Path(source).read_bytes())
+        store, key = open_parent(target, TpuError)
+        store.write(key, Path(source).read_bytes())
         return
-    bucket = Bucket(source.removesuffix("/*"))
-    for name, content in bucket.read_all(bucket.keys("")).items():
+    store = Store(source.removesuffix("/*"), TpuError)
+    for name, content in store.read_many(store.keys()).items():
         Path(target, name).write_bytes(content or b"")
 
 

@@ -1,7 +1,8 @@
-"""Jobs that cost nothing, through Snakemake, the executor and the fake cloud."""
+"""Short jobs through Snakemake, the executor and the fake cloud."""
 
 import json
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,15 +16,15 @@ from .fake_cloud import wait_until
 Make = Callable[..., Site]
 
 
-def planned(site: Site, *arguments: str) -> str:
-    """What a dry run says."""
+def dry_run(site: Site, *arguments: str) -> str:
+    """The output of a dry run."""
     command = [sys.executable, "-m", "snakemake", "--dry-run", *arguments]
     result = subprocess.run(command, cwd=site.folder, capture_output=True, text=True, check=True)
     return result.stdout + result.stderr
 
 
 def metadata(folder: Path) -> dict[str, dict]:
-    """What Snakemake remembers of the outputs, but for times."""
+    """Snakemake's metadata of all outputs, without times."""
     records = {}
     for file in (folder / ".snakemake/metadata").iterdir():
         record = json.loads(file.read_text())
@@ -34,35 +35,34 @@ def metadata(folder: Path) -> dict[str, dict]:
     return records
 
 
-def test_jobs_on_slices_are_as_jobs_here(site: Make):
-    """Outputs, logs and what Snakemake remembers; slices are used again, within the cap."""
-    away, here = site(), site()
+def test_jobs_on_slices_equal_local_jobs(site: Make):
+    """Outputs and metadata are equal; slices are used again, within the bound on chips."""
+    remote, local = site(), site()
     config = ("--config", "jobs=8", "types=['v2-8','v4-16']")
-    result = away.run("--resources", "tpu_chips=12", *config, "--", "all")
+    result = remote.run("--resources", "tpu_chips=12", *config, "--", "all")
     assert result.returncode == 0, result.stdout
-    away.assert_all_is_well(8)
-    local = [sys.executable, "-m", "snakemake", "--cores", "2", *config, "--", "all"]
-    subprocess.run(local, cwd=here.folder, check=True, capture_output=True)
-    for file in (here.folder / "results").rglob("*.*"):
-        twin = away.folder / file.relative_to(here.folder)
+    remote.assert_success(8)
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *config, "--", "all"]
+    subprocess.run(command, cwd=local.folder, check=True, capture_output=True)
+    for file in (local.folder / "results").rglob("*.*"):
+        copy = remote.folder / file.relative_to(local.folder)
         if file.suffix == ".tsv":  # benchmarks: time and memory, which the host measured
-            columns = twin.read_text().splitlines()[0]
-            assert file.read_text().startswith(columns)
+            assert file.read_text().startswith(copy.read_text().splitlines()[0])
         elif file.suffix != ".log":
-            assert twin.read_bytes() == file.read_bytes()
-    assert metadata(away.folder) == metadata(here.folder)
-    assert "Nothing to be done" in planned(away, *config)
+            assert copy.read_bytes() == file.read_bytes()
+    assert metadata(remote.folder) == metadata(local.folder)
+    assert "Nothing to be done" in dry_run(remote, *config)
     # Nine jobs on at most 12 chips: slices of 4 and 8 took turns.
-    assert len(away.cloud.created) < 9 and len(away.cloud.attempts) == 9
-    assert not away.cloud.preempted
-    # A rerun that is asked for is a rerun, not the old result.
-    again = away.run(*config, "-R", "add", "--", "results/sums/1.txt")
-    assert again.returncode == 0 and len(away.cloud.attempts) == 9 + 1
+    assert len(remote.cloud.created) < 9 and len(remote.cloud.attempts) == 9
+    assert not remote.cloud.preempted
+    # A forced rerun runs the job again; it does not return the old result.
+    again = remote.run(*config, "-R", "add", "--", "results/sums/1.txt")
+    assert again.returncode == 0 and len(remote.cloud.attempts) == 9 + 1
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_whatever_the_cloud_does_all_outputs_come(site: Make, seed: int):
-    """Preempted, hosts dying alone, stuck in the queue, quota, errors, lost answers, slow logs."""
+def test_jobs_succeed_whatever_fails_in_the_cloud(site: Make, seed: int):
+    """Preemption, lost hosts, endless queues, quota, errors, lost answers and slow logs."""
     broken = site(
         seed,
         preempted=0.3,
@@ -77,19 +77,19 @@ def test_whatever_the_cloud_does_all_outputs_come(site: Make, seed: int):
     config = ("--config", "jobs=9", "seconds=0.5", "types=['v2-8','v4-16','v3-32']")
     result = broken.run(*config, "--resources", "tpu_chips=28", "--", "all")
     assert result.returncode == 0, result.stdout
-    broken.assert_all_is_well(9)
-    assert "Nothing to be done" in planned(broken, *config)
-    assert broken.cloud.preempted, "no fault was tried"
+    broken.assert_success(9)
+    assert "Nothing to be done" in dry_run(broken, *config)
+    assert broken.cloud.preempted, "no slice was preempted"
     table = (broken.folder / "results/logs/interruptions.csv").read_text().splitlines()
     assert table[0] == "job,interruptions,last_reason"
     counted = sum(int(line.split(",")[1]) for line in table[1:])
-    assert f"{counted} interruptions of {len(table) - 1} jobs" in result.stdout
-    # Every attempt but the last of each job is an interruption, and so is a slice that never came.
+    assert f"{len(table) - 1} jobs had {counted} interruptions" in result.stdout
+    # Every attempt but a job's last is interrupted; a slice that never started also counts.
     assert counted >= len(broken.cloud.attempts) - 10
 
 
-def test_a_scripts_own_error_is_an_error(site: Make):
-    """With the failing host's words; retried as declared; the other jobs are done."""
+def test_a_failing_script_fails_its_job(site: Make):
+    """The message has the host's last lines; Snakemake retries the job; other jobs are done."""
     failing = site()
     fail = {2: "always", 3: "on 1", 4: f"once {failing.folder}/marker"}
     config = ("--config", "jobs=5", "retries=1", "types=['v4-16']", f"fail={fail}")
@@ -102,13 +102,13 @@ def test_a_scripts_own_error_is_an_error(site: Make):
         "--- the end of host 1's log ---\njob 3 begins on host 1\nhost 1 has had enough\n"
     )
     # 1, 4 and 5 are done, 4 in its second attempt; 2 and 3 failed twice, each on two hosts.
-    assert sorted(one.stem for one in (failing.folder / "results/sums").iterdir()) == list("145")
+    assert sorted(path.stem for path in (failing.folder / "results/sums").iterdir()) == list("145")
     assert sorted(failing.attempts().values()) == [1, 1, 2, 2, 2]
     assert not failing.cloud.preempted and "interrupted" not in result.stdout
     failing.assert_nothing_is_left()
 
 
-def test_a_job_that_is_always_interrupted_fails_at_last(site: Make):
+def test_a_job_with_too_many_interruptions_fails(site: Make):
     doomed = site(preempted=1.0, within=0.1)
     arguments = ("--logger", "promptscale", "--config", "jobs=1", "seconds=5")
     result = doomed.run(*arguments, "--", "results/sums/1.txt", **{"max-preemptions": 2})
@@ -118,12 +118,12 @@ def test_a_job_that_is_always_interrupted_fails_at_last(site: Make):
     doomed.assert_nothing_is_left()
 
 
-def test_a_host_that_cannot_be_set_up_says_why(site: Make):
+def test_the_message_says_why_a_host_could_not_be_set_up(site: Make):
     bare = site(bare=True)
     result = bare.run("--config", "jobs=1", "--", "results/sums/1.txt", **{"max-preemptions": 0})
     assert result.returncode != 0
     assert "its set-up failed: ERROR: No matching distribution found for uv" in result.stdout
-    # It got as far as to unpack this package from the bucket.
+    # The host did unpack this package from the bucket.
     assert next(bare.cloud.folder.rglob("package/promptscale/tpu/startup.sh")).is_file()
     bare.assert_nothing_is_left()
 
@@ -139,14 +139,14 @@ def test_a_host_is_set_up_from_the_lock_and_this_package_alone(site: Make):
     )
     assert result.returncode == 0, result.stdout
     packages = next(fresh.cloud.folder.rglob("venv/lib/python3.*/site-packages"))
-    names = {one.name.partition("-")[0] for one in packages.glob("*.dist-info")}
+    names = {path.name.partition("-")[0] for path in packages.glob("*.dist-info")}
     assert {"jax", "libtpu", "flax", "tensorstore"} <= names
-    own = (packages / "promptscale.pth").read_text().strip()
-    assert (Path(own) / "promptscale/tpu/worker.py").is_file()
+    package = (packages / "promptscale.pth").read_text().strip()
+    assert (Path(package) / "promptscale/tpu/worker.py").is_file()
     fresh.assert_nothing_is_left()
 
 
-def test_the_log_is_there_while_the_job_runs(site: Make):
+def test_the_log_grows_while_the_job_runs(site: Make):
     slow = site()
     process = slow.start("--config", "jobs=1", "seconds=600", "--", "results/sums/1.txt")
     log = slow.folder / "results/logs/add-1.log"
@@ -157,8 +157,8 @@ def test_the_log_is_there_while_the_job_runs(site: Make):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_killed_controller_is_replaced_by_the_next(site: Make, seed: int):
-    """At any moment, the same command adopts what runs: nothing is created or begun twice."""
+def test_a_new_controller_continues_for_a_killed_controller(site: Make, seed: int):
+    """The next controller adopts slices and attempts: none is created or started twice."""
     moment = random.Random(seed).uniform(2, 8)
     killed = site()
     config = ("--config", "jobs=6", "seconds=3", "types=['v2-8','v4-16']")
@@ -169,14 +169,14 @@ def test_a_killed_controller_is_replaced_by_the_next(site: Make, seed: int):
     process.wait()
     result = killed.run(*config, "--", "all")
     assert result.returncode == 0, result.stdout
-    killed.assert_all_is_well(6)
+    killed.assert_success(6)
     assert set(killed.attempts().values()) == {1}
-    # No more slices than jobs that were ever under way at a time.
+    # There are at most as many slices as jobs.
     assert len(killed.cloud.created) <= 6 and not killed.cloud.preempted
 
 
-def test_what_another_controller_left_is_found_in_every_zone(site: Make):
-    """Also where the next controller has no work, or none for slices at all."""
+def test_slices_of_a_killed_controller_are_deleted_in_every_zone(site: Make):
+    """The next controller has no jobs in these zones, and none for slices."""
     killed = site()
     config = ("--config", "jobs=2", "types=['v2-8','v4-16']")
     assert killed.run(*config, "--", "all").returncode == 0
@@ -190,54 +190,62 @@ def test_what_another_controller_left_is_found_in_every_zone(site: Make):
     killed.assert_nothing_is_left()
 
 
-def test_an_outage_of_the_bucket_costs_nothing(site: Make):
-    """Longer than a host may be silent: while jobs run, and until they have ended.
+def test_an_outage_of_the_bucket_interrupts_no_job(site: Make):
+    """The outage is longer than the heartbeat timeout; the jobs end during it.
 
-    Hosts ask again 1, 3, 7 and 15 s after it has begun.
+    Hosts repeat a request 1, 3, 7 and 15 s after the start of the outage.
     """
     patient = site()
-    patient.environment["PROMPTSCALE_BUCKET_RETRIES"] = "1"  # the controller's, not the hosts'
+    patient.environment["PROMPTSCALE_BUCKET_RETRIES"] = "1"  # of the controller, not the hosts
     config = ("--config", "jobs=3", "seconds=5", "types=['v2-8','v4-16']")
     process = patient.start(*config, "--", "all", **{"host-timeout": 12.0})
     wait_until(lambda: len(patient.cloud.attempts) == 3, 60)
     patient.bucket.outage(14.0)
     assert process.wait(120) == 0, patient.output
-    assert "does not answer" in patient.output and "interrupted" not in patient.output
-    patient.assert_all_is_well(3)
+    assert re.search(r"The file gs://\S+ cannot be", patient.output)
+    assert "interrupted" not in patient.output
+    patient.assert_success(3)
     assert set(patient.attempts().values()) == {1}
 
 
 def test_two_controllers_do_not_share_a_folder(site: Make):
-    one = site()
-    process = one.start("--config", "jobs=1", "seconds=600", "--", "results/sums/1.txt")
-    wait_until(lambda: one.cloud.attempts, 60)
+    shared = site()
+    process = shared.start("--config", "jobs=1", "seconds=600", "--", "results/sums/1.txt")
+    wait_until(lambda: shared.cloud.attempts, 60)
     second = subprocess.run(
-        one.command("--", "results/sums/1.txt"), cwd=one.folder, capture_output=True, text=True
+        shared.command("--", "results/sums/1.txt"),
+        cwd=shared.folder,
+        capture_output=True,
+        text=True,
     )
     assert second.returncode != 0
     assert "Another Snakemake runs jobs on TPU slices from this folder" in second.stderr
     interrupt(process)
-    one.assert_nothing_is_left()
+    shared.assert_nothing_is_left()
 
 
 @pytest.mark.parametrize(
     ("arguments", "settings", "sentence"),
     [
-        ((), {"project": ""}, "TPU slices need --tpu-vm-project, on the command line or as"),
-        ((), {"bucket": "bucket"}, "--tpu-vm-bucket is gs://…, not bucket."),
-        ((), {"bucket": "gs://missing"}, "The bucket gs://missing/ps"),
-        ((), {"project": "forbidden"}, "would not list the slices in us-central1-b: Permission"),
-        ((), {"run": "My_Run"}, "--tpu-vm-run is up to 20 small letters, digits and dashes"),
-        ((), {"lock": "no.lock"}, "There is no lock no.lock to set TPU VMs up from"),
-        (("--config", "types=['v9-8']"), {}, "asks for tpu_type=v9-8, which config/accelerators"),
+        ((), {"project": ""}, "TPU slices need --tpu-vm-project, or the environment variable"),
+        ((), {"bucket": "bucket"}, "--tpu-vm-bucket should start with gs://; it is bucket."),
+        ((), {"bucket": "gs://missing"}, "The file gs://missing/ps"),
+        ((), {"project": "forbidden"}, "refused to list the slices in us-central1-b: Permission"),
+        ((), {"run": "My_Run"}, "--tpu-vm-run should be at most 20 lower-case letters, digits"),
+        ((), {"lock": "no.lock"}, "There is no lock file no.lock to install on TPU VMs"),
+        (
+            ("--config", "types=['v9-8']"),
+            {},
+            "asks for tpu_type=v9-8, which is not a TPU in config/accel",
+        ),
         (
             ("--config", "types=['v3-32']", "--resources", "tpu_chips=8"),
             {},
-            "A v3-32 has 16 chips, more than may be had at a time: tpu_chips=8",
+            "A v3-32 has 16 chips, but at most 8 may be used; raise tpu_chips",
         ),
     ],
 )
-def test_what_a_user_can_mend_is_one_sentence(site: Make, arguments, settings, sentence):
+def test_an_error_of_the_user_is_a_sentence(site: Make, arguments, settings, sentence):
     wrong = site()
     result = wrong.run(*arguments, "--", "results/sums/1.txt", **settings)
     assert result.returncode != 0 and sentence in result.stdout
@@ -245,7 +253,7 @@ def test_what_a_user_can_mend_is_one_sentence(site: Make, arguments, settings, s
     assert not wrong.cloud.created
 
 
-def test_what_a_crash_left_is_listed_and_reaped(site: Make):
+def test_slices_that_a_crash_left_are_listed_and_reaped(site: Make):
     crashed = site()
     process = crashed.start("--config", "jobs=2", "seconds=600", "--", "all")
     wait_until(lambda: len(crashed.cloud.attempts) == 2, 60)

@@ -1,4 +1,4 @@
-"""A miniature grid on slices that are preempted, against the same grid on this machine."""
+"""A small grid of experiments on preempted slices gives the results of a local run."""
 
 import re
 import shutil
@@ -19,7 +19,7 @@ from .fake_cloud import FakeCloud, Faults
 
 GRID = Path(__file__).with_name("grid.yaml")
 WORKFLOW = ["--snakefile", str(REPOSITORY / "Snakefile"), "--configfile", str(GRID)]
-# Slices of one, two and four hosts.
+# Slices with 1, 2 and 4 hosts.
 TYPES = {
     "train_language_model": "v2-8",
     "train_prompts": "v2-8",
@@ -28,13 +28,13 @@ TYPES = {
 }
 JOBS = 30  # on slices
 CLOCKS = ["wall_seconds", "accelerator_seconds"]
-# On several hosts sums are taken in another order; everything else is equal to the bit.
+# On several hosts sums have another order; all other results have equal bits.
 SEVERAL_HOSTS = ["model_tuning", "prompt_design"]
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the grid's own run on this machine."""
+    """The folder of a local run of the grid."""
     folder = tmp_path_factory.mktemp("undisturbed")
     command = [sys.executable, "-m", "snakemake", *WORKFLOW, "--cores", "2"]
     result = subprocess.run(
@@ -49,9 +49,9 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def disturbed(undisturbed: Path, tmp_path: Path, request) -> Iterator[Site]:
-    """A folder with the prepared data, and a cloud that takes a third of the slices away.
+    """A folder with the prepared data, and a cloud that preempts a third of the slices.
 
-    What was compiled is shared, so that the test is about other things.
+    Compiled programs are shared with the local run, which makes the test faster.
     """
     folder = tmp_path / "site"
     shutil.copytree(undisturbed, folder)
@@ -73,7 +73,7 @@ def test_preempted_slices_change_nothing(undisturbed: Path, disturbed: Site):
     resources = [f"{rule}:tpu_type='{kind}'" for rule, kind in TYPES.items()]
     resources += [f"{rule}:tpu_chips={accelerators()[kind].chips}" for rule, kind in TYPES.items()]
     resources.append("tune_model:model_axis=2")  # the hosts share the model
-    lock = {"lock": str(REPOSITORY / "envs/tpu.lock"), "host-timeout": 15.0, "beat": 0.4}
+    lock = {"lock": str(REPOSITORY / "envs/tpu.lock"), "host-timeout": 15.0, "heartbeat": 0.4}
     result = disturbed.run(
         *WORKFLOW, "--logger", "promptscale", "--resources", "tpu_chips=20",
         "--set-resources", *resources,
@@ -89,20 +89,20 @@ def test_preempted_slices_change_nothing(undisturbed: Path, disturbed: Site):
     assert JOBS < sum(attempts.values()) <= JOBS + interrupted["interruptions"].sum()
     logs = [file.read_text() for file in disturbed.folder.glob("results/logs/**/*.log")]
     assert any("resuming at step" in log for log in logs)
-    # What was trained to its end is not trained again, although its results had not arrived.
+    # A training that was complete before its upload was interrupted does not train again.
     assert len(cloud.uploads) == 3
     assert any(re.search(r"resuming at step (\d+) of \1\b", log) for log in logs)
     names = disturbed.bucket.names("bucket/")
-    assert not [name for name in names if "/kept/results/state/" in name]
-    # The corpus is read where it is: no host has got it.
-    corpus = {sha256(one.read_bytes()) for one in disturbed.folder.glob("results/data/c4/*")}
-    assert corpus and all(any(one in name for name in names) for one in corpus)
-    assert not [one for one in cloud.folder.glob("*/*/blobs/*") if one.name in corpus]
+    assert not [name for name in names if "/persistent/results/state/" in name]
+    # Hosts read the corpus in the bucket and do not download it.
+    corpus = {sha256(path.read_bytes()) for path in disturbed.folder.glob("results/data/c4/*")}
+    assert corpus and all(any(blob in name for name in names) for blob in corpus)
+    assert not [path for path in cloud.folder.glob("*/*/blobs/*") if path.name in corpus]
     disturbed.assert_nothing_is_left()
 
 
-def assert_same_results(expected: Path, found: Path) -> None:
-    """Every prompt and prediction; losses and metrics but for what clocks say."""
+def assert_same_results(expected: Path, actual: Path) -> None:
+    """Asserts equal prompts, predictions, losses and metrics; measured times may differ."""
     files = [
         file.relative_to(expected)
         for pattern in ("runs/**/*", "models/*/*/losses.csv")
@@ -112,11 +112,11 @@ def assert_same_results(expected: Path, found: Path) -> None:
     assert {file.suffix for file in files} == {".npy", ".jsonl", ".csv"}
     for file in files:
         if file.suffix == ".csv":
-            tables = [pd.read_csv(folder / file) for folder in (expected, found)]
-            one, other = (table.drop(columns=CLOCKS, errors="ignore") for table in tables)
+            tables = [pd.read_csv(folder / file) for folder in (expected, actual)]
+            tables = [table.drop(columns=CLOCKS, errors="ignore") for table in tables]
             tolerance = 1e-5 if set(SEVERAL_HOSTS) & set(file.parts) else 0.0
-            pd.testing.assert_frame_equal(one, other, rtol=tolerance, atol=tolerance)
+            pd.testing.assert_frame_equal(*tables, rtol=tolerance, atol=tolerance)
         else:
-            assert (found / file).read_bytes() == (expected / file).read_bytes(), file
-    # The table of all runs is made of these here as there.
-    assert len(pd.read_csv(found / "runs.csv")) == len(pd.read_csv(expected / "runs.csv"))
+            assert (actual / file).read_bytes() == (expected / file).read_bytes(), file
+    # The table of all runs is made of these files.
+    assert len(pd.read_csv(actual / "runs.csv")) == len(pd.read_csv(expected / "runs.csv"))

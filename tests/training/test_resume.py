@@ -1,4 +1,4 @@
-"""What a killed job continues from: never half a state, nor another job's, nor a flipped bit."""
+"""Saved states: a job never resumes from a damaged state or from another job's state."""
 
 import resource
 from pathlib import Path
@@ -21,7 +21,7 @@ def tree(step: int) -> dict:
 
 @pytest.fixture(params=["in the record", "apart"])
 def saved(request, tmp_path, monkeypatch):
-    """The location of a state that was saved at steps 1, 2 and 3; large arrays lie apart."""
+    """The location of a state that was saved at steps 1, 2 and 3."""
     if request.param == "apart":
         monkeypatch.setattr(resume, "LARGE", 4)
     state = State(str(tmp_path / "state"), "job")
@@ -31,20 +31,20 @@ def saved(request, tmp_path, monkeypatch):
 
 
 def restored_step(location: str, job: str = "job") -> int | None:
-    found = State(location, job).restore(TREE)
-    if found is None:
+    state = State(location, job).restore(TREE)
+    if state is None:
         return None
-    arrays, progress = found
+    arrays, progress = state
     np.testing.assert_array_equal(arrays["prompt"], tree(progress["step"])["prompt"])
     assert int(arrays["count"]) == progress["step"]
     return progress["step"]
 
 
 def newest(location: str) -> Path:
-    return Path(f"{location}.0")  # the third save went where the first had gone
+    return Path(f"{location}.0")  # the third save replaced the first
 
 
-def test_the_newest_state_is_restored_and_the_next_save_spares_it(saved):
+def test_the_newest_state_is_restored_and_stays_at_the_next_save(saved):
     assert restored_step(saved) == 3
     state = State(saved, "job")
     state.restore(TREE)
@@ -55,13 +55,13 @@ def test_the_newest_state_is_restored_and_the_next_save_spares_it(saved):
 
 
 @pytest.mark.parametrize("keep", [0, 10, 40, -1])
-def test_a_truncated_state_gives_way_to_the_one_before(saved, keep, caplog):
+def test_after_truncation_the_previous_state_is_restored(saved, keep, caplog):
     newest(saved).write_bytes(newest(saved).read_bytes()[:keep])
     assert restored_step(saved) == 2
     assert "is damaged" in caplog.text
 
 
-def test_any_flipped_bit_is_noticed(saved):
+def test_a_flipped_bit_is_detected(saved):
     content = newest(saved).read_bytes()
     for place in np.random.default_rng(0).integers(0, len(content), 40):
         damaged = bytearray(content)
@@ -71,14 +71,14 @@ def test_any_flipped_bit_is_noticed(saved):
 
 
 def chunks(location: str) -> list[list[Path]]:
-    """The files of the arrays that lie apart, of the older state and of the newer one."""
-    folders = sorted(Path(f"{location}.arrays").iterdir(), key=lambda one: one.stat().st_mtime_ns)
-    return [[file for file in one.rglob("c/**/*") if file.is_file()] for one in folders]
+    """The chunk files of the older state's large arrays, and of the newer state's."""
+    folders = sorted(Path(f"{location}.arrays").iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    return [list(filter(Path.is_file, path.rglob("c/**/*"))) for path in folders]
 
 
 @pytest.fixture
 def apart(tmp_path, monkeypatch) -> str:
-    """A state that was saved at steps 1, 2 and 3, whose prompt lies apart in two chunks."""
+    """The location of a state saved at steps 1, 2 and 3, with the prompt in two chunks."""
     monkeypatch.setattr(resume, "LARGE", 4)
     monkeypatch.setattr(resume.arrays, "CHUNK_BYTES", 24)
     state = State(str(tmp_path / "state"), "job")
@@ -87,13 +87,13 @@ def apart(tmp_path, monkeypatch) -> str:
     return str(tmp_path / "state")
 
 
-def test_of_arrays_that_lie_apart_those_of_two_states_are_kept(apart):
+def test_the_large_arrays_of_two_states_are_stored(apart):
     assert [len(files) for files in chunks(apart)] == [2, 2]
     assert restored_step(apart) == 3
 
 
 @pytest.mark.parametrize("harm", ["flip", "cut", "lose"])
-def test_a_damaged_part_of_an_array_gives_way_to_the_state_before(apart, harm, caplog):
+def test_after_damage_of_a_chunk_the_previous_state_is_restored(apart, harm, caplog):
     file = chunks(apart)[1][0]
     content = bytearray(file.read_bytes())
     if harm == "flip":
@@ -107,17 +107,17 @@ def test_a_damaged_part_of_an_array_gives_way_to_the_state_before(apart, harm, c
     assert "state.0 is damaged" in caplog.text
 
 
-def test_no_array_that_is_whole_is_an_error_in_a_sentence(apart):
+def test_two_states_with_missing_chunks_are_an_error(apart):
     for files in chunks(apart):
         files[0].unlink()
-    with pytest.raises(CheckpointError, match="No saved training state is whole"):
+    with pytest.raises(CheckpointError, match=r"All saved states of this job in .* are damaged"):
         restored_step(apart)
 
 
-def test_what_was_written_without_a_record_is_cleared(apart):
+def test_arrays_without_a_record_are_deleted(apart):
     state = State(apart, "job")
     state.restore(TREE)
-    with pytest.raises(TypeError):  # as if it were killed after its arrays, before its record
+    with pytest.raises(TypeError):  # as after a kill between arrays and record
         state.save(tree(4), {"step": object()})
     assert len(chunks(apart)) == 3
     assert restored_step(apart) == 3
@@ -126,7 +126,7 @@ def test_what_was_written_without_a_record_is_cleared(apart):
     assert restored_step(apart) == 4
 
 
-def test_in_a_bucket_it_is_the_same(monkeypatch):
+def test_states_in_a_bucket(monkeypatch):
     bucket = FakeBucket()
     for name, value in bucket_environment(bucket).items():
         monkeypatch.setenv(name, value)
@@ -146,11 +146,11 @@ def test_in_a_bucket_it_is_the_same(monkeypatch):
     bucket.stop()
 
 
-def test_two_damaged_states_are_an_error_in_a_sentence(saved):
+def test_two_damaged_records_are_an_error(saved):
     for slot in (0, 1):
         path = Path(f"{saved}.{slot}")
         path.write_bytes(path.read_bytes()[:20])
-    with pytest.raises(CheckpointError, match=r"No saved training state is whole .*delete them"):
+    with pytest.raises(CheckpointError, match=r"All saved states of this job .*delete them"):
         restored_step(saved)
 
 
@@ -162,7 +162,7 @@ def test_a_state_of_other_settings_is_not_used(saved, caplog):
     assert restored_step(saved, "another job") == 7
 
 
-def test_a_full_disk_is_a_sentence_and_leaves_the_last_state(saved):
+def test_a_full_disk_is_an_error_and_the_last_state_stays(saved):
     state = State(saved, "job")
     state.restore(TREE)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)

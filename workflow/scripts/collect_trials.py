@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promptscale.workflow_script import jobs_of, script
+from promptscale.workflow_script import parse_jobs, script_setup
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with script(snakemake):
+with script_setup(snakemake):
     from promptscale.config.jobs import PromptTuningJob
     from promptscale.experiments.hyperparameter_search import collect
 
-    jobs = jobs_of(PromptTuningJob, snakemake)
+    jobs = parse_jobs(PromptTuningJob, snakemake)
     collect(list(zip(jobs, map(Path, snakemake.input), strict=True)), Path(snakemake.output[0]))

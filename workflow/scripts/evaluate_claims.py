@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promptscale.workflow_script import script
+from promptscale.workflow_script import script_setup
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with script(snakemake):
+with script_setup(snakemake):
     from promptscale.reporting.claims import write_claims
     from promptscale.reporting.context import Context
 

@@ -3,22 +3,22 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promptscale.workflow_script import job_of, layout_of, script, splits
+from promptscale.workflow_script import device_layout, parse_job, script_setup, split_prefixes
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with script(snakemake):
-    from promptscale.checkpoints.load import pointed_to
+with script_setup(snakemake):
+    from promptscale.checkpoints.pointer import read_pointer
     from promptscale.config.jobs import PromptDesignJob
     from promptscale.experiments.prompt_design import Files, run
 
     files = Files(
-        checkpoint=pointed_to(snakemake.input.checkpoint),
+        checkpoint=read_pointer(snakemake.input.checkpoint),
         vocabulary=Path(snakemake.input.vocabulary),
-        train=splits(snakemake.input.train),
-        validation=splits(snakemake.input.validation),
+        train=split_prefixes(snakemake.input.train),
+        validation=split_prefixes(snakemake.input.validation),
         metrics=Path(snakemake.output.metrics),
         predictions=Path(snakemake.output.predictions),
     )
-    run(job_of(PromptDesignJob, snakemake), files, layout_of(snakemake))
+    run(parse_job(PromptDesignJob, snakemake), files, device_layout(snakemake))

@@ -3,16 +3,17 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promptscale.workflow_script import script
+from promptscale.workflow_script import script_setup
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with script(snakemake):
-    from promptscale.checkpoints.load import check, point_to
+with script_setup(snakemake):
+    from promptscale.checkpoints.pointer import write_pointer
+    from promptscale.checkpoints.read import open_checkpoint
     from promptscale.config.sizes import ModelConfig
     from promptscale.model import parameter_shapes
 
     expected = parameter_shapes(ModelConfig(**snakemake.params.architecture))
-    check(snakemake.params.location, expected)
-    point_to(snakemake.params.location, Path(snakemake.output.pointer))
+    open_checkpoint(snakemake.params.location, expected)
+    write_pointer(snakemake.params.location, Path(snakemake.output.pointer))

@@ -3,21 +3,22 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promptscale.workflow_script import jobs_of, script
+from promptscale.workflow_script import parse_jobs, script_setup
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with script(snakemake):
-    from promptscale.checkpoints.load import pointed_to, read_embedding
+with script_setup(snakemake):
+    from promptscale.checkpoints.pointer import read_pointer
+    from promptscale.checkpoints.read import read_embedding
     from promptscale.config.jobs import PromptTuningJob
     from promptscale.data.vocabulary import Vocabulary
     from promptscale.experiments.interpretability import run
 
-    jobs = jobs_of(PromptTuningJob, snakemake)
+    jobs = parse_jobs(PromptTuningJob, snakemake)
     run(
         list(zip(jobs, map(Path, snakemake.input.prompts), strict=True)),
-        read_embedding(pointed_to(snakemake.input.checkpoint)),
+        read_embedding(read_pointer(snakemake.input.checkpoint)),
         Vocabulary(Path(snakemake.input.vocabulary)),
         summary=Path(snakemake.output.summary),
         neighbours=Path(snakemake.output.neighbours),

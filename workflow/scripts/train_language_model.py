@@ -3,24 +3,24 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promptscale.workflow_script import job_of, layout_of, script
+from promptscale.workflow_script import device_layout, parse_job, script_setup
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with script(snakemake):
-    from promptscale.checkpoints.load import point_to, pointed_to
+with script_setup(snakemake):
+    from promptscale.checkpoints.pointer import read_pointer, write_pointer
     from promptscale.config.jobs import LanguageModelingJob
     from promptscale.experiments.language_modeling import Files, run
 
     start = snakemake.input.get("checkpoint")
     files = Files(
-        checkpoint=pointed_to(start) if start else None,
+        checkpoint=read_pointer(start) if start else None,
         vocabulary=Path(snakemake.input.vocabulary),
         text=snakemake.input.text,
         model=snakemake.resources.model,
         losses=Path(snakemake.output.losses),
         state=snakemake.resources.state,
     )
-    run(job_of(LanguageModelingJob, snakemake), files, layout_of(snakemake))
-    point_to(files.model, Path(snakemake.output.pointer))
+    run(parse_job(LanguageModelingJob, snakemake), files, device_layout(snakemake))
+    write_pointer(files.model, Path(snakemake.output.pointer))

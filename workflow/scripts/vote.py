@@ -3,19 +3,19 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promptscale.workflow_script import jobs_of, script, splits
+from promptscale.workflow_script import parse_jobs, script_setup, split_prefixes
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-with script(snakemake):
+with script_setup(snakemake):
     from promptscale.config.jobs import PromptTuningJob
     from promptscale.experiments.ensembles import run
 
-    jobs = jobs_of(PromptTuningJob, snakemake)
+    jobs = parse_jobs(PromptTuningJob, snakemake)
     predictions = map(Path, snakemake.input.predictions)
     run(
         list(zip(jobs, predictions, strict=True)),
-        splits(snakemake.input.rows),
+        split_prefixes(snakemake.input.rows),
         Path(snakemake.output[0]),
     )

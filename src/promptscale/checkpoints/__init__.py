@@ -1,1 +1,1 @@
-"""Checkpoints of other libraries, read into flat dictionaries of NumPy arrays."""
+"""Checkpoints of T5X and Hugging Face, as dictionaries of arrays under T5X's flat names."""

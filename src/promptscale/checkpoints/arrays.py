@@ -1,4 +1,4 @@
-"""Arrays that are read in the parts that are wanted, and written in the parts that devices hold."""
+"""Arrays that are read part by part, and written by the processes whose devices hold the parts."""
 
 import concurrent.futures
 import dataclasses
@@ -11,52 +11,52 @@ import numpy as np
 import tensorstore as ts
 
 from promptscale.distributed import multihost
-from promptscale.storage import store as storage
+from promptscale.storage.store import CONTEXT
 
-AT_ONCE = 16  # arrays that are read or written at a time
-CHUNK_BYTES = 64 * 2**20  # T5X aims at chunks of this size
+AT_ONCE = 16  # arrays that are read or written concurrently
+CHUNK_BYTES = 64 * 2**20  # upper bound of a chunk; T5X aims at the same size
 
-Index = Any  # a tuple of slices; JAX's own annotation allows more
+Index = Any  # a tuple of slices; JAX's annotation allows more
 Spec = dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
 class LazyArray:
-    """An array that has not been read: `read` gives the part that a tuple of slices asks for."""
+    """An array in storage: `read` reads the part at a tuple of slices."""
 
     shape: tuple[int, ...]
     dtype: np.dtype
     read: Callable[[Index], np.ndarray]
 
     def whole(self) -> np.ndarray:
-        """All of it."""
+        """Reads the whole array."""
         return np.asarray(self.read((slice(None),) * len(self.shape)))
 
 
 def write(arrays: Sequence[tuple[Spec, Any]]) -> None:
-    """Writes arrays to where their TensorStore specs say; for all processes to call.
+    """Writes arrays to the places that their TensorStore specs name; all processes must call it.
 
-    Each process writes parts that its own devices hold, and the first one all of NumPy's arrays. An
-    array is whole once all processes have returned.
+    Each process writes the parts of JAX arrays that its devices hold; the primary process writes
+    NumPy arrays. An array is complete when all processes have returned.
 
     Raises:
-      ValueError, OSError: TensorStore's, where something cannot be written.
+      ValueError, OSError: errors of TensorStore.
     """
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-        for future in [pool.submit(_write, *one) for one in arrays]:
+        for future in [pool.submit(_write, spec, array) for spec, array in arrays]:
             future.result()
 
 
 def _write(spec: Spec, array: Any) -> None:
-    parts = list(_own_parts(array))
+    parts = list(_local_parts(array))
     if parts:
-        store = ts.open(spec, open=True, create=True, context=storage.CONTEXT).result()
+        store = ts.open(spec, open=True, create=True, context=CONTEXT).result()
         for index, part in parts:
             store[index].write(np.asarray(part)).result()
 
 
-def _own_parts(array: Any) -> Iterator[tuple[Index, Any]]:
-    """The parts that are this process's to write: of those that several devices hold, one."""
+def _local_parts(array: Any) -> Iterator[tuple[Index, Any]]:
+    """The parts that this process writes; a part that several devices hold is written once."""
     if isinstance(array, jax.Array):
         for shard in array.addressable_shards:
             if shard.replica_id == 0:
@@ -66,10 +66,10 @@ def _own_parts(array: Any) -> Iterator[tuple[Index, Any]]:
 
 
 def chunks(array: Any) -> list[int]:
-    """The sides of an array's chunks: the longest is halved until a chunk is small enough.
+    """The chunk shape of an array: the longest side is halved until a chunk has <= CHUNK_BYTES.
 
-    A side that is split between devices has chunks that divide a device's part, as no two processes
-    may write into one chunk.
+    Where an axis is sharded, the chunk's side divides the side of a device's part, because two
+    processes must not write to the same chunk.
     """
     shape = list(array.shape)
     if isinstance(array, jax.Array):

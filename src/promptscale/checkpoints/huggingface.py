@@ -1,4 +1,4 @@
-"""Hugging Face checkpoints of T5 1.1 (safetensors, whole or in shards) under T5X's names."""
+"""Hugging Face checkpoints of T5 1.1 (safetensors, in a single file or in shards)."""
 
 import json
 import re
@@ -17,7 +17,7 @@ _PROJECTIONS = {"q": "query", "k": "key", "v": "value", "o": "out"}
 
 
 def _layers(tower: str, attentions: dict[str, str], norms: tuple[str, ...]):
-    """The table's rows for the layers of one tower; the MLP is its layer's last sublayer."""
+    """Rows of `TABLE` for the layers of a tower; the MLP is the last sublayer of a layer."""
     theirs, ours = f"{tower}.block.{{layer}}", f"{tower}/layers_{{layer}}"
     for their_attention, our_attention in attentions.items():
         for short, long in _PROJECTIONS.items():
@@ -28,7 +28,7 @@ def _layers(tower: str, attentions: dict[str, str], norms: tuple[str, ...]):
     mlp = f"{theirs}.layer.{len(norms) - 1}.DenseReluDense"
     for name in ("wi_0", "wi_1", "wo"):
         yield f"{mlp}.{name}.weight", f"{ours}/mlp/{name}/kernel", True
-    # Both libraries keep one table of position biases per tower; here the first layer has it.
+    # Both libraries share a tower's position biases between layers; here they are in layer 0.
     bias = f"{tower}.block.0.{_SELF}.relative_attention_bias.weight"
     yield bias, f"{tower}/relpos_bias/rel_embedding", True
     yield f"{tower}.final_layer_norm.weight", f"{tower}/{tower}_norm/scale", False
@@ -44,10 +44,10 @@ TABLE: tuple[tuple[str, str, bool], ...] = (
         ("pre_self_attention_layer_norm", "pre_cross_attention_layer_norm", "pre_mlp_layer_norm"),
     ),
 )
-"""Rows (Hugging Face's name, T5X's name, transposed?); torch's Linear keeps [out, in]."""
+"""Rows (Hugging Face's name, T5X's name, transposed?); torch.nn.Linear stores [out, in]."""
 
 _COPIES = ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight")
-# Old files hold this table, which no T5 reads; transformers skips it too.
+# Old files contain this table, which T5 does not use; the transformers library ignores it too.
 _UNUSED = f"decoder.block.0.{_CROSS}.relative_attention_bias.weight"
 _PATTERNS = [
     (re.compile(re.escape(theirs).replace(r"\{layer\}", r"(?P<layer>\d+)")), ours, transposed)
@@ -61,13 +61,13 @@ def is_checkpoint(folder: Path) -> bool:
 
 
 def open_arrays(folder: Path) -> dict[str, LazyArray]:
-    """Finds the parameters of a Hugging Face T5 1.1 model.
+    """Opens the parameters of a Hugging Face T5 1.1 model.
 
     Returns:
       The arrays under T5X's flat names and in T5X's orientation. An array that T5 1.1 does not
-      have keeps its own name, for the caller to report.
+      have stays under its Hugging Face name, and the caller reports it.
     Raises:
-      CheckpointError: a file is missing or damaged, or the towers' embeddings are not shared.
+      CheckpointError: a file is missing or damaged, or the towers have different embeddings.
     """
     tensors = _open_tensors(folder)
     tensors.pop(_UNUSED, None)
@@ -75,11 +75,11 @@ def open_arrays(folder: Path) -> dict[str, LazyArray]:
         if name not in tensors:
             continue
         copy = tensors.pop(name)
-        own = tensors.setdefault("shared.weight", copy)
-        if own is not copy and not np.array_equal(copy.whole(), own.whole()):
+        shared = tensors.setdefault("shared.weight", copy)
+        if shared is not copy and not np.array_equal(copy.whole(), shared.whole()):
             raise CheckpointError(
                 f"{name} in {folder} is not equal to shared.weight; "
-                "T5 has one token embedding for both towers."
+                "both towers of T5 should share a token embedding."
             )
     return dict(_translate(name, tensor) for name, tensor in tensors.items())
 
@@ -106,12 +106,12 @@ def _open_tensors(folder: Path) -> dict[str, LazyArray]:
         shard_of: dict[str, str] = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
         shards = sorted(set(shard_of.values()))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{index} is damaged: it should have a `weight_map`.") from error
+        raise CheckpointError(f"{index} is damaged: it should hold a `weight_map`.") from error
     tensors: dict[str, LazyArray] = {}
     for shard in shards:
         tensors |= _open_file(folder / shard)
-    if lost := sorted(set(shard_of) - set(tensors)):
-        raise CheckpointError(f"The shards beside {index} do not hold {', '.join(lost)}.")
+    if missing := sorted(set(shard_of) - set(tensors)):
+        raise CheckpointError(f"The shards beside {index} do not hold {', '.join(missing)}.")
     return tensors
 
 
@@ -127,6 +127,6 @@ def _open_file(path: Path) -> dict[str, LazyArray]:
 def _tensor(file: Any, name: str) -> LazyArray:
     part = file.get_slice(name)
     shape = tuple(part.get_shape())
-    # What NumPy has no name for, as bfloat16, is known when something of it is read.
+    # safetensors names dtypes in its notation; an empty read gives NumPy's dtype, bfloat16 too.
     dtype = part[tuple(slice(0, 0) for _ in shape)].dtype
     return LazyArray(shape, dtype, lambda index: np.asarray(part[index]))

@@ -1,11 +1,11 @@
-"""A model from a checkpoint, straight to where its parameters go on the devices."""
+"""Loads a model: reads the parameters of a checkpoint into their shards on the devices."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from promptscale.checkpoints.arrays import Index, LazyArray
-from promptscale.checkpoints.load import load
+from promptscale.checkpoints.read import open_checkpoint
 from promptscale.checkpoints.t5x import Checkpoint
 from promptscale.config.sizes import ModelConfig
 from promptscale.distributed.mesh import Devices, put_parts
@@ -21,25 +21,30 @@ def load_model(
     with_optimizer: bool = False,
     runs: int | None = None,
 ) -> Checkpoint:
-    """Reads a checkpoint; each process reads no more than the parts that its devices hold.
+    """Loads a checkpoint onto devices; each process reads only the parts that its devices hold.
 
     Args:
-      location: as for `checkpoints.load.load`.
-      architecture: the model that it must fit.
-      devices: where its parameters go.
-      activations: the dtype that parameters are kept in. For a model that is not trained that of
-        the activations is as good as float32, as parameters are cast to it at use; the head, which
-        is computed in float32, stays float32.
-      with_optimizer: whether to read the accumulators too, whole and in float32.
-      runs: for models that are trained: so many equal copies along a leading axis.
+      location: a checkpoint of any format that `open_checkpoint` opens.
+      architecture: the model whose parameters the checkpoint must hold.
+      devices: the mesh that the parameters are sharded on.
+      activations: the dtype of the loaded parameters. While the model is frozen the dtype of the
+        activations loses nothing, because parameters are cast to it when they are used. The head,
+        which is computed in float32, is always float32.
+      with_optimizer: whether to read the accumulators too, as whole NumPy arrays in float32.
+      runs: the number N of equal copies of each parameter along a leading axis, for models that are
+        trained; None for no such axis.
     Returns:
-      The checkpoint with JAX arrays as parameters.
+      The checkpoint, with JAX arrays as parameters.
     Raises:
-      CheckpointError: as for `load`.
+      CheckpointError: the checkpoint cannot be read, or its arrays are not those of the model.
     """
     copies = () if runs is None else (runs,)
+    expected = parameter_shapes(architecture)
+    checkpoint = open_checkpoint(location, expected, with_optimizer=with_optimizer)
 
-    def place(name: str, array: LazyArray) -> jax.Array:
+    def place(name: str, array: LazyArray) -> jax.Array | np.ndarray:
+        if name not in checkpoint.params:
+            return array.whole().astype(np.float32, copy=False)
         dtype = jnp.float32 if name.startswith("decoder/logits_dense") else jnp.dtype(activations)
 
         def read(index: Index) -> np.ndarray:
@@ -49,5 +54,4 @@ def load_model(
         sharding = devices.parameter(name, array.shape, runs=runs is not None)
         return put_parts((*copies, *array.shape), sharding, read)
 
-    expected = parameter_shapes(architecture)
-    return load(location, expected, with_optimizer=with_optimizer, place=place)
+    return checkpoint.map(place)

@@ -1,14 +1,15 @@
-"""T5X checkpoints: a msgpack tree of small arrays beside zarr arrays, local or on Google Cloud.
+"""T5X checkpoints: a msgpack tree of small arrays and a zarr array for each large array.
 
 The format (version 3 of google-research/t5x, `t5x/checkpoints.py`): a folder with a flax-msgpack
-file `checkpoint` holding `{version, optimizer: {target, state: {step, param_states}}}`, in which
-a large array is only a TensorStore spec, whose relative path names a zarr array in the same
-folder. The older one-file form is the same tree with every array in it. Nothing is ever unpickled.
+file `checkpoint` that holds `{version, optimizer: {target, state: {step, param_states}}}`. A large
+array is a TensorStore spec in this tree; its relative path names a zarr array in the same folder.
+The older single-file format is the same tree with every array in it. Nothing is ever unpickled.
 """
 
 import concurrent.futures
 import contextlib
 import dataclasses
+import functools
 import math
 import os
 from collections.abc import Callable, Mapping
@@ -25,8 +26,8 @@ from promptscale.checkpoints import arrays
 from promptscale.checkpoints.arrays import Index, LazyArray
 from promptscale.distributed import multihost
 from promptscale.errors import CheckpointError
-from promptscale.storage import store as storage
 from promptscale.storage.atomic import atomic_directory, partial_directory
+from promptscale.storage.store import CONTEXT, Store, named_errors
 
 VERSION = 3
 SLOTS = ("m", "v", "v_row", "v_col")  # Adafactor's accumulators; unused ones have shape (1,)
@@ -34,7 +35,7 @@ SLOTS = ("m", "v", "v_row", "v_col")  # Adafactor's accumulators; unused ones ha
 _TARGET = "optimizer/target/"
 _STATES = "optimizer/state/param_states/"
 _STEP = "optimizer/state/step"
-_STORED_IN_ZARR = ("kernel", "embedding")  # what T5X partitions; everything else is small
+_STORED_IN_ZARR = ("kernel", "embedding")  # the arrays that T5X partitions; others are small
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Checkpoint:
     """A model's state under T5X's names.
 
     Attributes:
-      step: optimiser steps taken; 0 where the file does not say.
+      step: the number of optimiser steps; 0 where the file has no step.
       params: arrays by flat name, such as `encoder/layers_0/attention/query/kernel`.
       optimizer: Adafactor's accumulators (`SLOTS`) by the name of their parameter; may be empty.
     """
@@ -52,61 +53,60 @@ class Checkpoint:
     optimizer: dict[str, dict[str, Any]]
 
     def map(self, function: Callable[[str, Any], Any]) -> "Checkpoint":
-        """The checkpoint with `function` of name and array in place of each array, run in threads.
+        """The checkpoint with `function(name, array)` in place of each array; runs in threads.
 
-        Accumulators are named `<parameter>/<slot>`.
+        The name of an accumulator is `<parameter>/<slot>`.
         """
         named = dict(self.params)
         for name, slots in self.optimizer.items():
             named |= {f"{name}/{slot}": array for slot, array in slots.items()}
         with concurrent.futures.ThreadPoolExecutor(arrays.AT_ONCE) as pool:
-            made = dict(zip(named, pool.map(function, named, named.values()), strict=True))
+            results = dict(zip(named, pool.map(function, named, named.values()), strict=True))
         return Checkpoint(
             self.step,
-            {name: made[name] for name in self.params},
+            {name: results[name] for name in self.params},
             {
-                name: {slot: made[f"{name}/{slot}"] for slot in slots}
+                name: {slot: results[f"{name}/{slot}"] for slot in slots}
                 for name, slots in self.optimizer.items()
             },
         )
 
 
 def read(location: str, *, with_optimizer: bool = True) -> Checkpoint:
-    """Reads a checkpoint whole; locations and errors as for `open_checkpoint`."""
-    stored = open_checkpoint(location, with_optimizer=with_optimizer)
-    return stored.map(lambda _, array: array.whole())
+    """Reads all arrays of a checkpoint; locations and errors are those of `open_checkpoint`."""
+    checkpoint = open_checkpoint(location, with_optimizer=with_optimizer)
+    return checkpoint.map(lambda _, array: array.whole())
 
 
 def open_checkpoint(location: str, *, with_optimizer: bool = True) -> Checkpoint:
-    """Finds a checkpoint's arrays: its folder, its file `checkpoint`, or one msgpack.
-
-    A one-file msgpack may also be a bare tree of parameters (under `params` or not).
+    """Opens a checkpoint; its arrays are `LazyArray`.
 
     Args:
-      location: a local path or `gs://bucket/path`. Google Cloud Storage is read with the
-        machine's default credentials where it has some and anonymously otherwise;
-        TENSORSTORE_GCS_HTTP_URL directs the requests elsewhere.
+      location: the checkpoint's folder, its file `checkpoint`, or a single-file checkpoint, local
+        or at `gs://`. A single file may also hold a bare tree of parameters (under `params` or
+        not). Google Cloud Storage is read with the machine's default credentials if there are any
+        and anonymously otherwise; TENSORSTORE_GCS_HTTP_URL sets another address.
       with_optimizer: whether to open the accumulators too.
     Raises:
-      CheckpointError: missing, damaged, incomplete, or not a T5X checkpoint; also when an array is
-        read.
+      CheckpointError: the checkpoint is missing, damaged, incomplete or not T5X's; damage of an
+        array is noticed when the array is read.
     """
-    found = leaves(location)
+    leaves = read_leaves(location)
     if not with_optimizer:
-        found = {name: leaf for name, leaf in found.items() if not name.startswith(_STATES)}
-    return _sort_out(location, _opened(location, found))
+        leaves = {name: leaf for name, leaf in leaves.items() if not name.startswith(_STATES)}
+    return _to_checkpoint(location, _open_arrays(location, leaves))
 
 
-def leaves(location: str) -> dict[str, Any]:
-    """The checkpoint's leaves by flat name, arrays in zarr not yet read.
+def read_leaves(location: str) -> dict[str, Any]:
+    """Reads the msgpack tree of a checkpoint.
 
     Returns:
-      For each leaf its value, or, for an array in zarr, the TensorStore spec that opens it (to
-      read it whole or in shards). A bare tree of parameters appears below `optimizer/target`.
+      Each leaf by its flat name: its value, or, for a zarr array, the TensorStore spec that opens
+      it. A bare tree of parameters appears below `optimizer/target`.
     Raises:
-      CheckpointError: missing, damaged or of a later version.
+      CheckpointError: the file is missing, damaged or of a later version.
     """
-    folder, file, content = _find(location)
+    folder, file, content = _read_msgpack(location)
     try:
         tree = serialization.msgpack_restore(content)
         if not isinstance(tree, dict):
@@ -114,7 +114,7 @@ def leaves(location: str) -> dict[str, Any]:
         if "optimizer" not in tree:
             tree = {"optimizer": {"target": tree.get("params", tree), "state": {"step": 0}}}
         flat = flatten_dict(tree, sep="/", is_leaf=lambda _, node: "kvstore" in node)
-    # What msgpack, NumPy and flax raise for bytes that are not theirs.
+    # The exceptions of msgpack, NumPy and flax for damaged bytes.
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise CheckpointError(
             f"The checkpoint file {folder}/{file} is truncated or is not flax msgpack ({error})."
@@ -127,26 +127,28 @@ def leaves(location: str) -> dict[str, Any]:
     return {
         name: _rebased(folder, leaf) if isinstance(leaf, dict) else leaf
         for name, leaf in flat.items()
-        if leaf is not None  # T5X masks the state of frozen parameters so
+        if leaf is not None  # T5X masks the state of frozen parameters with None
     }
 
 
 def write(location: str | Path, checkpoint: Checkpoint) -> None:
-    """Writes the folder form as T5X does; an existing one is replaced when the new is whole.
+    """Writes a checkpoint in the folder format of T5X; replaces an existing one atomically.
 
-    Kernels and the embedding go to zarr, everything else into the msgpack file, which is written
-    last: without it nobody takes the folder for a checkpoint. Equal checkpoints that lie on devices
-    alike give equal bytes.
+    Kernels and the embedding are written to zarr, everything else to the msgpack file. That file is
+    written last, because a folder without it is not a checkpoint. Equal checkpoints with equal
+    shardings give equal bytes.
 
     Args:
       location: a local folder or `gs://bucket/path`.
-      checkpoint: with NumPy arrays, or JAX's: of these every process of the job writes what its
-        devices hold, and all must call this.
+      checkpoint: NumPy or JAX arrays. All processes must call this function; each process writes
+        the parts of JAX arrays that its devices hold.
+    Raises:
+      CheckpointError: the checkpoint cannot be written.
     """
     location = str(location)
     if location.startswith("gs://"):
         if multihost.is_primary():
-            storage.delete_folder(location)
+            Store(location, CheckpointError).delete_prefix("")
         _write(location, checkpoint)
         return
     path = Path(location)
@@ -156,7 +158,7 @@ def write(location: str | Path, checkpoint: Checkpoint) -> None:
 
 
 def _write(folder: str, checkpoint: Checkpoint) -> None:
-    """Every process what its devices hold, and then the first one the msgpack file."""
+    """Writes the arrays from all processes, then the msgpack file from the primary process."""
     flat: dict[str, Any] = {f"target/{name}": array for name, array in checkpoint.params.items()}
     for name, slots in checkpoint.optimizer.items():
         flat |= {f"state/param_states/{name}/{slot}": array for slot, array in slots.items()}
@@ -167,8 +169,8 @@ def _write(folder: str, checkpoint: Checkpoint) -> None:
             in_zarr.append((_rebased(folder, flat[name]), array))
         else:
             flat[name] = np.asarray(array)
-    multihost.barrier("the folder is there")
-    with storage.clear_errors(f"The checkpoint {folder} cannot be written"):
+    multihost.barrier("the folder exists")
+    with named_errors(f"The checkpoint {folder} cannot be written", CheckpointError):
         arrays.write(in_zarr)
     multihost.barrier("the arrays are written")
     if multihost.is_primary():
@@ -176,15 +178,15 @@ def _write(folder: str, checkpoint: Checkpoint) -> None:
         tree.setdefault("state", {}).setdefault("param_states", {})
         tree["state"]["step"] = np.asarray(checkpoint.step, np.int32)
         content = serialization.msgpack_serialize({"version": VERSION, "optimizer": tree})
-        storage.write_bytes(f"{folder}/checkpoint", content)
+        Store(folder, CheckpointError).write("checkpoint", content)
 
 
-def _find(location: str) -> tuple[str, str, bytes]:
-    """The folder of the zarr arrays; the msgpack file's name in it, and its content."""
+def _read_msgpack(location: str) -> tuple[str, str, bytes]:
+    """The checkpoint's folder, the name of the msgpack file in it, and the file's content."""
     location = location.rstrip("/")
     parent, name = os.path.split(location)
     for folder, file in ((location, "checkpoint"), (parent, name)):
-        content = storage.read_bytes(folder, file)
+        content = Store(folder or ".", CheckpointError).read(file)
         if content is not None:
             return folder, file, content
     raise CheckpointError(
@@ -194,15 +196,15 @@ def _find(location: str) -> tuple[str, str, bytes]:
 
 
 def _rebased(folder: str, spec: Mapping[str, Any]) -> dict[str, Any]:
-    """The spec for the place the checkpoint is read from, which is rarely where it was written.
+    """The spec of an array in `folder`; the stored spec names where the array was first written.
 
-    A chunk that is not there must be an error: zarr would read it as zeros.
+    A missing chunk is made an error, as zarr reads it as zeros.
     """
     kvstore = spec["kvstore"]
     path = kvstore.get("path", spec.get("path", "")) if isinstance(kvstore, dict) else ""
     return {
         "driver": "zarr",
-        "kvstore": storage.kvstore(folder, str(path)),
+        "kvstore": Store(folder).spec(str(path)),
         "metadata": spec.get("metadata", {}),
         "fill_missing_data_reads": False,
     }
@@ -222,41 +224,49 @@ def _spec(name: str, array: np.ndarray | jax.Array) -> dict[str, Any]:
     }
 
 
-def _opened(location: str, found: Mapping[str, Any]) -> dict[str, Any]:
-    """The leaves; those that are arrays become `LazyArray`, opened when they are read."""
-    opened = dict(found)
-    for name, leaf in found.items():
+def _open_arrays(location: str, leaves: Mapping[str, Any]) -> dict[str, Any]:
+    """The leaves, with a `LazyArray` for each array and each spec."""
+    opened = dict(leaves)
+    for name, leaf in leaves.items():
         if isinstance(leaf, dict):
-            with _naming(location, name):
-                opened[name] = _of_zarr(location, name, leaf)
+            with _array_errors(location, name):
+                opened[name] = _zarr_array(location, name, leaf)
         elif isinstance(leaf, np.ndarray | np.generic):
             array = np.asarray(leaf)
             opened[name] = LazyArray(array.shape, array.dtype, array.__getitem__)
     return opened
 
 
-def _of_zarr(location: str, name: str, spec: dict[str, Any]) -> LazyArray:
+def _zarr_array(location: str, name: str, spec: dict[str, Any]) -> LazyArray:
+    @functools.cache
+    def open_store() -> ts.TensorStore:
+        store = ts.open(spec, open=True, context=CONTEXT).result()
+        _refuse_truncated_chunks(store)
+        return store
+
     def read(index: Index) -> np.ndarray:
-        with _naming(location, name):
-            store = ts.open(spec, open=True, context=storage.CONTEXT).result()
-            part = store[index].read().result()
-            _check_ends(store)
-        return part
+        with _array_errors(location, name):
+            return open_store()[index].read().result()
 
-    # T5X writes shape and type into the msgpack file; else the array itself tells.
-    known: Any = ts.Spec(spec)
-    if known.rank is None or known.dtype is None:
-        known = ts.open(spec, open=True, context=storage.CONTEXT).result()
-    return LazyArray(tuple(known.shape), known.dtype.numpy_dtype, read)
+    # T5X writes shape and dtype into the msgpack file; in other files only the array has them.
+    header: Any = ts.Spec(spec)
+    if header.rank is None or header.dtype is None:
+        header = ts.open(spec, open=True, context=CONTEXT).result()
+    return LazyArray(tuple(header.shape), header.dtype.numpy_dtype, read)
 
 
-def _naming(location: str, array: str) -> contextlib.AbstractContextManager[None]:
-    name = array.removeprefix(_TARGET)
-    return storage.clear_errors(f"The array {name} of the checkpoint {location} cannot be read")
+def _array_errors(location: str, array: str) -> contextlib.AbstractContextManager[None]:
+    what = f"The array {array.removeprefix(_TARGET)} of the checkpoint {location} cannot be read"
+    return named_errors(what, CheckpointError)
 
 
-def _check_ends(store: ts.TensorStore) -> None:
-    """TensorStore accepts a chunk whose last bytes, gzip's checksum and length, are cut off."""
+def _refuse_truncated_chunks(store: ts.TensorStore) -> None:
+    """Raises ValueError if a local gzip chunk lacks its last bytes.
+
+    TensorStore 0.1.86 does not require gzip's trailer (checksum and length, 8 bytes): it accepts a
+    chunk that ends anywhere in it. A broken copy leaves such files on a disk; a bucket stores an
+    object completely or not at all, so there the check would cost a request per chunk for nothing.
+    """
     spec = store.spec(retain_context=False).to_json()
     compressor = spec["metadata"]["compressor"] or {}
     if spec["kvstore"]["driver"] != "file" or compressor.get("id") != "gzip":
@@ -264,17 +274,17 @@ def _check_ends(store: ts.TensorStore) -> None:
     chunk_bytes = math.prod(spec["metadata"]["chunks"]) * store.dtype.numpy_dtype.itemsize
     for chunk in Path(spec["kvstore"]["path"]).glob("[0-9]*"):
         with chunk.open("rb") as file:
-            file.seek(-4, os.SEEK_END)
+            file.seek(max(0, chunk.stat().st_size - 4))
             if int.from_bytes(file.read(), "little") != chunk_bytes % 2**32:
                 raise ValueError(f"{chunk} is truncated")
 
 
-def _sort_out(location: str, found: Mapping[str, Any]) -> Checkpoint:
-    """Gives every leaf its place; what has none is an error."""
+def _to_checkpoint(location: str, leaves: Mapping[str, Any]) -> Checkpoint:
+    """Sorts leaves into parameters, accumulators and the step; any other leaf is an error."""
     params: dict[str, LazyArray] = {}
     optimizer: dict[str, dict[str, LazyArray]] = {}
     unknown = []
-    for name, leaf in found.items():
+    for name, leaf in leaves.items():
         parameter, _, slot = name.removeprefix(_STATES).rpartition("/")
         if name == _STEP:
             continue
@@ -288,9 +298,10 @@ def _sort_out(location: str, found: Mapping[str, Any]) -> Checkpoint:
             unknown.append(name)
     if unknown:
         raise CheckpointError(
-            f"The checkpoint {location} has entries that T5X's have not:\n  " + "\n  ".join(unknown)
+            f"The checkpoint {location} has entries that T5X does not have:\n  "
+            + "\n  ".join(unknown)
         )
-    step = found.get(_STEP)
+    step = leaves.get(_STEP)
     if isinstance(step, LazyArray) and math.prod(step.shape) == 1:
         step = step.whole().item()
     if not isinstance(step, int | np.integer):

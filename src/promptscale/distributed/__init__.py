@@ -1,1 +1,1 @@
-"""Devices and processes: the mesh that a training runs on, and what its processes agree about."""
+"""Devices and processes: the mesh that a job computes on, and communication between processes."""

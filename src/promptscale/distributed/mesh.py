@@ -1,8 +1,8 @@
-"""How a training lies on its devices: one mesh, `data` x `model`, over all processes.
+"""The mesh of devices, with the axes `data` and `model`, over all processes of a job.
 
-Parameters are split along `model`, batches along `data`; prompts and optimiser states are on every
-device. What does not divide is on every device too. The results do not depend on the layout but for
-the order in which sums are rounded. One device is no special case.
+Parameters are sharded along `model`, batches along `data`. Prompts and optimiser states are
+replicated, and so is every array whose axis the mesh does not divide. Results depend on the layout
+only through the order in which sums are rounded. A single device is a mesh of 1 x 1.
 """
 
 import re
@@ -19,7 +19,7 @@ from promptscale.errors import ConfigError
 
 DATA, MODEL = "data", "model"
 
-# Which axis of a parameter is split: heads of attention, d_ff of the MLP, the vocabulary.
+# The axis of a parameter that is sharded: attention heads, the MLP's d_ff, or the vocabulary.
 _SPLIT = (
     (re.compile(r".*/(query|key|value|wi_0|wi_1|logits_dense)/kernel"), 1),
     (re.compile(r".*/(out|wo)/kernel|token_embedder/embedding"), 0),
@@ -27,38 +27,35 @@ _SPLIT = (
 
 
 class Layout(NamedTuple):
-    """`model_axis` devices share the parameters, or all there are if these are fewer.
+    """How a job uses its devices."""
 
-    `examples_at_a_time` of a batch pass through the model (0: all).
-    """
-
-    model_axis: int = 1
-    examples_at_a_time: int = 0
+    model_axis: int = 1  # the number of devices that share the parameters; at most all devices
+    examples_at_a_time: int = 0  # the size of a microbatch; 0 stands for the whole batch
 
 
 SINGLE_DEVICE = Layout()
 
 
 class Devices:
-    """All devices of all processes as a mesh, and where arrays go on it."""
+    """All devices of all processes as a mesh, and the shardings of arrays on it."""
 
     def __init__(
         self, layout: Layout = SINGLE_DEVICE, devices: Sequence[jax.Device] | None = None
     ) -> None:
-        """Lays the mesh, neighbours on a slice's torus side by side.
+        """Makes the mesh; neighbours in it are neighbours in the torus of a TPU slice.
 
         Args:
-          layout: see `Layout`.
-          devices: what to lay it on, if not on all devices of all processes.
+          layout: the size of the `model` axis and of a microbatch.
+          devices: the devices of the mesh; by default all devices of all processes.
         Raises:
-          ConfigError: the devices cannot be divided so.
+          ConfigError: `model_axis` does not divide the number of devices.
         """
         devices = jax.devices() if devices is None else devices
         model_axis = min(layout.model_axis, len(devices))
         if len(devices) % model_axis:
             raise ConfigError(
                 f"`hardware` asks for a model_axis of {layout.model_axis}, which does not divide "
-                f"the {len(devices)} devices that there are."
+                f"the {len(devices)} devices of this job."
             )
         grid = mesh_utils.create_device_mesh(
             (len(devices) // model_axis, model_axis), devices, allow_split_physical_axes=True
@@ -68,15 +65,18 @@ class Devices:
 
     @property
     def data_axis(self) -> int:
-        """How many parts batches are split into."""
+        """The size of the mesh's `data` axis: the number of parts of a batch."""
         return self.mesh.shape[DATA]
 
     def replicated(self) -> NamedSharding:
-        """On every device."""
+        """The sharding of an array that every device holds whole."""
         return NamedSharding(self.mesh, PartitionSpec())
 
     def parameter(self, name: str, shape: tuple[int, ...], runs: bool = False) -> NamedSharding:
-        """Where a parameter goes, by its T5X name; with a leading axis of `runs` or without."""
+        """The sharding of a parameter, by its T5X name and its shape without the axis of runs.
+
+        `runs` says whether the array has a leading axis of runs, which is not sharded.
+        """
         for pattern, axis in _SPLIT:
             if pattern.fullmatch(name) and shape[axis] % self.mesh.shape[MODEL] == 0:
                 parts: list[str | None] = [None] * len(shape)
@@ -85,30 +85,30 @@ class Devices:
         return self.replicated()
 
     def replicate(self, tree: Any) -> Any:
-        """Puts arrays that every process holds whole on every device."""
+        """Replicates arrays, which every process holds whole, on every device."""
         return jax.tree.map(lambda leaf: put(to_host(leaf), self.replicated()), tree)
 
     def keys(self, seeds: list[int]) -> Key[Array, " N"]:
-        """A PRNG key for each seed, on every device."""
+        """A PRNG key for each seed, replicated."""
         make = jax.jit(jax.vmap(jax.random.key), out_shardings=self.replicated())
         return make(self.replicate(np.asarray(seeds, np.int32)))
 
     def batch_sharding(self, size: int, axis: int) -> NamedSharding:
-        """Where an array goes whose `axis` holds `size` examples."""
+        """The sharding of an array whose axis number `axis` holds `size` examples."""
         if size % self.data_axis:
             return self.replicated()
         return NamedSharding(self.mesh, PartitionSpec(*[None] * axis, DATA))
 
     def local_rows(self, size: int) -> slice:
-        """From the first to the last of `size` examples that this process's devices need."""
+        """The range, among `size` examples, that covers what this process's devices hold."""
         sharding = self.batch_sharding(size, 0)
         parts = sharding.addressable_devices_indices_map((size,)).values()
         slices = [index[0] for index in parts if index is not None]
-        starts, stops, _ = zip(*(one.indices(size) for one in slices), strict=True)
+        starts, stops, _ = zip(*(part.indices(size) for part in slices), strict=True)
         return slice(min(starts), max(stops))
 
     def shard_batch(self, rows: np.ndarray, size: int, axis: int) -> jax.Array:
-        """The global array of `size` examples along `axis`, from this process's `local_rows`."""
+        """The global array with `size` examples along `axis`, from this process's `local_rows`."""
         shape = (*rows.shape[:axis], size, *rows.shape[axis + 1 :])
         first = self.local_rows(size).start
 
@@ -120,30 +120,32 @@ class Devices:
 
 
 def put(array: np.ndarray, sharding: Sharding) -> jax.Array:
-    """An array that every process holds whole, in its place."""
+    """Shards an array that every process holds whole."""
     return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])
 
 
 def put_parts(
     shape: tuple[int, ...], sharding: Sharding, read: Callable[[Any], np.ndarray]
 ) -> jax.Array:
-    """An array in its place, of which only the parts are read that this process's devices hold.
+    """Makes a sharded array from the parts that this process's devices hold.
 
-    `read` gives the part at a tuple of slices; a part that several devices hold is read once.
+    `read` returns the part at a tuple of slices. It is called once for each different part, and a
+    part's host memory is released when the part is on its devices.
     """
-    known: dict[str, np.ndarray] = {}
-
-    def part(index: Any) -> np.ndarray:
-        key = repr(index)
-        if key not in known:
-            known[key] = read(index)
-        return known[key]
-
-    return jax.make_array_from_callback(shape, sharding, part)
+    devices_by_part: dict[tuple[tuple[int, int], ...], list[jax.Device]] = {}
+    for device, index in sharding.addressable_devices_indices_map(shape).items():
+        assert index is not None
+        bounds = tuple(part.indices(side)[:2] for part, side in zip(index, shape, strict=True))
+        devices_by_part.setdefault(bounds, []).append(device)
+    shards = []
+    for bounds, devices in devices_by_part.items():
+        part = read(tuple(slice(*bound) for bound in bounds))
+        shards += [jax.device_put(part, device) for device in devices]
+    return jax.make_array_from_single_device_arrays(shape, sharding, shards)
 
 
 def to_host(array: Any) -> np.ndarray:
-    """The whole of an array, wherever its parts are; every process must ask for it."""
+    """Gathers a whole array in this process's memory; all processes must call it."""
     whole = not isinstance(array, jax.Array) or array.is_fully_addressable
     if whole or array.is_fully_replicated:
         return np.asarray(array)

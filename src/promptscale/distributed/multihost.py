@@ -1,7 +1,7 @@
-"""The processes of one job: each has some of the devices, and the first one writes.
+"""Communication between the processes of a job; process 0 is the primary process, which writes.
 
-All of them must call what is said to be for all, in the same order. A process that is alone waits
-for nobody.
+All processes must call `barrier`, `broadcast_from_primary` and `all_agree`, in the same order. In a
+job of a single process these functions return at once.
 """
 
 from collections.abc import Callable
@@ -10,34 +10,54 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from promptscale.errors import PromptscaleError
+
+_MISSING, _CONTENT, _ERROR = range(3)
+
 
 def is_primary() -> bool:
-    """Whether this process is the one that writes what is not split between processes."""
+    """Whether this is process 0, which writes every file that processes do not share."""
     return jax.process_index() == 0
 
 
-def barrier(where: str) -> None:
-    """Returns once all processes are here."""
+def barrier(name: str) -> None:
+    """Waits until all processes have called `barrier` with this name."""
     if jax.process_count() > 1:
-        multihost_utils.sync_global_devices(where)
+        multihost_utils.sync_global_devices(name)
 
 
 def broadcast_from_primary(read: Callable[[], bytes | None]) -> bytes | None:
-    """What the first process reads; the others are told, so that all know the same."""
+    """Calls `read` on process 0 and returns its result on all processes.
+
+    Raises:
+      Exception: on process 0, what `read` raises.
+      PromptscaleError: on the other processes, with the message of process 0's exception.
+    """
     if jax.process_count() == 1:
         return read()
-    content = read() if is_primary() else None
-    length = multihost_utils.broadcast_one_to_all(np.int32(-1 if content is None else len(content)))
-    if length < 0:
-        return None
-    padded = np.zeros(int(length), np.uint8)
-    if content is not None:
-        padded[:] = np.frombuffer(content, np.uint8)
-    return np.asarray(multihost_utils.broadcast_one_to_all(padded)).tobytes()
+    kind, payload, error = _MISSING, b"", None
+    if is_primary():
+        try:
+            content = read()
+        except Exception as caught:
+            kind, payload, error = _ERROR, str(caught).encode(), caught
+        else:
+            kind, payload = (_MISSING, b"") if content is None else (_CONTENT, content)
+    header = np.array([kind, len(payload)], np.int32)
+    kind, length = np.asarray(multihost_utils.broadcast_one_to_all(header)).tolist()
+    buffer = np.zeros(length, np.uint8)
+    if is_primary():
+        buffer[:] = np.frombuffer(payload, np.uint8)
+    payload = np.asarray(multihost_utils.broadcast_one_to_all(buffer)).tobytes()
+    if error is not None:
+        raise error
+    if kind == _ERROR:
+        raise PromptscaleError(f"Process 0 failed to read: {payload.decode()}")
+    return payload if kind == _CONTENT else None
 
 
-def all_agree(yes: bool) -> bool:
-    """Whether all processes say yes."""
+def all_agree(vote: bool) -> bool:
+    """Whether `vote` is true on all processes."""
     if jax.process_count() == 1:
-        return yes
-    return bool(np.all(multihost_utils.process_allgather(np.bool_(yes))))
+        return vote
+    return bool(np.all(multihost_utils.process_allgather(np.bool_(vote))))

@@ -1,1 +1,1 @@
-"""Files on the local disk and objects in buckets, and writes that leave nothing half-written."""
+"""Files on the local disk and objects in buckets, and atomic writes."""

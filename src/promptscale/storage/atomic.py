@@ -1,4 +1,4 @@
-"""Writing files so that nothing half-written ever stands under a final name."""
+"""Atomic writes: a file or folder gets its final name when it is complete, never before."""
 
 import contextlib
 import shutil
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Gives a temporary sibling of `path` to write to; it becomes `path` if nothing is raised."""
+    """Gives a temporary file beside `path` to write to; it is renamed to `path` on success."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
     try:
@@ -19,13 +19,13 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def partial_directory(path: Path) -> Path:
-    """Where `atomic_directory` has the files written that are to be in `path`."""
+    """The temporary folder that `atomic_directory(path)` gives."""
     return path.with_name(f"{path.name}.partial")
 
 
 @contextlib.contextmanager
 def atomic_directory(path: Path) -> Iterator[Path]:
-    """The same for a folder: the sibling is empty at first and replaces an older `path` whole."""
+    """Gives an empty temporary folder beside `path`; on success it replaces the folder `path`."""
     partial = partial_directory(path)
     outdated = path.with_name(f"{path.name}.outdated")
     shutil.rmtree(partial, ignore_errors=True)
@@ -33,7 +33,7 @@ def atomic_directory(path: Path) -> Iterator[Path]:
     partial.mkdir(parents=True)
     try:
         yield partial
-        if path.exists():  # no single call renames a folder over another one
+        if path.exists():  # a folder cannot be renamed over another folder that has files
             path.rename(outdated)
         partial.rename(path)
     finally:

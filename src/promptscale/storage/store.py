@@ -1,107 +1,166 @@
-"""Files on the local disk or in Google Cloud Storage, read and written through TensorStore."""
+"""Files in a local folder or in a Google Cloud Storage bucket, through TensorStore's KvStore."""
 
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import tensorstore as ts
 
-from promptscale.errors import CheckpointError, PromptscaleError
+from promptscale.errors import PromptscaleError, StorageError
 from promptscale.storage.atomic import atomic_write
 
-# A bucket that does not answer is asked again, ever more slowly: for up to a minute where a person
-# waits. A host of a slice is told to be more patient, as it holds what an outage would cost.
+# TensorStore repeats a request that fails, after 1, 2, 4, ... up to 32 s. Five retries take up to
+# half a minute; the hosts of TPU slices set a larger number, as a failure costs them more.
 _RETRIES = int(os.environ.get("PROMPTSCALE_BUCKET_RETRIES", "5"))
 CONTEXT = ts.Context({"gcs_request_retries": {"max_retries": _RETRIES}})
 
 
-def kvstore(folder: str, path: str = "") -> dict[str, str]:
-    """The spec of a place below a folder, local or `gs://`."""
-    if folder.startswith("gs://"):
-        bucket, _, prefix = folder.removeprefix("gs://").partition("/")
+class Store:
+    """The files below `location`, which is a local folder or `gs://bucket/prefix`.
+
+    A key is a path relative to `location`. Writes are atomic: a reader sees the old file or the new
+    file. A failing method raises `error`, whose message names the file. Each caller passes the
+    error class of what it stores there (CheckpointError, DataError, TpuError); StorageError is the
+    class for files of any other kind.
+    """
+
+    def __init__(self, location: str | Path, error: type[PromptscaleError] = StorageError) -> None:
+        """Opens the store without a request; the folder may be missing."""
+        self.location = str(location).rstrip("/")
+        self._folder = None if self.location.startswith("gs://") else Path(location).resolve()
+        self._error = error
+        with self._naming("", "opened"):
+            self._kvstore = ts.KvStore.open(self.spec(), context=CONTEXT).result()
+
+    def spec(self, path: str = "") -> dict[str, str]:
+        """TensorStore's kvstore spec of the folder `path` below this location."""
+        if self._folder is not None:
+            return {"driver": "file", "path": f"{self._folder}/{path}"}
+        bucket, _, prefix = self.location.removeprefix("gs://").partition("/")
         return {"driver": "gcs", "bucket": bucket, "path": f"{prefix}/{path}".lstrip("/")}
-    return {"driver": "file", "path": f"{Path(folder).resolve()}/{path}"}
 
+    def read(self, key: str) -> bytes | None:
+        """The content of a file; None where there is no such file."""
+        return self.read_many([key])[key]
 
-def read_bytes(folder: str, file: str) -> bytes | None:
-    """The content of a file in a folder; None where there is no such file.
+    def read_many(self, keys: Iterable[str]) -> dict[str, bytes | None]:
+        """The contents of many files, read concurrently; None for each missing file."""
+        contents: dict[str, bytes | None] = dict.fromkeys(keys)
+        # KvStore fails on a local key that is a folder.
+        files = [k for k in contents if self._folder is None or (self._folder / k).is_file()]
+        futures = {key: self._kvstore.read(key) for key in files}
+        for key, future in futures.items():
+            with self._naming(key, "read"):
+                result = future.result()
+            contents[key] = result.value if result.state == "value" else None
+        return contents
 
-    Raises:
-      CheckpointError: it cannot be read.
-    """
-    if not folder.startswith("gs://") and not Path(folder, file).is_file():
-        return None
-    with clear_errors(f"The file {folder}/{file} cannot be read"):
-        store = ts.KvStore.open(kvstore(folder), context=CONTEXT).result()
-        content = store.read(file).result()
-    return content.value if content.state == "value" else None
+    def read_range(self, key: str, start: int, stop: int) -> Callable[[], bytes]:
+        """Starts to read the bytes from `start` to `stop`; the returned function waits for them.
 
+        That function raises `error` if the file is missing or has fewer than `stop` bytes.
+        """
+        if start == stop:
+            return lambda: b""
+        future = self._kvstore.read(key, byte_range=slice(start, stop))
 
-def write_bytes(location: str, content: bytes) -> None:
-    """Writes one file whole: nobody sees a part of it under this name.
+        def wait() -> bytes:
+            with self._naming(key, "read"):
+                result = future.result()
+            if result.state != "value":
+                raise self._error(f"There is no file {self.location}/{key}.")
+            if len(result.value) != stop - start:
+                raise self._error(f"The file {self.location}/{key} ends before byte {stop}.")
+            return result.value
 
-    Raises:
-      CheckpointError: it cannot be written, as on a full disk.
-    """
-    folder, _, file = location.rpartition("/")
-    with clear_errors(f"The file {location} cannot be written"):
-        if not location.startswith("gs://"):
-            with atomic_write(Path(location)) as partial:
-                partial.write_bytes(content)
+        return wait
+
+    def write(self, key: str, content: bytes) -> None:
+        """Writes a file."""
+        self.write_many({key: content})
+
+    def write_many(self, contents: Mapping[str, bytes]) -> None:
+        """Writes many files, concurrently where they are in a bucket."""
+        if self._folder is not None:
+            for key, content in contents.items():
+                with self._naming(key, "written"), atomic_write(self._folder / key) as partial:
+                    partial.write_bytes(content)
             return
-        store = ts.KvStore.open(kvstore(folder), context=CONTEXT).result()
-        store.write(file, content).result()
+        futures = {key: self._kvstore.write(key, content) for key, content in contents.items()}
+        for key, future in futures.items():
+            with self._naming(key, "written"):
+                future.result()
+
+    def write_if_absent(self, key: str, content: bytes) -> None:
+        """Writes a file unless it exists; only the first of concurrent writers succeeds."""
+        with self._naming(key, "written"):
+            result = self._kvstore.read(key).result()
+            if result.state == "missing":
+                # The generation of a missing file makes the write conditional.
+                self._kvstore.write(key, content, if_equal=result.stamp.generation).result()
+
+    def keys(self, prefix: str = "") -> set[str]:
+        """The keys of all files whose keys start with `prefix`."""
+        with self._naming(prefix, "listed"):
+            return {key.decode() for key in self._kvstore.list(_range(prefix)).result()}
+
+    def delete(self, key: str) -> None:
+        """Deletes a file; a missing file is ignored."""
+        with self._naming(key, "deleted"):
+            if self._folder is None:
+                self._kvstore.write(key, None).result()
+            else:
+                (self._folder / key).unlink(missing_ok=True)
+
+    def delete_prefix(self, prefix: str) -> None:
+        """Deletes all files whose keys start with `prefix`, and local folders of such names."""
+        with self._naming(prefix, "deleted"):
+            if self._folder is None:
+                self._kvstore.delete_range(_range(prefix)).result()
+                return
+            folder, name = os.path.split(f"{self._folder}/{prefix}")
+            for path in Path(folder).glob("*"):
+                if path.name.startswith(name):
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def _naming(self, key: str, verb: str) -> contextlib.AbstractContextManager[None]:
+        return named_errors(f"The file {self.location}/{key} cannot be {verb}", self._error)
 
 
-def delete(location: str) -> None:
-    """Removes one file; one that is not there is as good."""
-    if not location.startswith("gs://"):
-        Path(location).unlink(missing_ok=True)
-        return
-    folder, _, file = location.rpartition("/")
-    with clear_errors(f"The file {location} cannot be deleted"):
-        ts.KvStore.open(kvstore(folder), context=CONTEXT).result().write(file, None).result()
-
-
-def delete_folder(location: str) -> None:
-    """Removes a folder with all that is in it; one that is not there is as good."""
-    with clear_errors(f"The folder {location} cannot be deleted"):
-        if location.startswith("gs://"):
-            store = ts.KvStore.open(kvstore(location), context=CONTEXT).result()
-            store.delete_range(ts.KvStore.KeyRange()).result()
-        elif Path(location).exists():
-            shutil.rmtree(location)
-
-
-def folders(location: str) -> set[str]:
-    """The names of the folders in a folder."""
-    with clear_errors(f"The folder {location} cannot be read"):
-        store = ts.KvStore.open(kvstore(location), context=CONTEXT).result()
-        keys = [key.decode() for key in store.list().result()]
-    return {key.split("/")[0] for key in keys if "/" in key}
+def open_parent(location: str, error: type[PromptscaleError] = StorageError) -> tuple[Store, str]:
+    """The store that a file is in, and the file's key there."""
+    folder, name = os.path.split(location)
+    return Store(folder or ".", error), name
 
 
 def fetch(location: str, path: Path) -> None:
-    """Copies one file to the local disk.
+    """Copies a file, local or at `gs://`, to the local `path`.
 
     Raises:
-      CheckpointError: there is no such file, or it cannot be read.
+      StorageError: there is no such file, or it cannot be read.
     """
-    folder, _, file = location.rpartition("/")
-    content = read_bytes(folder, file)
+    store, key = open_parent(location)
+    content = store.read(key)
     if content is None:
-        raise CheckpointError(f"There is no file {location}.")
+        raise StorageError(f"There is no file {location}.")
     with atomic_write(path) as partial:
         partial.write_bytes(content)
 
 
 @contextlib.contextmanager
-def clear_errors(what: str, kind: type[PromptscaleError] = CheckpointError) -> Iterator[None]:
-    """Puts `what` before TensorStore's own words, which name the file but also the whole spec."""
+def named_errors(what: str, error: type[PromptscaleError]) -> Iterator[None]:
+    """Raises `error` for TensorStore's errors: `what`, then the message without the long spec."""
     try:
         yield
-    except (ValueError, OSError) as error:
-        gist = str(error).partition(" [tensorstore_spec=")[0].rstrip(".")
-        raise kind(f"{what}: {gist}.") from error
+    except (ValueError, OSError) as cause:
+        gist = str(cause).partition(" [tensorstore_spec=")[0].rstrip(".")
+        raise error(f"{what}: {gist}.") from cause
+
+
+def _range(prefix: str) -> ts.KvStore.KeyRange:
+    """The range of all keys that start with `prefix`."""
+    if not prefix:
+        return ts.KvStore.KeyRange()
+    return ts.KvStore.KeyRange(prefix, prefix[:-1] + chr(ord(prefix[-1]) + 1))

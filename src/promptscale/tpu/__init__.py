@@ -1,16 +1,18 @@
-"""Jobs on Cloud TPU slices; docs/tpu.md says what it is for and how it behaves when things fail.
+"""Jobs on Cloud TPU slices. docs/tpu.md says how to use them and what happens in case of failures.
 
-A bucket is all that the controller and the hosts share, and what lies in it is the protocol:
+The controller and the hosts of slices communicate only through objects in a bucket:
 
-    environments/<hash>/        the lock and the package that hosts install
-    blobs/<sha256>              inputs and scripts, each once
-    tasks/<id>/task.json        a job, named by its content
-    tasks/<id>/done.json        it is finished: its attempt and the hash of every output
-    tasks/<id>/<attempt>/       `log/<host>/<number>`, `failed.json`, `outputs/<path>`
+    environments/<hash>/        the lock file and the package that hosts install
+    blobs/<sha256>              inputs and scripts, each stored once
+    jobs/<id>/job.json          a job; its id is a hash of its content
+    jobs/<id>/done.json         the job is done: the attempt, and the hash of every output
+    jobs/<id>/<attempt>/        `log/<host>/<number>`, `failed.json`, `outputs/<path>`
     slices/<name>/mailbox.json  the attempt that a slice is to work on
-    slices/<name>/hosts/<i>     what each of its hosts does, written anew at every beat
-    kept/<path>                 models, and the state of a job until its results are taken
+    slices/<name>/hosts/<i>     the status of a host, written with every heartbeat
+    slices/<name>/startup/<i>   why a host could not be set up
+    zones/<zone>                a zone in which this run may have slices
+    persistent/<path>           models, and the states that jobs resume from
 
-An attempt is one lease of a slice for a task. Every object has one writer at a time, and those that
-others wait for (`done.json`) are written after everything that they speak of.
+An attempt is the assignment of a job to a slice. An object has a single writer at a time.
+`done.json` is written after every object that it names.
 """

@@ -1,8 +1,9 @@
-"""Cloud TPU's queued resources, through Google's client: create, list and delete slices."""
+"""Creates, lists and deletes slices: queued resources of Cloud TPU, through Google's client."""
 
 import contextlib
 import dataclasses
 import enum
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
 
@@ -22,30 +23,30 @@ _TRANSIENT = (
     requests.ConnectionError,
     requests.Timeout,
 )
-# Reading and deleting may be repeated without thought; creating is repeated by the pool, which
-# looks first whether the lost answer was a success.
+# `list` and `delete` are safe to repeat. The pool repeats `create`, after it has listed the slices,
+# because a call whose answer was lost may have created one.
 _RETRY = Retry(
     predicate=lambda error: isinstance(error, _TRANSIENT), initial=0.2, maximum=5.0, timeout=20.0
 )
 _State = tpu_v2.QueuedResourceState.State
 
 
-class Busy(TpuError):
-    """The service cannot do it now: a quota, an outage. The same call may succeed later."""
+class Unavailable(TpuError):
+    """The service refuses temporarily (quota, outage); the same call may succeed later."""
 
 
 class Phase(enum.Enum):
-    """What a slice's state means to us."""
+    """The phase of a slice's life, from the state of its queued resource."""
 
-    COMING = "coming"
+    PENDING = "pending"
     ACTIVE = "active"
-    LOST = "lost"  # preempted, failed or being taken away: its resource has to be deleted
-    GOING = "going"  # being deleted
+    LOST = "lost"  # preempted or failed; its queued resource has to be deleted
+    DELETING = "deleting"
 
 
 _PHASES = {
     _State.ACTIVE: Phase.ACTIVE,
-    _State.DELETING: Phase.GOING,
+    _State.DELETING: Phase.DELETING,
     _State.FAILED: Phase.LOST,
     _State.SUSPENDING: Phase.LOST,
     _State.SUSPENDED: Phase.LOST,
@@ -53,22 +54,25 @@ _PHASES = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Shape:
-    """What kind of slice a job runs on; slices of one shape and environment are alike.
-
-    `tier`: `spot`, `on-demand` or the name of a reservation. `zones` are tried in turn.
-    """
+class SliceType:
+    """A type of slice that jobs ask for."""
 
     accelerator: str
     runtime: str
     hosts: int
     chips: int
-    tier: str
-    zones: tuple[str, ...]
+    tier: str  # `spot`, `on-demand` or the name of a reservation
+    zones: tuple[str, ...]  # where slices are requested, in turn
+
+    @property
+    def key(self) -> str:
+        """The label of slices that can run each other's jobs."""
+        content = repr((self.accelerator, self.runtime, self.tier)).encode()
+        return hashlib.sha256(content).hexdigest()[:12]
 
 
 @dataclasses.dataclass(frozen=True)
-class Listed:
+class ListedSlice:
     """A queued resource as the service lists it."""
 
     name: str
@@ -81,13 +85,13 @@ class Listed:
 
 
 class Cloud:
-    """The queued resources of one project.
+    """The queued resources of a Google Cloud project.
 
-    Methods raise Busy where the same call may succeed later, and TpuError where it will not.
+    Methods raise Unavailable if the same call may succeed later, and another TpuError if not.
     """
 
     def __init__(self, project: str, endpoint: str | None = None) -> None:
-        """Uses the application-default credentials; none at a plain-HTTP `endpoint` (an emulator).
+        """Uses the application-default credentials, but none for an emulator at `http://`.
 
         Raises:
           TpuError: there are no credentials.
@@ -102,30 +106,30 @@ class Cloud:
             )
         except auth_exceptions.DefaultCredentialsError as error:
             raise TpuError(
-                "There are no Google Cloud credentials here; "
-                "`gcloud auth application-default login` makes them."
+                "There are no Google Cloud credentials on this machine; create them with "
+                "`gcloud auth application-default login`."
             ) from error
 
-    def list(self, zone: str) -> list[Listed]:
-        """All queued resources of the project in a zone, whoever made them."""
+    def list(self, zone: str) -> list[ListedSlice]:
+        """Lists all queued resources of the project in a zone."""
         with _errors(f"list the slices in {zone}"):
-            found = self._client.list_queued_resources(
+            resources = self._client.list_queued_resources(
                 parent=self._parent(zone), retry=_RETRY, timeout=30.0
             )
-            return [_listed(zone, one) for one in found]
+            return [_listed_slice(zone, resource) for resource in resources]
 
     def create(
         self,
         name: str,
         zone: str,
-        shape: Shape,
+        slice_type: SliceType,
         labels: Mapping[str, str],
         metadata: Mapping[str, str],
     ) -> None:
-        """Asks for a slice; one of this name that exists already is as good."""
+        """Requests a slice; a request for an existing name is ignored."""
         node = tpu_v2.Node(
-            accelerator_type=shape.accelerator,
-            runtime_version=shape.runtime,
+            accelerator_type=slice_type.accelerator,
+            runtime_version=slice_type.runtime,
             labels=dict(labels),
             metadata=dict(metadata),
             network_config=tpu_v2.NetworkConfig(enable_external_ips=True),
@@ -136,11 +140,11 @@ class Cloud:
         parent = self._parent(zone)
         spec = tpu_v2.QueuedResource.Tpu.NodeSpec(parent=parent, node_id=name, node=node)
         resource = tpu_v2.QueuedResource(tpu=tpu_v2.QueuedResource.Tpu(node_spec=[spec]))
-        if shape.tier == "spot":
+        if slice_type.tier == "spot":
             resource.spot = tpu_v2.QueuedResource.Spot()
-        elif shape.tier != "on-demand":
+        elif slice_type.tier != "on-demand":
             resource.guaranteed = tpu_v2.QueuedResource.Guaranteed()
-            resource.reservation_name = f"{parent}/reservations/{shape.tier}"
+            resource.reservation_name = f"{parent}/reservations/{slice_type.tier}"
         with (
             _errors(f"create the slice {name} in {zone}"),
             contextlib.suppress(exceptions.AlreadyExists, exceptions.Conflict),
@@ -154,7 +158,7 @@ class Cloud:
             )
 
     def delete(self, name: str, zone: str) -> None:
-        """Asks for a slice to be deleted with its nodes; one that is gone already is as good."""
+        """Requests the deletion of a slice and its nodes; a missing slice is ignored."""
         request = tpu_v2.DeleteQueuedResourceRequest(
             name=f"{self._parent(zone)}/queuedResources/{name}", force=True
         )
@@ -168,14 +172,14 @@ class Cloud:
         return f"projects/{self._project}/locations/{zone}"
 
 
-def _listed(zone: str, resource: tpu_v2.QueuedResource) -> Listed:
+def _listed_slice(zone: str, resource: tpu_v2.QueuedResource) -> ListedSlice:
     nodes = [spec.node for spec in resource.tpu.node_spec]
     state = _State(resource.state.state)
-    return Listed(
+    return ListedSlice(
         name=resource.name.rpartition("/")[2],
         zone=zone,
         accelerator=nodes[0].accelerator_type if nodes else "",
-        phase=_PHASES.get(state, Phase.COMING),
+        phase=_PHASES.get(state, Phase.PENDING),
         state=state.name,
         message=resource.state.failed_data.error.message,
         labels=dict(nodes[0].labels) if nodes else {},
@@ -184,16 +188,16 @@ def _listed(zone: str, resource: tpu_v2.QueuedResource) -> Listed:
 
 @contextlib.contextmanager
 def _errors(what: str) -> Iterator[None]:
-    """Turns Google's exceptions into ours, with what was attempted."""
+    """Raises Unavailable or TpuError for exceptions of Google's client; `what` was attempted."""
     try:
         yield
     except _TRANSIENT as error:
-        raise Busy(f"Cloud TPU could not {what} now: {_gist(error)}") from error
+        raise Unavailable(f"Cloud TPU could not {what}, which may pass: {_gist(error)}") from error
     except (exceptions.GoogleAPIError, auth_exceptions.GoogleAuthError) as error:
-        raise TpuError(f"Cloud TPU would not {what}: {_gist(error)}") from error
+        raise TpuError(f"Cloud TPU refused to {what}: {_gist(error)}") from error
 
 
 def _gist(error: Exception) -> str:
-    """An error's first line, without the URL of the request."""
+    """The first line of an error's message, without the URL of the request."""
     message = re.sub(r"^[A-Z]+ https?://\S+: ", "", str(getattr(error, "message", "") or error))
     return message.splitlines()[0].rstrip(".") + "." if message else f"{type(error).__name__}."

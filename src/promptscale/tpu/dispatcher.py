@@ -1,400 +1,322 @@
-"""The controller: gives tasks to slices, follows them, and gives them on when a slice is lost.
+"""The controller's loop: assigns jobs to slices, monitors them, and requeues interrupted jobs.
 
-Nothing here is remembered that cannot be found again in the bucket and in the list of slices, so a
-controller that was killed is replaced by one that starts with nothing.
+All persistent state is in the bucket and in the list of slices. A new controller can therefore
+replace a killed one.
 """
 
 import collections
-import itertools
 import logging
 import math
-import queue
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from promptscale.errors import TpuError
-from promptscale.tpu.blobs import Blobs
-from promptscale.tpu.bucket import Bucket
-from promptscale.tpu.cloud import Busy, Cloud, Phase, Shape
+from promptscale.storage.store import Store, open_parent
+from promptscale.tpu.cloud import Cloud, Phase, SliceType, Unavailable
+from promptscale.tpu.download import download_outputs
 from promptscale.tpu.environment import STARTUP, Environment
-from promptscale.tpu.outputs import bring
-from promptscale.tpu.pending_job import Outcome, Work, explain
-from promptscale.tpu.pool import Limits, Pool, Slice
-from promptscale.tpu.remote_job import Done, Task
-from promptscale.tpu.status import (
-    Failure,
-    Mail,
-    Status,
-    host_key,
-    log_key,
-    parent,
-    startup_key,
-)
+from promptscale.tpu.intake import Intake
+from promptscale.tpu.pending_job import JobOutcome, JobState, PendingJob, failure_message
+from promptscale.tpu.pool import Pool, Slice, Timeouts
+from promptscale.tpu.protocol import Completion, Failure, Mailbox, Status, job_id
+from promptscale.tpu.remote_job import RemoteJob
 
 log = logging.getLogger(__name__)
 
-_PIECES = 2  # of a log that are asked for at once
+Contents = Mapping[str, bytes | None]
 
 
 class Dispatcher:
-    """Runs tasks on slices: `add` them, and call `cycle` again and again."""
+    """Runs jobs on slices: the caller adds jobs and calls `cycle` repeatedly."""
 
     def __init__(
         self,
         cloud: Cloud,
-        bucket: Bucket,
+        store: Store,
         environment: Environment,
         run: str,
-        limits: Limits,
-        beat_seconds: float,
+        timeouts: Timeouts,
+        *,
+        heartbeat_seconds: float,
         max_interruptions: int,
+        max_chips: float = math.inf,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`bucket` is this run's folder, `run` its name in labels and names of slices."""
-        self._bucket = bucket
+        """`store` is this run's folder; `run` is its name in labels and names of slices."""
+        self._store = store
         self._environment = environment
-        self._beat_seconds = beat_seconds
+        self._heartbeat_seconds = heartbeat_seconds
         self._max_interruptions = max_interruptions
         self._clock = clock
-        self.pool = Pool(cloud, run, environment.hash, limits, self._metadata, clock)
-        self._new: queue.SimpleQueue[Work] = queue.SimpleQueue()
-        self._arriving: list[Work] = []  # whose files are being stored
-        self._outcomes: list[Outcome] = []
-        self._waiting: dict[str, collections.deque[Work]] = {}
-        self._running: dict[str, Work] = {}  # by the name of their slice
-        self._blobs: Blobs | None = None
-        self._told = -math.inf  # when it was last said how much is left to store
-        self._forgotten: collections.deque[str] = collections.deque()
-        self._gone: set[str] = set()  # tasks that were forgotten
-        self._open: set[str] = set()  # tasks that were taken on and not forgotten
-        self.interrupted: dict[str, list[str]] = {}  # work that ever was, and by what
+        self.pool = Pool(cloud, run, environment.hash, timeouts, max_chips, self._metadata, clock)
+        self._intake = Intake(store, environment, heartbeat_seconds, clock)
+        self._searched = False  # whether slices of earlier controllers have been looked for
+        self._jobs: list[PendingJob] = []  # stored in the bucket; first in the list, first served
+        self._outcomes: list[JobOutcome] = []
+        self._unfinished: set[str] = set()  # ids of jobs that were added and not finished
+        self._finished: set[str] = set()
+        self._to_delete: collections.deque[str] = collections.deque()
+        self.interrupted: dict[str, list[str]] = {}  # reasons of interruptions, by a job's title
 
-    def add(self, work: Work) -> None:
-        """Takes work on; may be called from another thread than `cycle`."""
-        self._open.add(work.task.id)
-        self._new.put(work)
+    def add(self, job: PendingJob) -> None:
+        """Adds a job; safe to call from any thread."""
+        self._unfinished.add(job.id)
+        self._intake.add(job)
 
-    def forget(self, work: Work) -> None:
-        """Has a task removed from the bucket with its state: its outputs are safe here."""
-        self._open.discard(work.task.id)
-        self._forgotten.append(work.task.id)
+    def finish(self, job: PendingJob) -> None:
+        """Has a job and its state deleted from the bucket, as its outputs are on this machine."""
+        self._unfinished.discard(job.id)
+        self._finished.add(job.id)
+        self._to_delete.append(job.id)
 
-    def cycle(self) -> list[Outcome]:
-        """Looks at everything once and does what there is to do; the work that ended."""
+    def cycle(self) -> list[JobOutcome]:
+        """Polls bucket and cloud once and acts on the news; returns the jobs that ended."""
         try:
             self._cycle()
         except TpuError as error:
             log.warning("%s", error)
-            # With slices, this is an outage, and what runs goes on without us. Without any, and
-            # where it is not said to pass, something is wrong with the project or the bucket.
-            if not self.pool.slices and not isinstance(error, Busy):
-                self._give_up(f"{error}\n")
-        ended, self._outcomes = self._outcomes, []
-        return ended
+            # If there are slices this is an outage, during which they continue to work. If there
+            # are none and the error is not temporary, the project or the bucket is wrong.
+            if not self.pool.slices and not isinstance(error, Unavailable):
+                jobs = [job for job in self._jobs if job.state is not JobState.RUNNING]
+                for job in (*jobs, *self._intake.pending()):
+                    self._end(job, f"{error}\n")
+                self._intake.clear()
+        outcomes, self._outcomes = self._outcomes, []
+        return outcomes
 
     def _cycle(self) -> None:
         self._receive()
-        for mine in self.pool.refresh():
-            content = self._bucket.read(f"slices/{mine.name}/mailbox.json")
-            mine.attempt = Mail.model_validate_json(content).attempt if content else None
-        seen = self._look()
-        for mine in list(self.pool.slices.values()):
-            self._hear(mine, seen)
-            if work := self._running.get(mine.name):
-                self._follow(mine, work, seen)
+        for slice_ in self.pool.refresh():
+            content = self._store.read(f"slices/{slice_.name}/mailbox.json")
+            slice_.attempt = Mailbox.model_validate_json(content).attempt if content else None
+        contents = self._poll()
+        running = {job.slice_name: job for job in self._jobs if job.state is JobState.RUNNING}
+        for slice_ in list(self.pool.slices.values()):
+            self._record_hosts(slice_, contents)
+            if job := running.get(slice_.name):
+                self._monitor(slice_, job, contents)
             else:
-                self._follow_unused(mine, seen)
+                self._monitor_unused(slice_, contents)
         self.pool.drop_unused()
-        for key in list(self._waiting):
+        for key in dict.fromkeys(job.slice_type.key for job in self._jobs):
             self._assign(key)
-        while self._forgotten:
-            self._clear(self._forgotten[0])
-            self._gone.add(self._forgotten.popleft())
+        while self._to_delete:
+            self._delete_job(self._to_delete[0])
+            self._to_delete.popleft()
 
     def close(self, sleep: Callable[[float], None] = time.sleep) -> None:
-        """Deletes all slices of this run.
+        """Deletes all slices of this run, and what finished jobs left in the bucket.
 
         Raises:
-          TpuError: some are left.
+          TpuError: some slices remain.
         """
         try:
-            self._recall_zones()
-        except TpuError as error:  # the slices that we know of are to be deleted all the same
+            self._watch_earlier_zones()
+        except TpuError as error:  # the slices in the known zones have to be deleted all the same
             log.warning("%s", error)
-        left = self.pool.close(sleep)
-        # Hosts may have written on after their task was forgotten; now they have all ended. Where
-        # all was done, other tasks are what a killed controller had finished with.
-        found = {key.split("/")[1] for key in self._bucket.keys("tasks/")}
-        if self._open:
-            found &= self._gone.union(self._forgotten)
-        for identity in found:
-            self._clear(identity)
-        self._bucket.delete("slices/")
-        if left:
+        remaining = self.pool.close(sleep)
+        # A host may have written after its job was deleted; all hosts have stopped now. If no job
+        # is unfinished, the other jobs in the bucket are finished jobs of a killed controller.
+        jobs = {key.split("/")[1] for key in self._store.keys("jobs/")}
+        for identity in jobs & self._finished if self._unfinished else jobs:
+            self._delete_job(identity)
+        self._store.delete_prefix("slices/")
+        if remaining:
             raise TpuError(
-                f"These slices could not be deleted and cost money: {', '.join(left)}. "
-                "`promptscale tpu reap` tries again."
+                f"These slices could not be deleted and cost money: {', '.join(remaining)}. "
+                "Delete them with `promptscale tpu reap`."
             )
-        self._bucket.delete("zones/")
+        self._store.delete_prefix("zones/")
 
-    def _clear(self, identity: str) -> None:
-        """Removes a task; if it is done, also the state that it would have gone on from."""
-        task, done = (f"tasks/{identity}/{name}" for name in ("task.json", "done.json"))
-        found = self._bucket.read_all([task, done])
-        if (content := found[task]) and found[done]:
-            state = str(Task.model_validate_json(content).resources.get("state", ""))
+    def _delete_job(self, identity: str) -> None:
+        """Deletes a job from the bucket, and its saved state if the job is done."""
+        content = self._store.read(f"jobs/{identity}/job.json")
+        if content and self._store.read(f"jobs/{identity}/done.json"):
+            state = str(RemoteJob.model_validate_json(content).resources.get("state", ""))
             if state.startswith("gs://"):
-                folder, _, name = state.rpartition("/")
-                Bucket(folder).delete(f"{name}.")
-        self._bucket.delete(f"tasks/{identity}/")
-
-    def _give_up(self, error: str) -> None:
-        """Ends all work that has not begun."""
-        self._take_new()
-        works = [work for waiting in self._waiting.values() for work in waiting]
-        self._outcomes += [Outcome(work, error) for work in (*works, *self._arriving)]
-        self._waiting.clear()
-        self._arriving.clear()
-
-    def _take_new(self) -> None:
-        while not self._new.empty():
-            self._arriving.append(self._new.get())
+                store, name = open_parent(state, TpuError)
+                store.delete_prefix(f"{name}.")
+        self._store.delete_prefix(f"jobs/{identity}/")
 
     def _receive(self) -> None:
-        """Stores what new tasks need and queues them.
+        """Queues new jobs whose inputs are stored; before the first job nothing is requested."""
+        if self._intake.pending() and not self._searched:
+            self._watch_earlier_zones()
+            self.pool.used_names = {key.split("/")[1] for key in self._store.keys("slices/")}
+            self._searched = True
+        for job in self._intake.store_jobs():
+            self.pool.register(job.slice_type)
+            job.state = JobState.QUEUED
+            self._jobs.append(job)
 
-        A corpus can take hours to store. So tasks that need less come first, and what a beat is
-        too short for goes on in the next cycle.
-        """
-        self._take_new()
-        if not self._arriving:
-            return
-        blobs = self._blobs = self._blobs or self._begin()
-        end = self._clock() + self._beat_seconds
-        for work in sorted(self._arriving, key=lambda one: blobs.lacking_bytes(one.blobs)):
-            while blobs.lacking(work.blobs):
-                if self._clock() > end:
-                    self._tell_what_is_left(work, blobs.lacking_bytes(work.blobs))
-                    return
-                blobs.store_some(work.blobs)
-            # A controller after this one may have no work in these zones.
-            new = set(work.shape.zones) - self.pool.zones
-            zones = {f"zones/{zone}": zone.encode() for zone in new}
-            task = {f"tasks/{work.task.id}/task.json": work.task.to_bytes()}
-            self._bucket.write_all(zones | task)
-            self._arriving.remove(work)
-            work.key = self.pool.know(work.shape)
-            self._waiting.setdefault(work.key, collections.deque()).append(work)
+    def _watch_earlier_zones(self) -> None:
+        """Has the pool list slices in the zones of earlier controllers of this run."""
+        self.pool.watch_zones(key.removeprefix("zones/") for key in self._store.keys("zones/"))
 
-    def _tell_what_is_left(self, work: Work, size: int) -> None:
-        """Says, once a minute, what a task still waits for."""
-        if self._clock() - self._told > 60:
-            self._told = self._clock()
-            log.warning("%s waits for %.1f GB of its inputs to be stored", work.title, size / 1e9)
-
-    def _begin(self) -> Blobs:
-        """Sees to what is done once: environment, and what earlier controllers left."""
-        folder = f"environments/{self._environment.hash}/"
-        lacking = self._environment.files.keys() - {
-            key.removeprefix(folder) for key in self._bucket.keys(folder)
-        }
-        self._recall_zones()
-        self.pool.past = {key.split("/")[1] for key in self._bucket.keys("slices/")}
-        files = self._environment.files
-        self._bucket.write_all({f"{folder}{name}": files[name] for name in lacking})
-        return Blobs(self._bucket)
-
-    def _recall_zones(self) -> None:
-        """Has the pool look where an earlier controller may have left slices."""
-        self.pool.watch(key.removeprefix("zones/") for key in self._bucket.keys("zones/"))
-
-    def _look(self) -> dict[str, bytes | None]:
-        """Reads, at once, whatever can have changed in the bucket."""
+    def _poll(self) -> Contents:
+        """Reads, concurrently, all objects that hosts may have changed."""
         keys: list[str] = []
-        for mine in self.pool.slices.values():
-            if mine.phase is Phase.ACTIVE:
-                keys += [f"slices/{mine.name}/{host_key(host)}" for host in range(mine.hosts)]
-                if not mine.ready:
-                    hosts = range(mine.hosts)
-                    keys += [f"slices/{mine.name}/{startup_key(host)}" for host in hosts]
-            if mine.attempt:
-                keys.append(f"tasks/{parent(mine.attempt)}/done.json")
-                keys.append(f"tasks/{mine.attempt}/failed.json")
-        for work in self._running.values():
-            keys += self._pieces(work)
-        seen = self._bucket.read_all(keys)
-        self.pool.looked()
-        return seen
+        for slice_ in self.pool.slices.values():
+            if slice_.phase is Phase.ACTIVE:
+                hosts = range(slice_.hosts)
+                keys += [f"slices/{slice_.name}/hosts/{host}" for host in hosts]
+                if not slice_.ready:
+                    keys += [f"slices/{slice_.name}/startup/{host}" for host in hosts]
+            if slice_.attempt:
+                keys.append(f"jobs/{job_id(slice_.attempt)}/done.json")
+                keys.append(f"jobs/{slice_.attempt}/failed.json")
+        for job in self._jobs:
+            if job.state is JobState.RUNNING:
+                keys += job.log.next_keys()
+        contents = self._store.read_many(keys)
+        self.pool.mark_polled()
+        return contents
 
-    def _hear(self, mine: Slice, seen: dict[str, bytes | None]) -> None:
-        """Takes note of what a slice's hosts say."""
-        for host in range(mine.hosts):
-            if content := seen.get(f"slices/{mine.name}/{host_key(host)}"):
-                self.pool.hear(mine, host, Status.model_validate_json(content))
-            if content := seen.get(f"slices/{mine.name}/{startup_key(host)}"):
-                why = content.decode(errors="replace").strip().rpartition("\n")[2]
-                mine.phase, mine.state, mine.message = Phase.LOST, "its set-up failed", why
+    def _record_hosts(self, slice_: Slice, contents: Contents) -> None:
+        """Records the statuses of a slice's hosts, and failures of their set-up."""
+        for host in range(slice_.hosts):
+            if content := contents.get(f"slices/{slice_.name}/hosts/{host}"):
+                self.pool.record_status(slice_, host, Status.model_validate_json(content))
+            if content := contents.get(f"slices/{slice_.name}/startup/{host}"):
+                last_line = content.decode(errors="replace").strip().rpartition("\n")[2]
+                slice_.phase, slice_.state, slice_.message = (
+                    Phase.LOST, "its set-up failed", last_line,
+                )  # fmt: skip
 
-    def _follow(self, mine: Slice, work: Work, seen: dict[str, bytes | None]) -> None:
-        """Sees whether work has ended, or lost its slice."""
-        ended = self._certainly_ended(mine, work)
-        done = seen.get(f"tasks/{work.task.id}/done.json")
-        failed = seen.get(f"tasks/{work.attempt}/failed.json")
-        self._copy_log(work, seen, to_the_end=bool(done or failed))
+    def _monitor(self, slice_: Slice, job: PendingJob, contents: Contents) -> None:
+        """Acts if a running job has ended or its slice is lost."""
+        ended = self._has_certainly_ended(slice_, job)
+        done = contents.get(f"jobs/{job.id}/done.json")
+        failed = contents.get(f"jobs/{job.attempt}/failed.json")
+        if done or failed:
+            job.log.append_rest(self._store)
+        else:
+            job.log.append(contents)
         if done:
-            outcome = self._finish(work, Done.model_validate_json(done))
-            self._release(mine)
-            self._outcomes.append(outcome)
-        elif reason := self.pool.trouble(mine):
-            self._interrupt(mine, work, reason)
+            self._complete(job, Completion.model_validate_json(done))
+            self._release(slice_)
+        elif reason := self.pool.failure_reason(slice_):
+            self.pool.drop(slice_)
+            self._interrupt(job, f"{slice_.name}: {reason}")
         elif ended and failed:
-            self._release(mine)
-            error = explain(work, mine.name, Failure.model_validate_json(failed))
-            self._outcomes.append(Outcome(work, error))
+            self._release(slice_)
+            failure = Failure.model_validate_json(failed)
+            self._end(job, failure_message(job, slice_.name, failure))
         elif ended:
-            self._interrupt(mine, work, "it ended without a result")
+            self.pool.drop(slice_)
+            self._interrupt(job, f"{slice_.name}: it ended without a result")
 
-    def _follow_unused(self, mine: Slice, seen: dict[str, bytes | None]) -> None:
-        """A slice without work of ours: it may have been lost, or have ended what it was at."""
-        attempt = mine.attempt
-        if attempt:
-            ended = mine.ready and all(
-                one.attempt == attempt and one.state != "running" for one in mine.statuses.values()
-            )
-            if ended or seen.get(f"tasks/{parent(attempt)}/done.json"):
-                self._release(mine)
-        reason = self.pool.trouble(mine)
+    def _monitor_unused(self, slice_: Slice, contents: Contents) -> None:
+        """Acts if a slice without a job of this controller is lost or has ended its attempt."""
+        if slice_.attempt:
+            done = contents.get(f"jobs/{job_id(slice_.attempt)}/done.json")
+            if done or slice_.has_ended(slice_.attempt):
+                self._release(slice_)
+        reason = self.pool.failure_reason(slice_)
         if reason is None:
             return
-        self.pool.drop(mine)
-        waiting = self._waiting.get(mine.key)
-        if waiting and not mine.statuses and mine.phase is not Phase.COMING:
-            # A slice that never came up counts for the work that waits for it, so that this ends.
-            self._count(waiting.popleft(), f"{mine.name}: {reason}")
+        self.pool.drop(slice_)
+        queue = self._queue(slice_.type)
+        if queue and not slice_.statuses and slice_.phase is not Phase.PENDING:
+            # A slice that never started counts for the job that waits for it. Otherwise slices
+            # that cannot start would be requested forever.
+            self._interrupt(queue[0], f"{slice_.name}: {reason}")
 
-    def _certainly_ended(self, mine: Slice, work: Work) -> bool:
-        """Whether all hosts have ended an attempt and are still alive.
+    def _has_certainly_ended(self, slice_: Slice, job: PendingJob) -> bool:
+        """Whether all hosts have ended a job's attempt and have sent a further heartbeat.
 
-        A host that is taken away can fail, or make others fail, before the cloud says so. So all
-        hosts must have lived on a beat longer.
+        A host that is being preempted can fail, or make other hosts fail, before the cloud reports
+        the preemption. Such an end is not the end of the job.
         """
-        if not mine.ready or not all(
-            one.attempt == work.attempt and one.state != "running" for one in mine.statuses.values()
-        ):
+        if not slice_.has_ended(job.attempt):
             return False
-        beats = {host: beat[:2] for host, beat in mine.beats.items()}
-        work.ended = work.ended or beats
-        return all(beats[host] != beat for host, beat in work.ended.items())
+        latest = {host: heartbeat[:2] for host, heartbeat in slice_.heartbeats.items()}
+        job.end_heartbeats = job.end_heartbeats or latest
+        return all(latest[host] != heartbeat for host, heartbeat in job.end_heartbeats.items())
 
-    def _interrupt(self, mine: Slice, work: Work, reason: str) -> None:
-        """Gives work on to another slice, from its last state."""
-        self._running.pop(mine.name)
-        self.pool.drop(mine)
-        self._count(work, f"{mine.name}: {reason}")
-
-    def _count(self, work: Work, reason: str) -> None:
-        """Counts an interruption and queues the work again, unless there were too many."""
-        work.attempt, work.checked = None, False
-        work.interruptions.append(reason)
-        self.interrupted[work.title] = work.interruptions
-        number = len(work.interruptions)
-        log.warning("%s was interrupted (%d so far): %s", work.title, number, reason)
+    def _interrupt(self, job: PendingJob, reason: str) -> None:
+        """Puts a job at the head of the queue, unless it was interrupted too often."""
+        job.interrupt(reason)
+        self.interrupted[job.title] = job.interruptions
+        number = len(job.interruptions)
+        log.warning("%s was interrupted (%d so far): %s", job.title, number, reason)
         if number > self._max_interruptions:
-            reasons = "".join(f"  {one}\n" for one in work.interruptions[-5:])
-            error = f"{work.title} was interrupted {number} times:\n{reasons}"
-            self._outcomes.append(Outcome(work, error))
+            reasons = "".join(f"  {reason}\n" for reason in job.interruptions[-5:])
+            self._end(job, f"{job.title} was interrupted {number} times:\n{reasons}")
             return
-        if work.log and work.log.exists():
-            with work.log.open("a") as opened:
-                opened.write(f"--- interrupted ({number}): {reason} ---\n")
-        self._waiting.setdefault(work.key, collections.deque()).appendleft(work)
+        job.log.append_note(f"interrupted ({number}): {reason}")
+        self._jobs.remove(job)
+        self._jobs.insert(0, job)
 
-    def _release(self, mine: Slice) -> None:
-        """Makes a slice free for other work. Its hosts know what they have ended."""
-        self._running.pop(mine.name, None)
-        mine.attempt, mine.claimed, mine.since = None, True, self._clock()
+    def _release(self, slice_: Slice) -> None:
+        """Makes a slice free for another job; its hosts remember the attempt that they ended."""
+        slice_.attempt, slice_.claimed, slice_.since = None, True, self._clock()
+
+    def _queue(self, key: str) -> list[PendingJob]:
+        """The jobs that need a slice of a type, in order."""
+        jobs = [job for job in self._jobs if job.state is not JobState.RUNNING]
+        return [job for job in jobs if job.slice_type.key == key]
 
     def _assign(self, key: str) -> None:
-        """Adopts what runs already, finishes what is done already, starts what can be started."""
-        waiting = self._waiting[key]
-        running = {parent(one.attempt): one for one in self.pool.slices.values() if one.attempt}
-        for work in [one for one in waiting if one.task.id in running]:
-            mine = running[work.task.id]
-            if not mine.claimed and mine.attempt:
-                waiting.remove(work)
-                self._start(mine, work, mine.attempt)
-        unchecked = [one for one in waiting if not one.checked]
-        found = self._bucket.read_all(f"tasks/{one.task.id}/done.json" for one in unchecked)
-        for work in unchecked:
-            if content := found[f"tasks/{work.task.id}/done.json"]:
-                done = Done.model_validate_json(content)
-                self._begin_log(work, done.attempt)
-                self._copy_log(work, {}, to_the_end=True)
-                self._outcomes.append(self._finish(work, done))
-                waiting.remove(work)
-            work.checked = True
-        idle = [one for one in self.pool.slices.values() if one.key == key and one.idle]
+        """Adopts running attempts, completes jobs that are done, and starts jobs on idle slices."""
+        attempts = {job_id(s.attempt): s for s in self.pool.slices.values() if s.attempt}
+        for job in self._queue(key):
+            slice_ = attempts.get(job.id)
+            if slice_ and slice_.attempt and not slice_.claimed:
+                self._start(slice_, job, slice_.attempt)
+        queued = [job for job in self._queue(key) if job.state is JobState.QUEUED]
+        contents = self._store.read_many(f"jobs/{job.id}/done.json" for job in queued)
+        for job in queued:
+            if content := contents[f"jobs/{job.id}/done.json"]:
+                completion = Completion.model_validate_json(content)
+                job.log.begin(completion.attempt)
+                job.log.append_rest(self._store)
+                self._complete(job, completion)
+            job.state = JobState.WAITING
+        waiting = self._queue(key)
+        idle = [s for s in self.pool.slices.values() if s.type == key and s.idle]
         while waiting and idle:
-            work, mine = waiting[0], idle.pop()
-            attempt = f"{work.task.id}/{uuid.uuid4().hex[:12]}"
-            mail = Mail(attempt=attempt).model_dump_json().encode()
-            self._bucket.write(f"slices/{mine.name}/mailbox.json", mail)
-            self._start(mine, waiting.popleft(), attempt)
+            job, slice_ = waiting.pop(0), idle.pop()
+            attempt = f"{job.id}/{uuid.uuid4().hex[:12]}"
+            content = Mailbox(attempt=attempt).model_dump_json().encode()
+            self._store.write(f"slices/{slice_.name}/mailbox.json", content)
+            self._start(slice_, job, attempt)
         if waiting:
             try:
-                self.pool.provide(key, [work.stem for work in waiting])
-            except TpuError as error:  # it will never create them
-                self._outcomes += [Outcome(work, f"{error}\n") for work in waiting]
-                waiting.clear()
+                self.pool.request_slices(key, [job.stem for job in waiting])
+            except TpuError as error:  # the service refuses, and not only temporarily
+                for job in waiting:
+                    self._end(job, f"{error}\n")
 
-    def _start(self, mine: Slice, work: Work, attempt: str) -> None:
-        """Notes that a slice works on something."""
-        mine.attempt, mine.claimed, mine.since = attempt, True, self._clock()
-        self._running[mine.name] = work
-        self._begin_log(work, attempt)
+    def _start(self, slice_: Slice, job: PendingJob, attempt: str) -> None:
+        """Records that a slice works on a job."""
+        slice_.attempt, slice_.claimed, slice_.since = attempt, True, self._clock()
+        job.start(attempt, slice_.name)
 
-    def _begin_log(self, work: Work, attempt: str) -> None:
-        """The log of a job is that of all its attempts, one after the other."""
-        work.attempt, work.pieces, work.ended = attempt, 0, None
-        if work.log and not work.interruptions:
-            work.log.parent.mkdir(parents=True, exist_ok=True)
-            work.log.write_bytes(b"")
-
-    def _pieces(self, work: Work) -> list[str]:
-        """The next pieces of host 0's log, if anyone wants it."""
-        if work.log is None or work.attempt is None:
-            return []
-        numbers = range(work.pieces, work.pieces + _PIECES)
-        return [log_key(work.attempt, 0, number) for number in numbers]
-
-    def _copy_log(self, work: Work, seen: dict[str, bytes | None], *, to_the_end: bool) -> None:
-        """Appends what host 0 has written since to the rule's log."""
-        while keys := self._pieces(work):
-            pieces = self._bucket.read_all(keys) if to_the_end else seen
-            found = list(itertools.takewhile(bool, (pieces.get(key) for key in keys)))
-            if found and work.log:
-                with work.log.open("ab") as opened:
-                    opened.write(b"".join(filter(None, found)))
-            work.pieces += len(found)
-            if not to_the_end or len(found) < _PIECES:
-                return
-
-    def _finish(self, work: Work, done: Done) -> Outcome:
-        """Brings the outputs here; where that is not possible, the work is to be done again."""
-        damaged = bring(self._bucket, done, work.outputs)
+    def _complete(self, job: PendingJob, completion: Completion) -> None:
+        """Downloads a job's outputs and ends it; damaged outputs are deleted and are an error."""
+        damaged = download_outputs(self._store, completion, job.outputs)
         if damaged:
-            self._bucket.delete(f"tasks/{work.task.id}/")
-            return Outcome(work, f"Outputs of {work.title} are damaged: {', '.join(damaged)}.")
-        return Outcome(work)
+            self._store.delete_prefix(f"jobs/{job.id}/")
+            names = ", ".join(damaged)
+            self._end(job, f"Outputs of {job.title} were damaged in the bucket: {names}.\n")
+        else:
+            self._end(job)
 
-    def _metadata(self, name: str, shape: Shape) -> dict[str, str]:
-        """What a slice's hosts need to know; no credential is among it."""
+    def _end(self, job: PendingJob, error: str | None = None) -> None:
+        if job in self._jobs:
+            self._jobs.remove(job)
+        self._outcomes.append(JobOutcome(job, error))
+
+    def _metadata(self, name: str, slice_type: SliceType) -> dict[str, str]:
+        """The metadata of a slice, which its hosts read; it contains no credentials."""
         return {
             "startup-script": STARTUP,
             "promptscale-environment": self._environment.hash,
-            "promptscale-root": self._bucket.location,
-            "promptscale-slice": f"{self._bucket.location}/slices/{name}",
-            "promptscale-hosts": str(shape.hosts),
-            "promptscale-beat": str(self._beat_seconds),
+            "promptscale-root": self._store.location,
+            "promptscale-slice": f"{self._store.location}/slices/{name}",
+            "promptscale-hosts": str(slice_type.hosts),
+            "promptscale-heartbeat": str(self._heartbeat_seconds),
         }

@@ -1,4 +1,4 @@
-"""What a slice is given to run: the lock, this package, and the script that sets a host up."""
+"""The environment that the hosts of a slice install: the lock file, this package and a script."""
 
 import dataclasses
 import io
@@ -14,27 +14,27 @@ STARTUP = Path(__file__).with_name("startup.sh").read_text()
 
 @dataclasses.dataclass(frozen=True)
 class Environment:
-    """Files to install by name, and the hash of them all, which names the installation."""
+    """The files to install by name, and a hash of all files, which names the installation."""
 
     hash: str
     files: dict[str, bytes]
 
 
 def environment(lock: Path) -> Environment:
-    """This very package with the packages of a lock.
+    """The environment with this package and the packages of the file `lock`.
 
     Raises:
-      TpuError: there is no such lock.
+      TpuError: `lock` does not exist.
     """
     if not lock.is_file():
-        raise TpuError(f"There is no lock {lock} to set TPU VMs up from; it is --tpu-vm-lock.")
+        raise TpuError(f"There is no lock file {lock} to install on TPU VMs; set --tpu-vm-lock.")
     files = {"requirements.lock": lock.read_bytes(), "package.zip": _package()}
     parts = [sha256(content) for _, content in sorted(files.items())]
     return Environment(sha256("".join([*parts, STARTUP]).encode())[:16], files)
 
 
 def _package() -> bytes:
-    """This package as a zip file that is the same for the same files."""
+    """This package as a zip file; equal sources give equal bytes."""
     root = Path(promptscale.__file__).parent
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -1,4 +1,4 @@
-"""What a TPU VM knows of itself, from its metadata server."""
+"""The metadata server of a TPU VM: which host of which slice this machine is."""
 
 import dataclasses
 import os
@@ -8,31 +8,31 @@ from pathlib import Path
 
 @dataclasses.dataclass(frozen=True)
 class Host:
-    """One host of a slice. `root` and `slice` are the folders of the run and of the slice."""
+    """A host of a slice; `root` and `slice` are locations in the bucket, of run and slice."""
 
     index: int
     count: int
     address: str
     root: str
     slice: str
-    beat_seconds: float
+    heartbeat_seconds: float
     home: Path
 
 
 def this_host() -> Host:
     """The host that this process runs on."""
     return Host(
-        index=int(_ask("attributes/agent-worker-number")),
-        count=int(_ask("attributes/promptscale-hosts")),
-        address=_ask("network-interfaces/0/ip"),
-        root=_ask("attributes/promptscale-root"),
-        slice=_ask("attributes/promptscale-slice"),
-        beat_seconds=float(_ask("attributes/promptscale-beat")),
+        index=int(_get("attributes/agent-worker-number")),
+        count=int(_get("attributes/promptscale-hosts")),
+        address=_get("network-interfaces/0/ip"),
+        root=_get("attributes/promptscale-root"),
+        slice=_get("attributes/promptscale-slice"),
+        heartbeat_seconds=float(_get("attributes/promptscale-heartbeat")),
         home=Path(os.environ["PROMPTSCALE_HOME"]),
     )
 
 
-def _ask(key: str) -> str:
+def _get(key: str) -> str:
     server = os.environ.get("GCE_METADATA_HOST", "metadata.google.internal")
     request = urllib.request.Request(
         f"http://{server}/computeMetadata/v1/instance/{key}", headers={"Metadata-Flavor": "Google"}

@@ -1,331 +1,341 @@
-"""The slices of a run: which there are, who works on which, and what becomes of them."""
+"""The slices of a run: requests, adopts and deletes them, and detects lost slices."""
 
 import dataclasses
-import hashlib
 import logging
 import math
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from promptscale.errors import TpuError
-from promptscale.tpu.cloud import Busy, Cloud, Listed, Phase, Shape
-from promptscale.tpu.status import Status
+from promptscale.tpu.cloud import Cloud, ListedSlice, Phase, SliceType, Unavailable
+from promptscale.tpu.protocol import Status
 
 log = logging.getLogger(__name__)
 
 _LABEL = "promptscale"
-RUN, SHAPE, ENVIRONMENT = f"{_LABEL}-run", f"{_LABEL}-shape", f"{_LABEL}-environment"
-_MISSES = 2  # lists in a row without a slice after which it is gone
-_LONGEST_PAUSE = 64  # times the shortest
-_GAPS = 3  # the time between two looks at the hosts counts as so little of the longest silence
+RUN, TYPE, ENVIRONMENT = f"{_LABEL}-run", f"{_LABEL}-type", f"{_LABEL}-environment"
+_MAX_MISSES = 2  # a slice is gone if it is missing in this number of lists in a row
+_MAX_PAUSE_FACTOR = 64  # longest pause / shortest pause
+_POLLS_PER_TIMEOUT = 3  # the time between two polls counts at most as timeout / this number
 
 
 @dataclasses.dataclass(frozen=True)
-class Limits:
-    """When to wait no longer, in seconds, and how many chips to have at a time.
+class Timeouts:
+    """Timeouts in seconds."""
 
-    `idle`: a slice without work. `startup`: an active slice until its hosts report. `silence`: a
-    host that has stopped reporting. `queue`: a slice that has been asked for. `pause`: the shortest
-    between two attempts to create a slice, where the service says that it cannot now.
-    """
-
-    idle: float = 600.0
-    startup: float = 1800.0
-    silence: float = 180.0
-    queue: float = math.inf
-    pause: float = 5.0
-    chips: float = math.inf
+    idle: float = 600.0  # until a slice without a job is deleted
+    startup: float = 1800.0  # until an active slice without heartbeats from all hosts is lost
+    heartbeat: float = 180.0  # until a host without a heartbeat is lost
+    queue: float = math.inf  # until a queued slice is requested in the next zone
+    retry: float = 5.0  # the first pause after the service has refused a slice temporarily
 
 
 @dataclasses.dataclass
 class Slice:
-    """One slice of this run. `attempt`: what it is working on; `beats`: each host's, and when.
-
-    (For `beats`, time is that in which the hosts could be heard.)
-    """
+    """A slice of this run."""
 
     name: str
     zone: str
-    key: str
+    type: str  # the key of its SliceType
     hosts: int
     chips: int
-    phase: Phase = Phase.COMING
+    phase: Phase = Phase.PENDING
     state: str = "CREATING"
     message: str = ""
-    attempt: str | None = None
-    claimed: bool = True  # by a job of this controller; an adopted attempt is not, at first
-    since: float = 0.0  # when its phase or its attempt last changed
-    misses: int = 0
-    beats: dict[int, tuple[str, int, float]] = dataclasses.field(default_factory=dict)
+    attempt: str | None = None  # that it works on
+    claimed: bool = True  # by a job of this controller; an adopted attempt is unclaimed at first
+    since: float = 0.0  # the time of the last change of phase or attempt
+    misses: int = 0  # the number of lists in a row that lacked the slice
+    # For each host: incarnation, number and observed time of its last heartbeat.
+    heartbeats: dict[int, tuple[str, int, float]] = dataclasses.field(default_factory=dict)
     statuses: dict[int, Status] = dataclasses.field(default_factory=dict)
 
     @property
     def ready(self) -> bool:
-        """Whether all hosts have reported."""
+        """Whether all hosts have sent a heartbeat."""
         return self.phase is Phase.ACTIVE and len(self.statuses) == self.hosts
 
     @property
     def idle(self) -> bool:
-        """Whether it could take work."""
+        """Whether the slice can start an attempt."""
         return self.ready and self.attempt is None
 
-
-def key_of(shape: Shape) -> str:
-    """The label by which slices of one shape know each other."""
-    content = repr((shape.accelerator, shape.runtime, shape.tier)).encode()
-    return hashlib.sha256(content).hexdigest()[:12]
+    def has_ended(self, attempt: str | None) -> bool:
+        """Whether all hosts have ended an attempt."""
+        statuses = self.statuses.values()
+        return self.ready and all(s.attempt == attempt and s.state != "running" for s in statuses)
 
 
 class Pool:
-    """All slices of a run, kept in step with the cloud by one `list` call per zone and cycle."""
+    """All slices of a run; a `list` call per zone and cycle keeps their phases up to date."""
 
     def __init__(
         self,
         cloud: Cloud,
         run: str,
         environment: str,
-        limits: Limits,
-        metadata: Callable[[str, Shape], dict[str, str]],
+        timeouts: Timeouts,
+        max_chips: float,
+        metadata: Callable[[str, SliceType], dict[str, str]],
         clock: Callable[[], float],
     ) -> None:
-        """`metadata` is what a slice of a name and shape is told when it is created."""
+        """`metadata` returns the metadata of a new slice; `max_chips` bounds the chips in use."""
         self._cloud = cloud
         self._labels = {RUN: run, ENVIRONMENT: environment}
-        self._limits = limits
+        self._timeouts = timeouts
+        self._max_chips = max_chips
         self._metadata = metadata
         self._clock = clock
-        self._shapes: dict[str, Shape] = {}
-        self.zones: set[str] = set()  # where slices are looked for
-        self._turn: dict[str, int] = {}  # which of a shape's zones is tried next
-        self._pause: dict[str, tuple[float, float]] = {}  # until when, and how long
-        self._deleting: set[tuple[str, str]] = set()  # name and zone
-        self._taken: set[str] = set()  # names that the last lists held
-        self.past: set[str] = set()  # names that slices had: what hosts wrote is in their folders
+        self._types: dict[str, SliceType] = {}
+        self._zones: set[str] = set()  # where slices are listed
+        self._zone_index: dict[str, int] = {}  # per slice type, the zone of the next request
+        self._pauses: dict[str, tuple[float, float]] = {}  # end and length
+        self._deleting: set[tuple[str, str]] = set()  # names and zones
+        self._listed: set[str] = set()  # names in the last lists
+        self.used_names: set[str] = set()  # names whose folders in the bucket hold old statuses
         self.slices: dict[str, Slice] = {}
-        self.created = 0
-        self._looked = clock()  # when the hosts' reports were last read
-        self._watched = 0.0  # seconds in which they could be
+        self._last_poll = clock()
+        self._observed = 0.0  # the clock of heartbeats, which stops while hosts cannot be polled
 
-    def know(self, shape: Shape) -> str:
-        """Takes note of a shape that jobs want; its key."""
-        key = key_of(shape)
-        self._shapes[key] = shape
-        self.zones.update(shape.zones)
-        return key
+    def register(self, slice_type: SliceType) -> None:
+        """Adds a slice type that jobs need, and its zones."""
+        self._types[slice_type.key] = slice_type
+        self._zones.update(slice_type.zones)
 
-    def watch(self, zones: Iterable[str]) -> None:
-        """Looks for slices of this run in further zones."""
-        self.zones.update(zones)
+    def watch_zones(self, zones: Iterable[str]) -> None:
+        """Adds zones in which slices of this run are listed."""
+        self._zones.update(zones)
 
     def refresh(self) -> list[Slice]:
-        """Asks the cloud how things are; slices that turned out to be ours already are returned.
+        """Updates the phases of all slices; returns slices that were adopted.
 
-        A zone that does not answer is left as it was.
+        Slices in a zone that does not answer stay unchanged.
 
         Raises:
-          TpuError: the cloud will not tell us.
+          TpuError: the service refuses to list slices.
         """
         now = self._clock()
-        listed: list[Listed] = []
-        silent: set[str] = set()
-        for zone in sorted(self.zones):
+        listed: list[ListedSlice] = []
+        unanswered: set[str] = set()
+        for zone in sorted(self._zones):
             try:
                 listed += self._cloud.list(zone)
-            except Busy as error:
+            except Unavailable as error:
                 log.warning("%s", error)
-                silent.add(zone)
-        ours = {one.name: one for one in listed if one.labels.get(RUN) == self._labels[RUN]}
-        self._taken = set(ours)
+                unanswered.add(zone)
+        current = {s.name: s for s in listed if s.labels.get(RUN) == self._labels[RUN]}
+        self._listed = set(current)
         for name, zone in [*self._deleting]:
-            if zone in silent:
+            if zone in unanswered:
                 continue
-            if name not in ours:
+            if name not in current:
                 self._deleting.discard((name, zone))
-            elif ours[name].phase is not Phase.GOING:  # the call was lost, or it was made again
-                self._try_delete(name, zone)
-        going = {name for name, _ in self._deleting}
-        for mine in list(self.slices.values()):
-            if mine.name in ours:
-                mine.misses = 0
-                found = ours[mine.name]
-                if found.phase is not mine.phase:
-                    mine.phase, mine.since = found.phase, now
-                mine.state, mine.message = found.state, found.message
-            elif mine.zone not in silent:
-                mine.misses += 1
-                if mine.misses >= _MISSES:
-                    mine.phase, mine.state, mine.message = Phase.LOST, "gone", ""
-        strange = [ours[name] for name in ours.keys() - self.slices.keys() - going]
-        return list(self._adopt(strange, now))
+            elif current[name].phase is not Phase.DELETING:  # the call failed, or a create followed
+                self._request_deletion(name, zone)
+        for slice_ in list(self.slices.values()):
+            if update := current.get(slice_.name):
+                slice_.misses = 0
+                if update.phase is not slice_.phase:
+                    slice_.phase, slice_.since = update.phase, now
+                slice_.state, slice_.message = update.state, update.message
+            elif slice_.zone not in unanswered:
+                slice_.misses += 1
+                if slice_.misses >= _MAX_MISSES:
+                    slice_.phase, slice_.state, slice_.message = Phase.LOST, "gone", ""
+        unknown = current.keys() - self.slices.keys() - {name for name, _ in self._deleting}
+        return list(self._adopt((current[name] for name in unknown), now))
 
-    def _adopt(self, found: Iterable[Listed], now: float) -> Iterator[Slice]:
-        """Takes slices over that an earlier controller, or a lost answer, left."""
-        for one in found:
-            key = one.labels.get(SHAPE, "")
-            fits = one.labels.get(ENVIRONMENT) == self._labels[ENVIRONMENT]
-            if one.phase is Phase.GOING:
+    def _adopt(self, unknown: Iterable[ListedSlice], now: float) -> Iterator[Slice]:
+        """Adopts slices that a killed controller or a lost answer left; deletes unusable ones."""
+        for listed in unknown:
+            slice_type = self._types.get(listed.labels.get(TYPE, ""))
+            same = listed.labels.get(ENVIRONMENT) == self._labels[ENVIRONMENT]
+            if listed.phase is Phase.DELETING:
                 continue
-            if (key in self._shapes and not fits) or one.phase is Phase.LOST:
-                self._try_delete(one.name, one.zone)
-            elif key in self._shapes:
-                shape = self._shapes[key]
-                mine = Slice(one.name, one.zone, key, shape.hosts, shape.chips, one.phase)
-                mine.since, mine.claimed = now, False
-                self.slices[one.name] = mine
-                yield mine
+            if listed.phase is Phase.LOST or (slice_type and not same):
+                self._request_deletion(listed.name, listed.zone)
+            elif slice_type:
+                slice_ = self._add(listed.name, listed.zone, slice_type, now)
+                slice_.phase, slice_.claimed = listed.phase, False
+                yield slice_
 
-    def looked(self) -> None:
-        """Takes note that the hosts' reports can be read.
+    def _add(self, name: str, zone: str, slice_type: SliceType, now: float) -> Slice:
+        chips = slice_type.chips
+        self.slices[name] = Slice(name, zone, slice_type.key, slice_type.hosts, chips, since=now)
+        return self.slices[name]
 
-        Where nobody could read or write for a while, as when the bucket does not answer or this
-        machine was asleep, the hosts were not silent.
+    def mark_polled(self) -> None:
+        """Records that all statuses have just been read.
+
+        The time since the last poll counts as at most heartbeat timeout / 3. A host is therefore
+        not lost because the bucket had an outage or this machine was suspended.
         """
         now = self._clock()
-        self._watched += min(now - self._looked, self._limits.silence / _GAPS)
-        self._looked = now
+        longest = self._timeouts.heartbeat / _POLLS_PER_TIMEOUT
+        self._observed += min(now - self._last_poll, longest)
+        self._last_poll = now
 
-    def hear(self, mine: Slice, host: int, status: Status) -> None:
-        """Takes note of a host's status."""
-        mine.statuses[host] = status
-        before = mine.beats.get(host)
-        if before is None or before[:2] != (status.incarnation, status.beat):
-            mine.beats[host] = (status.incarnation, status.beat, self._watched)
+    def record_status(self, slice_: Slice, host: int, status: Status) -> None:
+        """Records the status of a host, and the time if its heartbeat is new."""
+        slice_.statuses[host] = status
+        before = slice_.heartbeats.get(host)
+        if before is None or before[:2] != (status.incarnation, status.heartbeat):
+            slice_.heartbeats[host] = (status.incarnation, status.heartbeat, self._observed)
 
-    def trouble(self, mine: Slice) -> str | None:
-        """Why a slice cannot be worked with any more; None where it can."""
+    def failure_reason(self, slice_: Slice) -> str | None:
+        """Why a slice cannot be used any more; None if it can."""
         now = self._clock()
-        if mine.phase in (Phase.LOST, Phase.GOING):
-            return f"{mine.state}{': ' + mine.message if mine.message else ''}"
-        if mine.phase is Phase.COMING:
-            return "queued too long" if now - mine.since > self._limits.queue else None
-        if not mine.ready:
-            late = now - mine.since > self._limits.startup
+        if slice_.phase in (Phase.LOST, Phase.DELETING):
+            return f"{slice_.state}{': ' + slice_.message if slice_.message else ''}"
+        if slice_.phase is Phase.PENDING:
+            return "queued too long" if now - slice_.since > self._timeouts.queue else None
+        if not slice_.ready:
+            late = now - slice_.since > self._timeouts.startup
             return "its hosts did not start" if late else None
-        for host, (_, _, heard) in sorted(mine.beats.items()):
-            if self._watched - heard > self._limits.silence:
+        for host, (_, _, observed) in sorted(slice_.heartbeats.items()):
+            if self._observed - observed > self._timeouts.heartbeat:
                 return f"host {host} was lost"
-            if mine.statuses[host].state == "restarted":
+            if slice_.statuses[host].state == "restarted":
                 return f"host {host} was restarted"
         return None
 
-    def drop(self, mine: Slice) -> None:
-        """Gives a slice up and has it deleted."""
-        self.slices.pop(mine.name, None)
-        if not mine.statuses:  # it never came: the next one is asked for elsewhere
-            self._turn[mine.key] = self._turn.get(mine.key, 0) + 1
-        self._try_delete(mine.name, mine.zone)
+    def drop(self, slice_: Slice) -> None:
+        """Removes a slice from the pool and requests its deletion."""
+        self.slices.pop(slice_.name, None)
+        if not slice_.statuses:  # it never started: the next request goes to another zone
+            self._zone_index[slice_.type] = self._zone_index.get(slice_.type, 0) + 1
+        self._request_deletion(slice_.name, slice_.zone)
 
     def drop_unused(self) -> None:
-        """Gives up what has had no work, or an adopted attempt that no job claims, for too long."""
+        """Drops slices that have had no job, or an adopted attempt without a job, for too long."""
         now = self._clock()
-        for mine in list(self.slices.values()):
-            unused = mine.idle or (mine.attempt is not None and not mine.claimed)
-            if unused and now - mine.since > self._limits.idle:
-                self.drop(mine)
+        for slice_ in list(self.slices.values()):
+            unused = slice_.idle or (slice_.attempt is not None and not slice_.claimed)
+            if unused and now - slice_.since > self._timeouts.idle:
+                self.drop(slice_)
 
-    def provide(self, key: str, stems: Sequence[str]) -> None:
-        """Asks for slices until as many of a shape are free or coming as there are stems.
+    def request_slices(self, key: str, stems: Sequence[str]) -> None:
+        """Requests slices of a type until a free or pending slice exists for each stem.
 
-        A stem names the work that waits for a slice, and the slice that is made for it. The cap on
-        chips is kept.
+        A stem names a waiting job, and the slice that is made for it. The pool never has more than
+        `max_chips` chips.
 
         Raises:
-          TpuError: the cloud will not create such a slice.
+          TpuError: the service refuses to create such a slice.
         """
         now = self._clock()
-        if self._pause.get(key, (0.0, 0.0))[0] > now:
+        if self._pauses.get(key, (0.0, 0.0))[0] > now:
             return
-        shape = self._shapes[key]
-        if shape.chips > self._limits.chips:
+        slice_type = self._types[key]
+        if slice_type.chips > self._max_chips:
             raise TpuError(
-                f"A {shape.accelerator} has {shape.chips} chips, more than may be had at a time: "
-                f"tpu_chips={self._limits.chips:g} (--resources, or the profile)."
+                f"A {slice_type.accelerator} has {slice_type.chips} chips, but at most "
+                f"{self._max_chips:g} may be used; raise tpu_chips (--resources or the profile)."
             )
+        usable = (Phase.PENDING, Phase.ACTIVE)
         free = [
-            one
-            for one in self.slices.values()
-            if one.key == key and one.attempt is None and one.phase in (Phase.COMING, Phase.ACTIVE)
+            slice_.name
+            for slice_ in self.slices.values()
+            if slice_.type == key and slice_.attempt is None and slice_.phase in usable
         ]
-        names = [one.name for one in free]
-        new = [stem for stem in stems if not any(map(self._named(stem), names))]
+        bases = {name.rpartition("-")[0] for name in free}
+        new = [stem for stem in stems if self._base(stem) not in bases]
         for stem in new[: max(0, len(stems) - len(free))]:
-            if not self._room(shape.chips, key):
+            if not self._make_room(slice_type.chips, key):
                 return
-            zone = shape.zones[self._turn.get(key, 0) % len(shape.zones)]
-            name = self._free_name(stem)
-            labels = self._labels | {SHAPE: key}
+            zone = slice_type.zones[self._zone_index.get(key, 0) % len(slice_type.zones)]
+            name = self._unused_name(stem)
+            labels = self._labels | {TYPE: key}
+            metadata = self._metadata(name, slice_type)
             try:
-                self._cloud.create(name, zone, shape, labels, self._metadata(name, shape))
-            except Busy as error:
-                # Whether it was created after all, the next list tells; it has the same name then.
-                shortest = self._limits.pause
-                length = self._pause.get(key, (0.0, shortest / 2))[1]
-                length = min(2 * length, shortest * _LONGEST_PAUSE)
-                self._pause[key] = (now + length, length)
-                log.warning("%s Trying again in %.0f s.", error, length)
+                self._cloud.create(name, zone, slice_type, labels, metadata)
+            except Unavailable as error:
+                # The slice may exist nevertheless. Then the next list has it, under the same name.
+                shortest = self._timeouts.retry
+                length = 2 * self._pauses.get(key, (0.0, shortest / 2))[1]
+                length = min(length, shortest * _MAX_PAUSE_FACTOR)
+                self._pauses[key] = (now + length, length)
+                log.warning("%s The next attempt is in %.0f s.", error, length)
                 return
-            self._pause.pop(key, None)
-            self.created += 1
-            self.slices[name] = Slice(name, zone, key, shape.hosts, shape.chips, since=now)
+            self._pauses.pop(key, None)
+            self._add(name, zone, slice_type, now)
 
-    def close(self, sleep: Callable[[float], None], patience: float = 120.0) -> list[str]:
-        """Deletes every slice of this run; those that could not be within `patience` seconds.
-
-        Where the cloud refuses for good, there is nothing to be patient for.
-        """
-        end = self._clock() + patience
-        left = [*self.slices]
+    def close(self, sleep: Callable[[float], None]) -> list[str]:
+        """Deletes all slices of this run; returns the names of those that remain."""
+        names, run = [*self.slices], self._labels[RUN]
         self.slices.clear()
-        while True:
-            try:
-                listed = [one for zone in sorted(self.zones) for one in self._cloud.list(zone)]
-                ours = [one for one in listed if one.labels.get(RUN) == self._labels[RUN]]
-                left = [one.name for one in ours if one.phase is not Phase.GOING]
-                for one in ours:
-                    if one.phase is not Phase.GOING:
-                        self._cloud.delete(one.name, one.zone)
-                if not left:
-                    return []
-                final = False
-            except TpuError as error:
-                log.warning("%s", error)
-                final = not isinstance(error, Busy)
-            if final or self._clock() > end:
-                return left
-            sleep(min(1.0, patience / 20))
+        return delete_slices(self._cloud, self._zones, run, names, sleep, self._clock)
 
-    def _room(self, chips: int, key: str) -> bool:
-        """Whether so many chips more are within the cap; makes room by giving idle slices up."""
-        while sum(one.chips for one in self.slices.values()) + chips > self._limits.chips:
-            idle = [one for one in self.slices.values() if one.idle and one.key != key]
+    def _make_room(self, chips: int, key: str) -> bool:
+        """Drops idle slices of other types until `chips` chips are free; False if too few are."""
+        while sum(s.chips for s in self.slices.values()) + chips > self._max_chips:
+            idle = [s for s in self.slices.values() if s.idle and s.type != key]
             if not idle:
                 return False
-            self.drop(min(idle, key=lambda one: one.since))
+            self.drop(min(idle, key=lambda slice_: slice_.since))
         return True
 
-    def _free_name(self, stem: str) -> str:
-        """The first name of a stem that no slice has had: the same after a lost answer."""
+    def _unused_name(self, stem: str) -> str:
+        """The first name of a stem that no slice has had; the same name after a lost answer."""
         base = self._base(stem)
-        used = self._taken | self.past | self.slices.keys()
+        used = self._listed | self.used_names | self.slices.keys()
         number = 0
         while f"{base}-{number}" in used:
             number += 1
         return f"{base}-{number}"
 
-    def _named(self, stem: str) -> Callable[[str], bool]:
-        """Tells whether a name is one of a stem's."""
-        base = self._base(stem)
-        return lambda name: name.rpartition("-")[0] == base
-
     def _base(self, stem: str) -> str:
-        """A stem as a resource's name may begin."""
+        """The name of a stem's slices without the number: a valid name of a resource."""
         return re.sub(r"[^a-z0-9]+", "-", f"{self._labels[RUN]}-{stem}".lower())[:55].strip("-")
 
-    def _try_delete(self, name: str, zone: str) -> None:
-        """Asks for a deletion; the next cycle asks again if this fails."""
+    def _request_deletion(self, name: str, zone: str) -> None:
+        """Requests the deletion of a slice; if this fails, `refresh` repeats it."""
         self._deleting.add((name, zone))
-        self.past.add(name)
+        self.used_names.add(name)
         try:
             self._cloud.delete(name, zone)
         except TpuError as error:
             log.warning("%s", error)
+
+
+def project_slices(cloud: Cloud, zones: Iterable[str], run: str | None) -> list[ListedSlice]:
+    """Lists the slices of this project's runs, or of the run with the name `run`."""
+    slices = [slice_ for zone in sorted(zones) for slice_ in cloud.list(zone)]
+    return [s for s in slices if RUN in s.labels and run in (None, s.labels[RUN])]
+
+
+def delete_slices(
+    cloud: Cloud,
+    zones: Iterable[str],
+    run: str | None,
+    names: Iterable[str],
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+    timeout: float = 120.0,
+) -> list[str]:
+    """Deletes all slices of a run (None: of all runs), and waits until they are being deleted.
+
+    Args:
+      names: the slices that are known before the first list.
+    Returns:
+      The names of the slices that remain after `timeout` seconds, or after a refusal that is not
+      temporary.
+    """
+    remaining, end = list(names), clock() + timeout
+    while True:
+        try:
+            slices = project_slices(cloud, zones, run)
+            slices = [slice_ for slice_ in slices if slice_.phase is not Phase.DELETING]
+            remaining = [slice_.name for slice_ in slices]
+            if not remaining:
+                return []
+            for slice_ in slices:
+                cloud.delete(slice_.name, slice_.zone)
+        except TpuError as error:
+            log.warning("%s", error)
+            if not isinstance(error, Unavailable):
+                return remaining
+        if clock() > end:
+            return remaining
+        sleep(min(1.0, timeout / 20))

@@ -1,9 +1,8 @@
-"""`python -m promptscale.tpu.run_job task.json`: runs a script of the workflow without Snakemake.
+"""`python -m promptscale.tpu.run_job job.json`: runs a script of the workflow without Snakemake.
 
-The script finds the object `snakemake` that it would find there, made from a task's file
-(`promptscale.tpu.remote_job`), and paths relative to the current folder. So it does not know
-where it runs. Where a slice has several hosts, each runs it, and `promptscale.workflow_script`
-joins them.
+The script gets an object `snakemake` made from a `RemoteJob`, and paths relative to the current
+folder, so that it needs no code for slices. On a slice with several hosts each host runs it, and
+`promptscale.workflow_script` connects the processes.
 """
 
 import datetime
@@ -15,11 +14,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from promptscale.tpu.remote_job import Items, Task
+from promptscale.tpu.remote_job import Items, RemoteJob
 
 
 class _NamedList(list[Any]):
-    """A list some of whose items have names, which are attributes, as in Snakemake."""
+    """A list whose named items are attributes too, as in Snakemake."""
 
     def __init__(self, values: list[Any], names: Mapping[str, Any]) -> None:
         super().__init__(values)
@@ -37,37 +36,36 @@ class _NamedList(list[Any]):
         return iter(self._names)
 
     def items(self) -> Iterator[tuple[str, Any]]:
-        """Names and what they name."""
+        """Pairs of a name and its value."""
         return iter(self._names.items())
 
     def get(self, name: str, default: Any = None) -> Any:
-        """What has this name, or the default."""
+        """The value of a name, or the default."""
         return self._names.get(name, default)
 
 
-def stand_in(task: Task) -> SimpleNamespace:
-    """The object `snakemake` of a task's script."""
-    lists = {name: getattr(task, name) for name in ("input", "output", "params", "log")}
-    lists |= {
-        name: Items(values=tuple(named.values()), names=named)
-        for name, named in (("wildcards", task.wildcards), ("resources", task.resources))
-    }
+def snakemake_object(job: RemoteJob) -> SimpleNamespace:
+    """The object `snakemake` for a job's script."""
+    lists = {name: getattr(job, name) for name in ("input", "output", "params", "log")}
+    for name, names in (("wildcards", job.wildcards), ("resources", job.resources)):
+        lists[name] = Items(values=tuple(names.values()), names=names)
     return SimpleNamespace(
-        **{name: _NamedList(list(one.values), one.names) for name, one in lists.items()},
-        threads=task.threads,
-        config=task.config,
-        rule=task.rule,
-        scriptdir=str(Path(task.script).parent),
+        **{name: _NamedList(list(items.values), items.names) for name, items in lists.items()},
+        threads=job.threads,
+        config=job.config,
+        rule=job.rule,
+        scriptdir=str(Path(job.script).parent),
     )
 
 
 def main(file: str) -> None:
-    """Runs the script of the task in a file."""
-    task = Task.model_validate_json(Path(file).read_bytes())
-    source = compile(Path(task.script).read_bytes(), task.script, "exec")
+    """Runs the script of the `RemoteJob` in a file, and writes its benchmark file."""
+    job = RemoteJob.model_validate_json(Path(file).read_bytes())
+    source = compile(Path(job.script).read_bytes(), job.script, "exec")
+    names = {"__name__": "__main__", "__file__": job.script, "snakemake": snakemake_object(job)}
     start = time.monotonic()
-    exec(source, {"__name__": "__main__", "__file__": task.script, "snakemake": stand_in(task)})
-    if path := task.resources.get("benchmark"):
+    exec(source, names)
+    if path := job.resources.get("benchmark"):
         _write_benchmark(Path(path), time.monotonic() - start)
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Cloud TPU runs this on every host of a slice, at every boot. It installs the environment that the
-# slice's metadata names, unless it is there, and starts the worker. Run with a plain image: Python
-# and the packages come from the lock.
+# Cloud TPU runs this script on every host of a slice at every boot. The script installs the
+# environment that the slice's metadata names, unless it is installed, and starts the worker. It
+# works on a plain image: Python and the packages are installed too.
 set -eEuo pipefail
 
 attribute() {
@@ -26,7 +26,7 @@ install() {
   python3 -m uv venv --quiet --python 3.11 venv
   python3 -m uv pip install --quiet --python venv/bin/python --no-deps --require-hashes \
     -r requirements.lock
-  # The package is found without being built or installed.
+  # Python imports the package from its folder; it need not be built or installed.
   echo "$folder/package" > "$(echo venv/lib/python3.*/site-packages)/promptscale.pth"
   unset PYTHONPATH
   mkdir -p bin
@@ -35,18 +35,18 @@ install() {
   touch complete
 }
 
-tell() { # the controller why this host does not start
+report_failure() { # to the controller
   gcloud storage cp "$PROMPTSCALE_HOME/install.log" \
     "$(attribute promptscale-slice)/startup/$(attribute agent-worker-number)"
 }
 
 if [ ! -e "$folder/complete" ]; then
-  trap tell ERR
+  trap report_failure ERR
   install > "$PROMPTSCALE_HOME/install.log" 2>&1
   trap - ERR
 fi
 
-# Half an hour: whatever the bucket does meanwhile, what this host has computed is not lost.
+# Half an hour of retries, so that an outage of the bucket does not lose what this host computed.
 export PROMPTSCALE_BUCKET_RETRIES=60
 cd "$PROMPTSCALE_HOME"
 exec "$folder/bin/python" -m promptscale.tpu.worker

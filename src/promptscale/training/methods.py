@@ -17,7 +17,7 @@ from flax import traverse_util
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from promptscale import prompts
-from promptscale.checkpoints.load import read_embedding
+from promptscale.checkpoints.read import read_embedding
 from promptscale.checkpoints.sharded import load_model
 from promptscale.config.jobs import ModelTuningJob, MultitaskTuningJob, PromptTuningJob
 from promptscale.config.tasks import task as task_named

@@ -1,10 +1,10 @@
-"""The state that a killed job continues from, local or in a bucket.
+"""The saved state that an interrupted job resumes from, in a local folder or a bucket.
 
-Two records, written in turn: whatever happens while one is written, the other is whole. A record
-holds arrays, bit for bit, and what else the loop needs as JSON, under one checksum. Large arrays
-lie beside it, each part written and read by the process that has it, in a new folder for each save,
-with checksums of their own. A state belongs to one job specification: a job whose settings changed
-starts afresh. It does not belong to a layout: other devices may continue it.
+A state has two records, written in turn, so that one of them is complete at any moment. A record
+holds arrays, bit for bit, and the loop's progress as JSON, under a checksum. Large arrays lie in a
+new folder for each save, with a checksum for each chunk; each process writes and reads the parts
+that its devices hold. A state belongs to a job specification: a job whose settings
+changed starts from the beginning. It does not depend on a layout: other devices may resume it.
 """
 
 import concurrent.futures
@@ -26,38 +26,42 @@ from safetensors.numpy import load, save
 from promptscale.checkpoints import arrays
 from promptscale.distributed import mesh, multihost
 from promptscale.errors import CheckpointError
-from promptscale.storage import store as storage
+from promptscale.storage.store import CONTEXT, Store, named_errors, open_parent
 
 log = logging.getLogger(__name__)
 
-LARGE = 2**20  # bytes; larger arrays lie beside the record
+LARGE = 2**20  # bytes; larger arrays are written beside the record
 _DIGEST = hashlib.sha256().digest_size
 
 
 class State:
-    """Where one job keeps its state: `location` with `.0`, `.1` and `.arrays` behind it.
+    """A job's saved state: `<location>.0`, `<location>.1` and the folder `<location>.arrays`.
 
-    All methods are for all processes of the job to call.
+    All processes of the job must call every method.
     """
 
     def __init__(self, location: str, job: str) -> None:
-        """Reads nothing yet; `job` is the job's specification."""
-        self._files = (f"{location}.0", f"{location}.1")
-        self._arrays = f"{location}.arrays"
+        """Reads nothing; `job` is the job's specification."""
+        store, name = open_parent(location, CheckpointError)
+        self._store = store
+        self._files = (f"{name}.0", f"{name}.1")
+        self._arrays = Store(f"{location}.arrays", CheckpointError)
         self._job = job
-        self._saves = 0  # the next one goes to the file of its parity
+        self._saves = 0  # the number of saves; its parity selects the next file
         self._newest = ""  # the folder of the newest state's large arrays
 
     def restore(self, like: Any) -> tuple[Any, dict[str, Any]] | None:
-        """The newest whole tree, placed and shaped as `like`, with its progress; None if none.
+        """Restores the newest complete state: its tree and its progress; None if there is none.
 
+        Args:
+          like: a tree of arrays with the shapes, dtypes and shardings of the state's arrays.
         Raises:
-          CheckpointError: states of this job are there, but none is whole.
+          CheckpointError: this job has saved states, and all of them are damaged.
         """
         leaves, structure = jax.tree.flatten(like)
-        found, damaged = self._records()
-        for saves in sorted(found, reverse=True):
-            file, metadata, tensors = found[saves]
+        records, damaged = self._records()
+        for saves in sorted(records, reverse=True):
+            file, metadata, tensors = records[saves]
             placed: list[jax.Array] = []
             try:
                 placed = self._placed(metadata["arrays"], tensors, leaves)
@@ -69,16 +73,16 @@ class State:
             damaged.append(file)
         if damaged:
             raise CheckpointError(
-                f"No saved training state is whole ({', '.join(damaged)}); delete "
-                f"{'them' if len(damaged) > 1 else 'it'} to start this job afresh."
+                f"All saved states of this job in {self._store.location} are damaged "
+                f"({', '.join(damaged)}); delete them to start the job from its beginning."
             )
         return None
 
     def save(self, tree: Any, progress: Mapping[str, Any]) -> None:
-        """Writes the arrays of `tree` and the JSON-able `progress`.
+        """Writes the arrays of `tree`, and `progress` as JSON.
 
         Raises:
-          CheckpointError: it cannot be written; the state before this one is still whole.
+          CheckpointError: the state cannot be written; the previous state stays complete.
         """
         leaves = {str(index): leaf for index, leaf in enumerate(jax.tree.leaves(tree))}
         apart = {name: leaf for name, leaf in leaves.items() if leaf.nbytes > LARGE}
@@ -91,31 +95,32 @@ class State:
                 "saves": str(self._saves),
                 "arrays": folder,
             }
-            storage.write_bytes(self._files[self._saves % 2], _packed(metadata, small))
+            self._store.write(self._files[self._saves % 2], _packed(metadata, small))
             if apart:
-                for outdated in storage.folders(self._arrays) - {folder, self._newest}:
-                    storage.delete_folder(f"{self._arrays}/{outdated}")
+                folders = {key.partition("/")[0] for key in self._arrays.keys()}  # noqa: SIM118
+                for outdated in folders - {folder, self._newest}:
+                    self._arrays.delete_prefix(outdated)
         self._saves, self._newest = self._saves + 1, folder
 
     def delete(self) -> None:
-        """Removes what the finished job needs no more.
+        """Deletes the state of a completed job.
 
-        On a slice (which sets PROMPTSCALE_KEEP_STATE) it does need it until its results have left
-        the machine; whoever takes them deletes the state.
+        A TPU slice sets PROMPTSCALE_KEEP_STATE, as the slice may be lost before the job's results
+        have left it; there the controller deletes the state after it has received the results.
         """
         if multihost.is_primary() and "PROMPTSCALE_KEEP_STATE" not in os.environ:
             for file in self._files:
-                storage.delete(file)
-            storage.delete_folder(self._arrays)
+                self._store.delete(file)
+            self._store.delete_prefix(self._arrays.location.rpartition("/")[2])
 
     def _records(self) -> tuple[dict[int, tuple[str, dict[str, str], dict[str, Any]]], list[str]]:
-        """This job's whole records by their number of saves, and the files of damaged ones."""
-        found, damaged = {}, []
+        """This job's complete records by their number of saves, and the files of damaged ones.
+
+        A record is its file, its metadata and its arrays.
+        """
+        records, damaged = {}, []
         for file in self._files:
-            folder, _, name = file.rpartition("/")
-            content = multihost.broadcast_from_primary(
-                functools.partial(storage.read_bytes, folder, name)
-            )
+            content = multihost.broadcast_from_primary(functools.partial(self._store.read, file))
             if content is None:
                 continue
             try:
@@ -125,17 +130,18 @@ class State:
                 log.warning("the saved state %s is damaged (%s)", file, error)
                 continue
             if metadata["job"] == self._job:
-                found[int(metadata["saves"])] = file, metadata, tensors
+                records[int(metadata["saves"])] = file, metadata, tensors
             else:
                 log.warning("the saved state %s is of other settings and is not used", file)
-        return found, damaged
+        return records, damaged
 
     def _write_apart(self, apart: Mapping[str, jax.Array]) -> str:
-        """Writes large arrays to a new folder; its name, once all processes have written."""
+        """Writes large arrays to a new folder and returns its name after all have been written."""
         unique = multihost.broadcast_from_primary(lambda: uuid.uuid4().hex.encode())
         assert unique is not None
         folder = unique.decode()
-        with storage.clear_errors(f"The folder {self._arrays}/{folder} cannot be written"):
+        what = f"The folder {self._arrays.location}/{folder} cannot be written"
+        with named_errors(what, CheckpointError):
             arrays.write([
                 (self._spec(folder, name, chunks=arrays.chunks(array), array=array), array)
                 for name, array in apart.items()
@@ -146,7 +152,9 @@ class State:
     def _placed(
         self, folder: str, tensors: Mapping[str, np.ndarray], leaves: Sequence[jax.Array]
     ) -> list[jax.Array]:
-        """A state's arrays where those of `leaves` are, each read in the parts that are held here.
+        """Reads a state's arrays into the shardings of `leaves`.
+
+        Each process reads the parts that its devices hold.
 
         Raises:
           CheckpointError: an array cannot be read.
@@ -155,9 +163,9 @@ class State:
         def place(name: str, leaf: jax.Array) -> jax.Array:
             if name in tensors:
                 return mesh.put(tensors[name], leaf.sharding)
-            with storage.clear_errors(f"its array {name} cannot be read"):
+            with named_errors(f"its array {name} cannot be read", CheckpointError):
                 spec = self._spec(folder, name, array=leaf)
-                store = ts.open(spec, open=True, context=storage.CONTEXT).result()
+                store = ts.open(spec, open=True, context=CONTEXT).result()
                 return mesh.put_parts(
                     leaf.shape, leaf.sharding, lambda index: store[index].read().result()
                 )
@@ -168,11 +176,11 @@ class State:
     def _spec(
         self, folder: str, name: str, *, array: jax.Array, chunks: list[int] | None = None
     ) -> arrays.Spec:
-        """An array's TensorStore spec: each chunk has a checksum, and none may be missing."""
+        """An array's TensorStore spec: chunks have checksums, and a missing chunk is an error."""
         grid = {"chunk_grid": {"name": "regular", "configuration": {"chunk_shape": chunks}}}
         return {
             "driver": "zarr3",
-            "kvstore": storage.kvstore(f"{self._arrays}/{folder}", f"{name}/"),
+            "kvstore": self._arrays.spec(f"{folder}/{name}/"),
             "metadata": {
                 "shape": list(array.shape),
                 "data_type": array.dtype.name,
@@ -193,10 +201,10 @@ def _packed(metadata: Mapping[str, str], tensors: Mapping[str, np.ndarray]) -> b
 
 
 def _unpacked(content: bytes) -> tuple[dict[str, str], dict[str, np.ndarray]]:
-    """Raises ValueError where a byte is not as it was written."""
+    """The metadata and arrays of a record; ValueError if its checksum does not match."""
     digest, content = content[:_DIGEST], content[_DIGEST:]
     if hashlib.sha256(content).digest() != digest:
-        raise ValueError("its checksum does not fit")
+        raise ValueError("its checksum does not match")
     try:
         header = int.from_bytes(content[:8], "little")
         return json.loads(content[8 : 8 + header])["__metadata__"], load(content)

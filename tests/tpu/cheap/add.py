@@ -1,4 +1,4 @@
-"""Adds numbers up, slowly, and goes on from its state after an interruption, as a training does."""
+"""Writes the sum of numbers after some seconds, or fails as the parameter `fail` says."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""The sum of sums, from files and folders that other jobs made."""
+"""Writes the sum of the sums of other jobs."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,5 +7,5 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 assert all((Path(part) / "deep" / "first.txt").read_text() == "1" for part in snakemake.input.parts)
-total = sum(int(Path(one).read_text()) for one in snakemake.input.sums)
+total = sum(int(Path(path).read_text()) for path in snakemake.input.sums)
 Path(snakemake.output[0]).write_text(f"{total}\n")

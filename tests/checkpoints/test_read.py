@@ -6,8 +6,10 @@ import pytest
 from safetensors.numpy import save_file
 
 from promptscale.checkpoints import huggingface, t5x
-from promptscale.checkpoints.load import load
+from promptscale.checkpoints.read import open_checkpoint
+from promptscale.checkpoints.sharded import load_model
 from promptscale.checkpoints.t5x import Checkpoint
+from promptscale.distributed.mesh import Devices
 from promptscale.errors import CheckpointError
 
 from . import synthetic_checkpoints as synthetic
@@ -28,30 +30,37 @@ def test_the_authors_checkpoint(shared: Path):
     shapes = synthetic.t5_shapes(
         d_model=4, d_ff=8, joint=4, heads=2, layers=2, vocab=32128, buckets=4
     )
-    checkpoint = load(str(location), shapes)
+    checkpoint = open_checkpoint(str(location), shapes)
     assert checkpoint.step == 3
     assert checkpoint.params.keys() == checkpoint.optimizer.keys() == shapes.keys()
-    assert load(str(location), shapes, with_optimizer=False).optimizer == {}
+    assert open_checkpoint(str(location), shapes, with_optimizer=False).optimizer == {}
 
 
 def test_a_hugging_face_folder(shared: Path):
     shapes = synthetic.t5_shapes(
         d_model=64, d_ff=128, joint=64, heads=4, layers=2, vocab=512, buckets=32
     )
-    checkpoint = load(str(shared / "oracle/huggingface/d64"), shapes)
+    checkpoint = open_checkpoint(str(shared / "oracle/huggingface/d64"), shapes)
     assert (checkpoint.step, checkpoint.optimizer) == (0, {})
     assert checkpoint.params.keys() == shapes.keys()
 
 
-def test_float32_comes_out(tmp_path: Path, checkpoint: Checkpoint):
+@pytest.mark.parametrize("runs", [None, 2])
+def test_parameters_are_loaded_in_float32(tmp_path: Path, checkpoint: Checkpoint, runs: int | None):
     half = {name: array.astype(ml_dtypes.bfloat16) for name, array in checkpoint.params.items()}
-    loaded = load(written(tmp_path, Checkpoint(5, half, {})), synthetic.SHAPES)
-    synthetic.assert_identical(
-        loaded.params, {name: array.astype(np.float32) for name, array in half.items()}
-    )
+    location = written(tmp_path, Checkpoint(5, half, checkpoint.optimizer))
+    loaded = load_model(location, synthetic.ARCHITECTURE, Devices(), with_optimizer=True, runs=runs)
+    params = {name: np.asarray(array) for name, array in loaded.params.items()}
+    expected = {name: array.astype(np.float32) for name, array in half.items()}
+    if runs:
+        expected = {name: np.stack([array] * runs) for name, array in expected.items()}
+    synthetic.assert_identical(params, expected)
+    assert loaded.optimizer.keys() == checkpoint.optimizer.keys()
+    for name, slots in checkpoint.optimizer.items():
+        synthetic.assert_identical(loaded.optimizer[name], slots)
 
 
-def test_all_that_does_not_fit_is_in_one_error(tmp_path: Path, checkpoint: Checkpoint):
+def test_the_error_lists_every_array_that_does_not_fit(tmp_path: Path, checkpoint: Checkpoint):
     params, optimizer = checkpoint.params, checkpoint.optimizer
     del params["encoder/encoder_norm/scale"], params["decoder/logits_dense/kernel"]
     params["encoder/prompt/prompt/prompt"] = np.zeros((5, 6), np.float32)
@@ -64,7 +73,7 @@ def test_all_that_does_not_fit_is_in_one_error(tmp_path: Path, checkpoint: Check
     optimizer["encoder/layers_0/mlp/wi_1/kernel"]["v_row"] = np.zeros(7, np.float32)
     location = written(tmp_path, checkpoint)
     with pytest.raises(CheckpointError) as caught:
-        load(location, synthetic.SHAPES)
+        open_checkpoint(location, synthetic.SHAPES)
     assert (
         str(caught.value)
         == f"""The checkpoint {location} does not fit the model.
@@ -84,8 +93,8 @@ Misshapen (3):
     )
 
 
-def test_hugging_face_is_accounted_for_too(tmp_path: Path, checkpoint: Checkpoint):
-    """T5 1.0 ties the head to the embedding: the file has no lm_head."""
+def test_a_hugging_face_checkpoint_that_does_not_fit(tmp_path: Path, checkpoint: Checkpoint):
+    """T5 1.0 ties the head to the embedding, so that the file has no lm_head."""
     tensors = {
         theirs.format(layer=0): checkpoint.params[ours.format(layer=0)].T.copy()
         for theirs, ours, transposed in huggingface.TABLE
@@ -93,14 +102,14 @@ def test_hugging_face_is_accounted_for_too(tmp_path: Path, checkpoint: Checkpoin
     }
     save_file(tensors | {"adapter.weight": np.zeros(2)}, tmp_path / "model.safetensors")
     with pytest.raises(CheckpointError, match=r"does not fit the model\.\nMissing") as caught:
-        load(str(tmp_path), synthetic.SHAPES)
+        open_checkpoint(str(tmp_path), synthetic.SHAPES)
     for line in ("decoder/logits_dense/kernel (6, 33)", "adapter.weight (2,)"):
         assert f"\n  {line}\n" in f"{caught.value}\n"
 
 
 def test_nothing_there(tmp_path: Path):
     with pytest.raises(CheckpointError, match=f"There is no checkpoint at {tmp_path}/nothing"):
-        load(f"{tmp_path}/nothing", {})
+        open_checkpoint(f"{tmp_path}/nothing", {})
     (tmp_path / "pytorch_model.bin").touch()
     with pytest.raises(CheckpointError, match=r"should hold .*`checkpoint`.*model\.safetensors"):
-        load(str(tmp_path), {})
+        open_checkpoint(str(tmp_path), {})

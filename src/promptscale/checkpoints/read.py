@@ -1,0 +1,116 @@
+"""Opens checkpoints of all formats, and compares their arrays with the parameters of a model."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from promptscale.checkpoints import huggingface, t5x
+from promptscale.checkpoints.arrays import LazyArray
+from promptscale.checkpoints.t5x import Checkpoint
+from promptscale.errors import CheckpointError
+
+Shape = tuple[int, ...]
+
+
+def open_checkpoint(
+    location: str, expected: Mapping[str, Shape], *, with_optimizer: bool = True
+) -> Checkpoint:
+    """Opens a checkpoint of any format, and compares its arrays with a model's parameters.
+
+    Args:
+      location: a T5X checkpoint (a folder or a single file, local or `gs://`), or a local folder of
+        a Hugging Face model, which has neither a step nor accumulators.
+      expected: the shape of each of the model's parameters, by T5X's flat name.
+      with_optimizer: whether to open the accumulators if there are any.
+    Returns:
+      The checkpoint; its arrays are `LazyArray`.
+    Raises:
+      CheckpointError: nothing can be read there, or the arrays are not those of the model. In the
+        second case the message lists every unknown, missing and misshapen array.
+    """
+    checkpoint = _open(location, with_optimizer)
+    problems = list(_params_problems(checkpoint.params, expected))
+    problems += _optimizer_problems(checkpoint.optimizer, expected)
+    if problems:
+        raise CheckpointError(_report(location, problems))
+    return checkpoint
+
+
+def read_embedding(location: str) -> Float[np.ndarray, "V D"]:
+    """Reads the token embedding of a checkpoint, in float32.
+
+    Raises:
+      CheckpointError: nothing can be read there, or the checkpoint has no embedding.
+    """
+    params = _open(location, with_optimizer=False).params
+    if "token_embedder/embedding" not in params:
+        raise CheckpointError(f"The checkpoint {location} has no token_embedder/embedding.")
+    return params["token_embedder/embedding"].whole().astype(np.float32, copy=False)
+
+
+def _open(location: str, with_optimizer: bool) -> Checkpoint:
+    folder = Path(location)
+    if not location.startswith("gs://"):
+        if not folder.exists():
+            raise CheckpointError(f"There is no checkpoint at {location}: no such file or folder.")
+        if huggingface.is_checkpoint(folder):
+            return Checkpoint(0, huggingface.open_arrays(folder), {})
+        if folder.is_dir() and not (folder / "checkpoint").is_file():
+            raise CheckpointError(
+                f"There is no checkpoint in {location}: it should hold a file `checkpoint` (T5X) "
+                "or model.safetensors (Hugging Face; its other formats are not read)."
+            )
+    return t5x.open_checkpoint(location, with_optimizer=with_optimizer)
+
+
+def _params_problems(
+    params: Mapping[str, LazyArray], expected: Mapping[str, Shape]
+) -> Iterator[tuple[str, str]]:
+    """Pairs (kind, line) for the parameters that are missing, unknown or misshapen."""
+    for name in expected.keys() - params.keys():
+        yield "Missing", f"{name} {expected[name]}"
+    for name, array in params.items():
+        if name not in expected:
+            yield "Unknown", f"{name} {array.shape}"
+        elif array.shape != expected[name] or not jnp.issubdtype(array.dtype, jnp.floating):
+            actual = f"is {array.dtype.name} {array.shape}"
+            yield "Misshapen", f"{name} {actual}, should be float {expected[name]}"
+
+
+def _optimizer_problems(
+    optimizer: Mapping[str, Mapping[str, LazyArray]], expected: Mapping[str, Shape]
+) -> Iterator[tuple[str, str]]:
+    """Pairs (kind, line) for accumulators; a checkpoint has all of them, or none."""
+    for name in expected.keys() - optimizer.keys() if optimizer else ():
+        yield "Missing", f"accumulators of {name}"
+    for name, slots in optimizer.items():
+        if name not in expected:
+            yield "Unknown", f"accumulators of {name}"
+            continue
+        for slot in t5x.SLOTS:
+            allowed = _slot_shapes(slot, expected[name])
+            if slot not in slots:
+                yield "Missing", f"accumulator {slot} of {name}"
+            elif slots[slot].shape not in allowed:
+                shapes = " or ".join(map(str, dict.fromkeys(allowed)))
+                actual = f"is {slots[slot].shape}"
+                yield "Misshapen", f"accumulator {slot} of {name} {actual}, should be {shapes}"
+
+
+def _slot_shapes(slot: str, shape: Shape) -> list[Shape]:
+    """Possible shapes of an accumulator: (1,) if unused; v_row and v_col lack one of the axes."""
+    if slot in ("m", "v"):
+        return [(1,), shape]
+    return [(1,), *(shape[:axis] + shape[axis + 1 :] for axis in range(len(shape)))]
+
+
+def _report(location: str, problems: list[tuple[str, str]]) -> str:
+    lines = [f"The checkpoint {location} does not fit the model."]
+    for kind in ("Missing", "Unknown", "Misshapen"):
+        group = sorted(line for problem, line in problems if problem == kind)
+        if group:
+            lines += [f"{kind} ({len(group)}):", *(f"  {line}" for line in group)]
+    return "\n".join(lines)
