@@ -118,7 +118,7 @@ def measure(arguments: argparse.Namespace) -> str:
     from promptscale.model import T5, parameter_shapes
     from promptscale.training import optimizer
     from promptscale.training import step as training_step
-    from promptscale.training.methods import model_loss, prompt_loss
+    from promptscale.training.methods import ModelTuning, PromptTuning, loss_function
 
     architecture = model_config(arguments.size)
     layout = Layout(arguments.model_axis, arguments.examples_at_a_time)
@@ -148,9 +148,13 @@ def measure(arguments: argparse.Namespace) -> str:
     params = traverse_util.unflatten_dict(flat, sep="/")
     if trains_prompts:
         prompt = array((runs, arguments.prompt_length, architecture.d_model), jnp.float32)
-        trainable, frozen, loss = prompt, params, prompt_loss(model, 0.0)
+        trainable, frozen, loss = (
+            prompt,
+            params,
+            loss_function(model, 0.0, PromptTuning.for_inference),
+        )
     else:
-        trainable, frozen, loss = params, {}, model_loss(model, 0.0)
+        trainable, frozen, loss = params, {}, loss_function(model, 0.0, ModelTuning.for_inference)
     settings = optimizer.hyperparameters([Optimizer(learning_rate=0.3)] * runs, 0)
     state = jax.tree.map(
         lambda leaf: array(leaf.shape, leaf.dtype),

@@ -16,19 +16,13 @@ from promptscale.config.settings import ModelTuning
 from promptscale.experiments import tuning
 from promptscale.reporting import runs_table
 from promptscale.training import methods
-from promptscale.training.methods import Start, sequence_loss
 from tests.distributed import site
 
 
-# The method: these 40 lines are all that it takes.
 class NormTuningJob(TuningJob):
     method: Literal["norm_tuning"] = "norm_tuning"
     settings: ModelTuning
     gradient: ClassVar[Literal["inputs", "weights"]] = "inputs"
-
-    @property
-    def stem(self) -> str:
-        return f"{self.method}/{self.size}/{self.checkpoint}"
 
     @property
     def trained_parameters(self) -> int:
@@ -36,30 +30,23 @@ class NormTuningJob(TuningJob):
         return (layers + 2) * self.architecture.d_model
 
 
-class NormTuning:
-    def __init__(self, job, model, vocabulary, initialization=None):
-        self._job, self._model = job, model
-
-    def start(self, location, devices) -> Start:
-        checkpoint = load_model(location, self._job.architecture, devices)
-        runs = len(self._job.runs)
+class NormTuning(methods.Method):
+    def start(self, location, devices):
+        checkpoint = load_model(location, self.job.architecture, devices)
         scales = {
-            name: np.stack([leaf] * runs)
+            name: np.stack([leaf] * len(self.job.runs))
             for name, leaf in checkpoint.params.items()
             if name.endswith("scale")
         }
-        return Start(devices.replicate(scales), checkpoint.params, checkpoint.step)
+        return methods.Start(devices.replicate(scales), checkpoint.params, checkpoint.step)
 
-    def loss(self, scales, frozen, batch, key):
-        params, prompt = self.for_inference(scales, frozen)
-        return sequence_loss(self._model, params, prompt, batch, key, 1e-4)
+    @staticmethod
+    def for_inference(trainable, frozen):
+        return traverse_util.unflatten_dict({**frozen, **trainable}, sep="/"), None
 
-    def for_inference(self, scales, frozen):
-        return traverse_util.unflatten_dict({**frozen, **scales}, sep="/"), None
-
-    def save(self, scales, path) -> None:
+    def save(self, trainable, path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(jax.tree.map(np.asarray, scales), path.with_suffix(".safetensors"))
+        save_file(jax.tree.map(np.asarray, trainable), path.with_suffix(".safetensors"))
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from promptscale.distributed.mesh import Devices
 from promptscale.inference import encode_inputs
 from promptscale.model import T5, beam_search, greedy_search, parameter_shapes
 from promptscale.training.loss import cross_entropy
-from promptscale.training.methods import prompt_loss
+from promptscale.training.methods import PromptTuning, loss_function
 from promptscale.training.optimizer import hyperparameters, init, update
 from promptscale.training.step import make_step, start
 
@@ -110,14 +110,14 @@ def test_logits_and_losses(case, mode):
 
 def test_bfloat16_stays_near(case):
     model = T5(case.config, dtype=jnp.dtype(jnp.bfloat16))
-    loss, _ = jax.jit(prompt_loss(model, 1e-4))(
+    loss, _ = jax.jit(loss_function(model, 1e-4, PromptTuning.for_inference))(
         case.prompts["prompted"], case.params, case.batch, KEY
     )
     assert_close(loss, case.arrays["prompted_bf16/loss_sum_with_z"], 2e-2)
 
 
 def test_prompt_gradient(case):
-    loss = prompt_loss(T5(case.config), 1e-4)
+    loss = loss_function(T5(case.config), 1e-4, PromptTuning.for_inference)
     gradient, _ = jax.jit(jax.grad(loss, has_aux=True))(
         case.prompts["prompted"], case.params, case.batch, KEY
     )
@@ -151,7 +151,7 @@ def test_adafactor_on_the_recorded_gradients(case, offset):
 @OFFSETS
 def test_five_adafactor_steps(case, offset):
     recorded = recorded_training(case, offset)
-    step = make_step(prompt_loss(T5(case.config), 1e-4))
+    step = make_step(loss_function(T5(case.config), 1e-4, PromptTuning.for_inference))
     prompts = case.prompts["prompted"][None]
     train_state = start(prompts, hyperparameters([SETTINGS], offset), Devices())
     batches = Batch(*(array[None] for array in case.batch))

@@ -16,7 +16,7 @@ from promptscale.data.batches import Batch
 from promptscale.model import T5
 from promptscale.planning import costs
 from promptscale.planning.flops import forward
-from promptscale.training.methods import model_loss, prompt_loss
+from promptscale.training.methods import ModelTuning, PromptTuning, loss_function
 from tests.docs.test_docs import REPOSITORY
 
 PAPER = REPOSITORY / "config/paper.yaml"
@@ -54,13 +54,14 @@ def test_xla_counts_as_many_operations():
     def counted(function, *arguments) -> float:
         return jax.jit(function).lower(*arguments).compile().cost_analysis()["flops"]
 
-    def forwards(prompt):
-        return prompt_loss(model, 0.0)(prompt, params, batch, key)[0]
+    prompt_loss = loss_function(model, 0.0, PromptTuning.for_inference)
+    model_loss = loss_function(model, 0.0, ModelTuning.for_inference)
 
-    by_prompt = jax.grad(
-        lambda prompt, params: prompt_loss(model, 0.0)(prompt, params, batch, key)[0]
-    )
-    by_model = jax.grad(lambda params: model_loss(model, 0.0)(params, {}, batch, key)[0])
+    def forwards(prompt):
+        return prompt_loss(prompt, params, batch, key)[0]
+
+    by_prompt = jax.grad(lambda prompt, params: prompt_loss(prompt, params, batch, key)[0])
+    by_model = jax.grad(lambda params: model_loss(params, {}, batch, key)[0])
     behind = forward(config, 112 + prompt_length, 32)
     # XLA also counts elementwise operations, a few per cent at this width.
     assert 1.0 < counted(forwards, prompt) / (4 * behind.step("nothing")) < 1.05

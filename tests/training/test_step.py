@@ -10,7 +10,7 @@ from promptscale.data.batches import Batch
 from promptscale.distributed.mesh import Devices
 from promptscale.model import T5
 from promptscale.training.loop import Schedule, train
-from promptscale.training.methods import prompt_loss
+from promptscale.training.methods import PromptTuning, loss_function
 from promptscale.training.optimizer import hyperparameters
 from promptscale.training.resume import State
 from promptscale.training.step import CompiledStep, make_step, start
@@ -38,7 +38,8 @@ def initial_state():
 def test_batches_of_several_shapes_train_as_batches_of_one_shape(tmp_path):
     tokens = jnp.ones((1, 2), jnp.int32)
     params = MODEL.init(jax.random.key(0), tokens, tokens)["params"]
-    step, keys = make_step(prompt_loss(MODEL, 1e-4)), jax.vmap(jax.random.key)(jnp.arange(2))
+    step = make_step(loss_function(MODEL, 1e-4, PromptTuning.for_inference))
+    keys = jax.vmap(jax.random.key)(jnp.arange(2))
 
     def trained(name, batches):
         state = State(str(tmp_path / name), "job")

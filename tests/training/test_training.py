@@ -13,7 +13,7 @@ from promptscale.distributed.mesh import Devices
 from promptscale.model import T5
 from promptscale.planning.flops import forward
 from promptscale.training.loop import DevResult, Schedule, train
-from promptscale.training.methods import model_loss, prompt_loss
+from promptscale.training.methods import ModelTuning, PromptTuning, loss_function
 from promptscale.training.optimizer import hyperparameters
 from promptscale.training.resume import State
 from promptscale.training.step import make_step, start
@@ -59,7 +59,7 @@ def params():
 
 @pytest.fixture(scope="module")
 def step():
-    return jax.jit(make_step(prompt_loss(MODEL, 1e-4)))
+    return jax.jit(make_step(loss_function(MODEL, 1e-4, PromptTuning.for_inference)))
 
 
 def test_only_the_prompts_change(params, step):
@@ -221,7 +221,7 @@ def test_the_step_has_no_weight_gradient_product():
         jax.ShapeDtypeStruct((runs, rows, text), jnp.int32),
         jax.ShapeDtypeStruct((runs, rows, t), jnp.int32),
     )
-    step = jax.jit(make_step(prompt_loss(model, 1e-4)))
+    step = jax.jit(make_step(loss_function(model, 1e-4, PromptTuning.for_inference)))
     counted = dot_flops(step, train_state, params, batches, keys(), jnp.int32(0))
 
     linear, attention = (runs * rows * n for n in forward(config, text + length, t))
@@ -233,7 +233,7 @@ def test_the_step_has_no_weight_gradient_product():
     assert counted == pytest.approx(expected, rel=0.02)
     # The same count of a step that tunes all weights has the products of their gradients.
     full = dot_flops(
-        jax.jit(make_step(model_loss(model, 1e-4))),
+        jax.jit(make_step(loss_function(model, 1e-4, ModelTuning.for_inference))),
         jax.eval_shape(
             lambda p: started(jax.tree.map(lambda x: jnp.stack([x] * runs), p)),
             params,

@@ -31,7 +31,7 @@ from promptscale.distributed.mesh import SINGLE_DEVICE, Devices, Layout, to_host
 from promptscale.model import T5, parameter_shapes
 from promptscale.storage.atomic import atomic_write
 from promptscale.training.loop import Schedule, TrainingResult, train
-from promptscale.training.methods import model_loss
+from promptscale.training.methods import ModelTuning, loss_function
 from promptscale.training.optimizer import (
     accumulators,
     hyperparameters,
@@ -92,7 +92,7 @@ def run(job: LanguageModelingJob, files: Files, layout: Layout = SINGLE_DEVICE) 
         local = stream.batch(step, rows)
         return Batch(*(devices.shard_batch(array[None], size, axis=1) for array in local))
 
-    loss = model_loss(model, settings.z_loss)
+    loss = loss_function(model, settings.z_loss, ModelTuning.for_inference)
     state = State(files.state, job.model_dump_json())
     result = train(
         make_step(loss, settings.loss_normalizing_factor, devices.examples_at_a_time),

@@ -6,10 +6,11 @@ parameters and operations without JAX; the class here computes. `METHODS` joins 
 D d_model.
 """
 
+import abc
 import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import jax
 import numpy as np
@@ -19,7 +20,6 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from promptscale import prompts
 from promptscale.checkpoints.read import read_embedding
 from promptscale.checkpoints.sharded import load_model
-from promptscale.config.jobs import ModelTuningJob, MultitaskTuningJob, PromptTuningJob
 from promptscale.config.tasks import task as task_named
 from promptscale.data.batches import Batch
 from promptscale.data.vocabulary import Vocabulary
@@ -46,46 +46,42 @@ class Start:
     accumulators: Mapping[str, Mapping[str, np.ndarray]] = dataclasses.field(default_factory=dict)
 
 
-@runtime_checkable
-class Method(Protocol):
-    """An adaptation method, made for a job from (job, model, vocabulary, initialization).
+class Method(abc.ABC):
+    """An adaptation method, made for a job; `loss` is differentiated with respect to `trainable`.
 
-    `loss` is a function (trainable, frozen, batch, key) of a run; the training step
-    differentiates it with respect to `trainable` alone.
+    A method says what is trained (`start`), how it joins the model (`for_inference`) and what is
+    left of it (`save`). Its loss follows from these.
     """
 
-    loss: LossFunction
+    def __init__(
+        self, job: Any, model: T5, vocabulary: Vocabulary, initialization: Path | None = None
+    ) -> None:
+        """Takes the job, its model, the tokens, and the file that prompts may start from."""
+        self.job, self.vocabulary, self.initialization = job, vocabulary, initialization
+        self.loss = loss_function(model, job.settings.z_loss, self.for_inference)
 
+    @abc.abstractmethod
     def start(self, location: str, devices: Devices) -> Start:
         """Reads the checkpoint at `location` and initialises what the job's runs train."""
 
-    def for_inference(self, trainable: Any, frozen: Any) -> tuple[Params, Any]:
-        """A run's model parameters and its prompt [P, D], or None, for `inference.generator`."""
+    @staticmethod
+    @abc.abstractmethod
+    def for_inference(trainable: Any, frozen: Any) -> tuple[Params, Any]:
+        """The model's parameters and the prompt [P, D], or None, of a run."""
 
+    @abc.abstractmethod
     def save(self, trainable: Any, path: Path) -> None:
-        """Writes what a run leaves for later use; `path` has no suffix."""
+        """Writes what a run leaves besides its predictions; `path` has no suffix."""
 
 
-class PromptTuning:
+class PromptTuning(Method):
     """A prompt [P, D] per run before the embedded inputs of a frozen model (section 2)."""
-
-    def __init__(
-        self,
-        job: PromptTuningJob,
-        model: T5,
-        vocabulary: Vocabulary,
-        initialization: Path | None = None,
-    ) -> None:
-        self.loss = prompt_loss(model, job.settings.z_loss)
-        self._job = job
-        self._encode = vocabulary.encode
-        self._file = initialization
 
     def start(self, location: str, devices: Devices) -> Start:
         """Initialises the prompts from the checkpoint's embedding (section 3.2)."""
-        settings = self._job.settings
+        job, settings = self.job, self.job.settings
         checkpoint = load_model(
-            location, self._job.architecture, devices, activations=settings.activations
+            location, job.architecture, devices, activations=settings.activations
         )
         embedding = read_embedding(location)
         initial = [
@@ -96,15 +92,16 @@ class PromptTuning:
                 settings.prompt_length,
                 embedding,
                 task_named(run.task).class_label_words,
-                self._encode,
-                self._file,
+                self.vocabulary.encode,
+                self.initialization,
             )
-            for run in self._job.runs
+            for run in job.runs
         ]
         frozen = traverse_util.unflatten_dict(checkpoint.params, sep="/")
         return Start(devices.replicate(np.stack(initial)), frozen, checkpoint.step)
 
-    def for_inference(self, trainable: Any, frozen: Any) -> tuple[Params, Any]:
+    @staticmethod
+    def for_inference(trainable: Any, frozen: Any) -> tuple[Params, Any]:
         """The frozen model's parameters and the prompt."""
         return frozen, trainable
 
@@ -113,83 +110,55 @@ class PromptTuning:
         prompts.save(path.with_name(f"{path.name}.npy"), np.asarray(trainable))
 
 
-class ModelTuning:
+class ModelTuning(Method):
     """All weights of the model, a copy of the checkpoint per run (section 3.1)."""
-
-    def __init__(
-        self,
-        job: ModelTuningJob | MultitaskTuningJob,
-        model: T5,
-        vocabulary: Vocabulary,
-        initialization: Path | None = None,
-    ) -> None:
-        self.loss = model_loss(model, job.settings.z_loss)
-        self._job = job
 
     def start(self, location: str, devices: Devices) -> Start:
         """Copies the checkpoint's parameters N times."""
-        restore = self._job.settings.restore_accumulators
         checkpoint = load_model(
             location,
-            self._job.architecture,
+            self.job.architecture,
             devices,
-            with_optimizer=restore,
-            runs=len(self._job.runs),
+            with_optimizer=self.job.settings.restore_accumulators,
+            runs=len(self.job.runs),
         )
         trainable = traverse_util.unflatten_dict(checkpoint.params, sep="/")
         return Start(trainable, {}, checkpoint.step, checkpoint.optimizer)
 
-    def for_inference(self, trainable: Any, frozen: Any) -> tuple[Params, Any]:
+    @staticmethod
+    def for_inference(trainable: Any, frozen: Any) -> tuple[Params, Any]:
         """The tuned parameters, without a prompt."""
         return trainable, None
 
     def save(self, trainable: Any, path: Path) -> None:
-        """Writes nothing: the predictions are what remains of a tuned model."""
+        """Writes nothing: a tuned model leaves its predictions alone."""
 
 
-METHODS: dict[str, Callable[..., Method]] = {
+METHODS: dict[str, type[Method]] = {
     "prompt_tuning": PromptTuning,
     "model_tuning": ModelTuning,
     "model_tuning_multitask": ModelTuning,
 }
 
 
-def prompt_loss(model: T5, z_loss: float) -> LossFunction:
-    """The loss of a prompt [P, D] on a frozen model."""
+def loss_function(
+    model: T5, z_loss: float, for_inference: Callable[[Any, Any], tuple[Params, Any]]
+) -> LossFunction:
+    """The loss of a run on a batch (inputs [B, S], targets [B, T]), with dropout."""
 
-    def loss(prompt: Float[Array, "P D"], params: Params, batch: Batch, key: PRNGKeyArray) -> Loss:
-        return sequence_loss(model, params, prompt, batch, key, z_loss)
+    def loss(trainable: Any, frozen: Any, batch: Batch, key: PRNGKeyArray) -> Loss:
+        params, prompt = for_inference(trainable, frozen)
+        encoder_key, decoder_key = jax.random.split(key)
+        encoded, mask = encode_inputs(model, params, prompt, batch.inputs, encoder_key)
+        logits = model.apply(
+            {"params": params},
+            encoded,
+            mask,
+            batch.targets,
+            False,
+            method="decode",
+            rngs={"dropout": decoder_key},
+        )
+        return cross_entropy(logits, batch.targets, z_loss)
 
     return loss
-
-
-def model_loss(model: T5, z_loss: float) -> LossFunction:
-    """The loss of the model's parameters; `frozen` is an empty mapping."""
-
-    def loss(params: Params, _frozen: Params, batch: Batch, key: PRNGKeyArray) -> Loss:
-        return sequence_loss(model, params, None, batch, key, z_loss)
-
-    return loss
-
-
-def sequence_loss(
-    model: T5,
-    params: Params,
-    prompt: Float[Array, "P D"] | None,
-    batch: Batch,
-    key: PRNGKeyArray,
-    z_loss: float,
-) -> Loss:
-    """The loss of a batch (inputs [B, S], targets [B, T]) with dropout, summed over its tokens."""
-    encoder_key, decoder_key = jax.random.split(key)
-    encoded, mask = encode_inputs(model, params, prompt, batch.inputs, encoder_key)
-    logits = model.apply(
-        {"params": params},
-        encoded,
-        mask,
-        batch.targets,
-        False,
-        method="decode",
-        rngs={"dropout": decoder_key},
-    )
-    return cross_entropy(logits, batch.targets, z_loss)
