@@ -17,9 +17,9 @@ from promptscale.distributed.mesh import Devices
 from promptscale.inference import encode_inputs
 from promptscale.model import T5, beam_search, greedy_search, parameter_shapes
 from promptscale.training.loss import cross_entropy
-from promptscale.training.methods import PromptTuning, loss_function
+from promptscale.training.methods import PromptTuning, Start, loss_function
 from promptscale.training.optimizer import hyperparameters, init, update
-from promptscale.training.step import make_step, start
+from promptscale.training.step import initial_state, make_step
 
 from .conftest import assert_close, cases
 
@@ -153,7 +153,7 @@ def test_five_adafactor_steps(case, offset):
     recorded = recorded_training(case, offset)
     step = make_step(loss_function(T5(case.config), 1e-4, PromptTuning.for_inference))
     prompts = case.prompts["prompted"][None]
-    train_state = start(prompts, hyperparameters([SETTINGS], offset), Devices())
+    train_state = initial_state(Start(prompts, {}, offset), [SETTINGS], Devices())
     batches = Batch(*(array[None] for array in case.batch))
     for index in range(5):
         assert_close(train_state.trainable[0], recorded["prompts"][index])

@@ -10,10 +10,9 @@ from promptscale.data.batches import Batch
 from promptscale.distributed.mesh import Devices
 from promptscale.model import T5
 from promptscale.training.loop import Schedule, train
-from promptscale.training.methods import PromptTuning, loss_function
-from promptscale.training.optimizer import hyperparameters
+from promptscale.training.methods import PromptTuning, Start, loss_function
 from promptscale.training.resume import State
-from promptscale.training.step import CompiledStep, make_step, start
+from promptscale.training.step import CompiledStep, initial_state, make_step
 
 MODEL = T5(ModelConfig(
     d_model=16, d_ff=32, num_encoder_layers=1, num_decoder_layers=1, num_heads=2, head_dim=8,
@@ -29,10 +28,9 @@ def batch(step: int, padding: int = 0) -> Batch:
     return Batch(*(np.pad(ids, ((0, 0), (0, 0), (0, padding))) for ids in (inputs, targets)))
 
 
-def initial_state():
+def first_state():
     prompts = jax.random.normal(jax.random.key(1), (2, 5, 16))
-    optimizer = hyperparameters([Optimizer(learning_rate=0.3)] * 2, 0)
-    return start(prompts, optimizer, DEVICES)
+    return initial_state(Start(prompts, {}, 0), [Optimizer(learning_rate=0.3)] * 2, DEVICES)
 
 
 def test_batches_of_several_shapes_train_as_batches_of_one_shape(tmp_path):
@@ -43,7 +41,7 @@ def test_batches_of_several_shapes_train_as_batches_of_one_shape(tmp_path):
 
     def trained(name, batches):
         state = State(str(tmp_path / name), "job")
-        return train(step, initial_state(), params, batches, keys, Schedule(6, 6, 6), state)
+        return train(step, first_state(), params, batches, keys, Schedule(6, 6, 6), state)
 
     same = trained("same", batch)
     changing = trained("changing", lambda number: batch(number, padding=number % 3))
@@ -57,7 +55,7 @@ def test_a_step_is_compiled_once_for_each_shape():
         traced.append(batches.inputs.shape)
         return state
 
-    compiled, state = CompiledStep(step), initial_state()
+    compiled, state = CompiledStep(step), first_state()
     keys = jax.vmap(jax.random.key)(jnp.arange(2))
     for number in range(6):
         state = compiled(state, {}, batch(number, padding=number % 2), keys, np.int32(number))

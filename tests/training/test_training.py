@@ -13,10 +13,9 @@ from promptscale.distributed.mesh import Devices
 from promptscale.model import T5
 from promptscale.planning.flops import forward
 from promptscale.training.loop import DevResult, Schedule, train
-from promptscale.training.methods import ModelTuning, PromptTuning, loss_function
-from promptscale.training.optimizer import hyperparameters
+from promptscale.training.methods import ModelTuning, PromptTuning, Start, loss_function
 from promptscale.training.resume import State
-from promptscale.training.step import make_step, start
+from promptscale.training.step import initial_state, make_step
 
 CONFIG = ModelConfig(
     d_model=16, d_ff=32, num_encoder_layers=1, num_decoder_layers=1, num_heads=2, head_dim=8,
@@ -48,7 +47,7 @@ def prompts(seeds=SEEDS):
 def started(trainable, optimizer=OPTIMIZER, step=CHECKPOINT_STEP):
     """The state before the first step of runs with the same optimiser."""
     runs = jax.tree.leaves(trainable)[0].shape[0]
-    return start(trainable, hyperparameters([optimizer] * runs, step), DEVICES)
+    return initial_state(Start(trainable, {}, step), [optimizer] * runs, DEVICES)
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +172,7 @@ def test_trials_train_together_as_each_alone():
         wanted = jnp.mean(batch.inputs) / 32 + jax.random.normal(key, prompt.shape)
         return jnp.sum(jnp.square(prompt - wanted)), jnp.float32(1)
 
-    train_state = start(prompts(), hyperparameters(trials, CHECKPOINT_STEP), DEVICES)
+    train_state = initial_state(Start(prompts(), {}, CHECKPOINT_STEP), trials, DEVICES)
     step = jax.jit(make_step(loss))
     for index in range(5):
         train_state = step(train_state, {}, batch(index), keys(), jnp.int32(index))

@@ -31,14 +31,10 @@ from promptscale.distributed.mesh import SINGLE_DEVICE, Devices, Layout, to_host
 from promptscale.model import T5, parameter_shapes
 from promptscale.storage.atomic import atomic_write
 from promptscale.training.loop import Schedule, TrainingResult, train
-from promptscale.training.methods import ModelTuning, loss_function
-from promptscale.training.optimizer import (
-    accumulators,
-    hyperparameters,
-    restore_accumulators,
-)
+from promptscale.training.methods import ModelTuning, Start, loss_function
+from promptscale.training.optimizer import accumulators
 from promptscale.training.resume import State
-from promptscale.training.step import make_step, start
+from promptscale.training.step import initial_state, make_step
 
 REPORTS = 20  # reports of the loss in a training
 
@@ -77,11 +73,7 @@ def run(job: LanguageModelingJob, files: Files, layout: Layout = SINGLE_DEVICE) 
     devices = Devices(layout)
     checkpoint = _initial_checkpoint(job, files, model, devices)
     trainable = traverse_util.unflatten_dict(checkpoint.params, sep="/")
-    optimizer = hyperparameters([settings.optimizer], checkpoint.step)
-    train_state = start(trainable, optimizer, devices)
-    if checkpoint.optimizer:
-        restored = restore_accumulators(train_state.optimizer, checkpoint.optimizer, 1)
-        train_state = train_state._replace(optimizer=devices.replicate(restored))
+    start = Start(trainable, {}, checkpoint.step, checkpoint.optimizer)
 
     with concurrent.futures.ThreadPoolExecutor(arrays.AT_ONCE) as pool:
         shards = list(pool.map(read_text, files.text))
@@ -96,8 +88,8 @@ def run(job: LanguageModelingJob, files: Files, layout: Layout = SINGLE_DEVICE) 
     state = State(files.state, job.model_dump_json())
     result = train(
         make_step(loss, settings.loss_normalizing_factor, devices.examples_at_a_time),
-        train_state,
-        {},
+        initial_state(start, [settings.optimizer], devices),
+        start.frozen,
         batch,
         devices.keys([job.seed]),
         Schedule(

@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,17 +13,17 @@ from promptscale.data.prepared import write_rows
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.distributed import multihost
 from promptscale.distributed.mesh import SINGLE_DEVICE, Devices, Layout
-from promptscale.evaluation.dev_set import DevSet, Generate
+from promptscale.evaluation.dev_set import DevSet
+from promptscale.experiments.evaluator import Evaluator
 from promptscale.experiments.task_data import Splits, batches, dev_sets
 from promptscale.inference import generator
 from promptscale.model import T5
 from promptscale.reporting.runs_table import write_runs
 from promptscale.storage.atomic import atomic_directory
-from promptscale.training import step as training_step
-from promptscale.training.loop import DevResult, Predictions, Schedule, TrainingResult, train
+from promptscale.training.loop import Predictions, Schedule, TrainingResult, train
 from promptscale.training.methods import METHODS, Method
-from promptscale.training.optimizer import hyperparameters, restore_accumulators
 from promptscale.training.resume import State
+from promptscale.training.step import initial_state, make_step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,36 +53,6 @@ class Files:
     initialization: Path | None = None
 
 
-@dataclasses.dataclass(frozen=True)
-class _Evaluator:
-    """Generates and scores the predictions of a job's runs."""
-
-    job: TuningJob
-    method: Method
-    frozen: Any
-    generate: Generate
-    dev: Mapping[str, DevSet]
-
-    def predict(self, trainable: Any, index: int, tasks: Sequence[str]) -> Predictions:
-        """The predictions on `tasks` of the run at `index`; `trainable` is that of all runs."""
-        run_trainable = jax.tree.map(lambda leaf: leaf[index], trainable)
-        params, prompt = self.method.for_inference(run_trainable, self.frozen)
-        trained_on = self.job.runs[index].task
-        return {
-            task: self.dev[task].predict(self.generate, params, prompt, trained_on)
-            for task in tasks
-        }
-
-    def __call__(self, trainable: Any) -> list[DevResult]:
-        """The result of every run on the tasks that select its step."""
-        results = []
-        for index, run in enumerate(self.job.runs):
-            predictions = self.predict(trainable, index, self.job.selecting_tasks(run))
-            scores = {task: self.dev[task].score(texts) for task, texts in predictions.items()}
-            results.append(DevResult(scores, predictions))
-        return results
-
-
 def run(job: TuningJob, files: Files, layout: Layout = SINGLE_DEVICE) -> None:
     """Trains the job's runs together, selects each run's best dev step and writes the results.
 
@@ -101,19 +70,11 @@ def run(job: TuningJob, files: Files, layout: Layout = SINGLE_DEVICE) -> None:
     limit = max(dev_set.limit for dev_set in dev.values())
     generate = generator(model, job.evaluation.decoding, limit, devices.replicated())
     start = method.start(files.checkpoint, devices)
-    train_state = training_step.start(
-        start.trainable, hyperparameters(job.optimizers, start.step), devices
-    )
-    if start.accumulators:
-        restored = restore_accumulators(train_state.optimizer, start.accumulators, len(job.runs))
-        train_state = train_state._replace(optimizer=devices.replicate(restored))
-    evaluate = _Evaluator(job, method, start.frozen, generate, dev)
+    evaluate = Evaluator(job, method, start.frozen, generate, dev)
     state = State(files.state, job.model_dump_json())
     result = train(
-        training_step.make_step(
-            method.loss, settings.loss_normalizing_factor, devices.examples_at_a_time
-        ),
-        train_state,
+        make_step(method.loss, settings.loss_normalizing_factor, devices.examples_at_a_time),
+        initial_state(start, job.optimizers, devices),
         start.frozen,
         batches(job, files.train, vocabulary, devices),
         devices.keys([run.seed for run in job.runs]),

@@ -94,7 +94,7 @@ def train(
 
     Args:
       step: from `make_step`.
-      train_state: from `step.start`.
+      train_state: from `initial_state`.
       frozen: what the loss takes and does not differentiate.
       batch: the batches [N, B, ...] of a step, on the devices; a function of the step alone. Their
         shapes may change from step to step: each shape is compiled once.

@@ -7,7 +7,7 @@ two thirds of the time of 24 at once.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -20,7 +20,7 @@ from promptscale.data.batches import Batch
 from promptscale.distributed.mesh import Devices
 from promptscale.errors import ConfigError
 from promptscale.training import optimizer
-from promptscale.training.methods import LossFunction
+from promptscale.training.methods import LossFunction, Start
 
 
 class TrainState(NamedTuple):
@@ -37,21 +37,27 @@ _BLOCK = 6  # runs that pass together on a CPU, at most
 Step = Callable[..., TrainState]  # (state, frozen, batches, keys, step number) -> state
 
 
-def start(
-    trainable: Any, hyperparameters: optimizer.Hyperparameters, devices: Devices
+def initial_state(
+    start: Start, optimizers: Sequence[optimizer.Optimizer], devices: Devices
 ) -> TrainState:
-    """The state before the first step.
+    """The state of N runs before their first step, with the checkpoint's accumulators if any.
 
     Args:
-      trainable: what N runs train, on the devices, with a leading axis of N.
-      hyperparameters: the N runs' settings [N].
+      start: what the runs train, on the devices.
+      optimizers: the settings of each run's optimiser.
       devices: where the optimiser's state goes.
+    Raises:
+      CheckpointError: the accumulators do not fit the model.
     """
-    runs = jax.tree.leaves(trainable)[0].shape[0]
     init = jax.jit(jax.vmap(optimizer.init), out_shardings=devices.replicated())
-    zeros = np.zeros(runs, np.float32)
-    loss, tokens = devices.replicate((zeros, zeros))
-    return TrainState(trainable, init(trainable, devices.replicate(hyperparameters)), loss, tokens)
+    settings = devices.replicate(optimizer.hyperparameters(optimizers, start.step))
+    state = init(start.trainable, settings)
+    if start.accumulators:
+        state = devices.replicate(
+            optimizer.restore_accumulators(state, start.accumulators, len(optimizers))
+        )
+    zeros = np.zeros(len(optimizers), np.float32)
+    return TrainState(start.trainable, state, *devices.replicate((zeros, zeros)))
 
 
 def make_step(
