@@ -16,6 +16,8 @@ PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 OURS = {"promptscale", "snakemake_executor_plugin_tpu_vm", "snakemake_logger_plugin_promptscale"}
 # Imported by `promptscale.data.raw` alone, which pyproject.toml leaves to the locks, and why.
 DATA = {"seqio", "t5", "tensorflow", "tensorflow_datasets"}
+# Peers that benchmarks and the recording of oracles compare with; the project never needs them.
+PEERS = {"peft", "torch", "transformers"}
 # Asked for without an import in this repository: plugins, and programs that `make` calls.
 NOT_IMPORTED = {
     "array-record", "beartype", "import-linter", "importlib-resources", "mypy", "pandas-stubs",
@@ -34,7 +36,7 @@ def imports(*folders: str) -> set[str]:
                     names |= {alias.name for alias in node.names}
                 elif isinstance(node, ast.ImportFrom) and node.level == 0:
                     names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    outside = {name for name in names if name.partition(".")[0] not in OURS | {"tests"}}
+    outside = {name for name in names if name.partition(".")[0] not in OURS | PEERS | {"tests"}}
     return {name for name in outside if name.partition(".")[0] not in sys.stdlib_module_names}
 
 
