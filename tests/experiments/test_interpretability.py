@@ -104,7 +104,7 @@ def test_the_tables_have_every_prompt_that_did_not_diverge(tmp_path, caplog):
         for seed, prompt in planted.items():
             np.save(folder / f"seed_{seed}.npy", 2 * prompt)
         run(
-            [(prompt_job(size, (0, 1)), tmp_path / size)], embedding, vocabulary, np.load,
+            [(prompt_job(size, (0, 1)), tmp_path / size)], embedding, vocabulary,
             summary=tmp_path / f"{size}.csv", neighbours=tmp_path / f"{size}_neighbours.csv",
         )  # fmt: skip
     assert "seed_1 diverged" in caplog.text

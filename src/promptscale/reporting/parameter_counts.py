@@ -14,7 +14,6 @@ length of the prompt or prefix; `Assumptions` has every choice that the paper le
 """
 
 import dataclasses
-from collections.abc import Mapping
 
 import pandas as pd
 
@@ -30,8 +29,8 @@ class Assumptions:
         the L layers: 1 counts the encoder alone, 2 both towers (this fits the caption's "0.1-1%"
         best), 6 the keys and values of all three kinds of attention.
       prefix_blocks: separately reparameterised kinds of attention in training.
-      prefix_hidden: width of the reparameterisation's hidden layer.
-      warp_classes: class vectors in WARP's output layer.
+      prefix_hidden: width m of the reparameterisation's hidden layer.
+      warp_classes: class vectors C in WARP's output layer.
       lengths: prompt and prefix lengths that the bands cover.
       design_lengths: lengths of text prompts that the band of prompt design covers.
     """
@@ -47,64 +46,43 @@ class Assumptions:
 DEFAULT = Assumptions()
 
 
-def prefix_tuning(config: ModelConfig, length: int, assumptions: Assumptions = DEFAULT) -> int:
-    """Parameters that prefix tuning stores for a task."""
-    vectors = assumptions.prefix_activations_per_layer * config.num_encoder_layers
-    return length * vectors * config.d_model
-
-
-def prefix_tuning_training(
+def by_method(
     config: ModelConfig, length: int, assumptions: Assumptions = DEFAULT
-) -> int:
-    """Parameters that prefix tuning trains for a task: the prefix's reparameterisation."""
-    width, hidden = config.d_model, assumptions.prefix_hidden
-    outputs = 2 * config.num_encoder_layers * width
-    mlp = (width + 1) * hidden + (hidden + 1) * outputs
-    return assumptions.prefix_blocks * (length * width + mlp)
+) -> dict[str, int]:
+    """The parameters for a task of the methods with a prompt or prefix of `length` positions.
+
+    Prefix tuning stores `prefix_tuning` and trains `prefix_tuning_training`, the prefix's
+    reparameterisation.
+    """
+    width, layers = config.d_model, config.num_encoder_layers
+    hidden = assumptions.prefix_hidden
+    mlp = (width + 1) * hidden + (hidden + 1) * 2 * layers * width
+    return {
+        "prefix_tuning_training": assumptions.prefix_blocks * (length * width + mlp),
+        "prefix_tuning": length * assumptions.prefix_activations_per_layer * layers * width,
+        "warp": (length + assumptions.warp_classes) * width,
+        "prompt_tuning": length * width,
+    }
 
 
-def warp(config: ModelConfig, length: int, assumptions: Assumptions = DEFAULT) -> int:
-    """Parameters of WARP's input and output layers."""
-    return (length + assumptions.warp_classes) * config.d_model
-
-
-def prompt_tuning(config: ModelConfig, length: int) -> int:
-    """Parameters of a soft prompt."""
-    return length * config.d_model
-
-
-def task_parameters(
-    sizes: Mapping[str, ModelConfig] = PAPER_SIZES, assumptions: Assumptions = DEFAULT
-) -> pd.DataFrame:
-    """The numbers of Figure 4: a row per method, size and length.
+def task_parameters(assumptions: Assumptions = DEFAULT) -> pd.DataFrame:
+    """The numbers of Figure 4: a row per method, size of the paper and length.
 
     Returns:
       Columns `method`, `size`, `parameters` (the frozen model's), `length`, `task_parameters`
       and `percent` of all parameters in use, the task's included (as in Table 4).
     """
     rows = []
-    for size, config in sizes.items():
-        rows.append(_row("model_tuning", size, config, 0, config.num_parameters))
+    for size, config in PAPER_SIZES.items():
+        model = config.num_parameters
+        rows.append(("model_tuning", size, model, 0, model))
         for length in assumptions.lengths:
-            counted = {
-                "prefix_tuning_training": prefix_tuning_training(config, length, assumptions),
-                "prefix_tuning": prefix_tuning(config, length, assumptions),
-                "warp": warp(config, length, assumptions),
-                "prompt_tuning": prompt_tuning(config, length),
-            }
-            rows += [_row(method, size, config, length, n) for method, n in counted.items()]
-        for length in assumptions.design_lengths:
-            rows.append(_row("prompt_design", size, config, length, length))
-    return pd.DataFrame(rows)
-
-
-def _row(method: str, size: str, config: ModelConfig, length: int, count: int) -> dict:
-    frozen = 0 if method == "model_tuning" else config.num_parameters
-    return {
-        "method": method,
-        "size": size,
-        "parameters": config.num_parameters,
-        "length": length,
-        "task_parameters": count,
-        "percent": 100.0 * count / (frozen + count),
-    }
+            counts = by_method(config, length, assumptions)
+            rows += [(method, size, model, length, count) for method, count in counts.items()]
+        rows += [("prompt_design", size, model, n, n) for n in assumptions.design_lengths]
+    columns = ["method", "size", "parameters", "length", "task_parameters"]
+    frame = pd.DataFrame(rows, columns=columns)
+    frozen = frame["parameters"].where(frame["method"] != "model_tuning", 0)
+    return frame.assign(
+        percent=100 * frame["task_parameters"] / (frozen + frame["task_parameters"])
+    )
