@@ -147,12 +147,13 @@ def _manifest(folder: Path) -> Manifest:
 
 
 def _checked(path: Path, source: Provenance) -> pd.DataFrame:
-    """The table; its columns of origin and label, if it has them, must be those of `source`."""
+    """The table; its origin and label, if it has both columns, must be those of `source`."""
     if not path.is_file():
         raise ResultsError(f"The table {path} is missing; run the workflow that makes it.")
     frame = pd.read_csv(path)
-    for column, value in source._asdict().items():
-        others = set(frame.get(column, pd.Series(dtype=str))) - {value}
+    wanted = source._asdict() if "origin" in frame else {}  # `label` alone is that of a class
+    for column, value in wanted.items():
+        others = set(frame[column]) - {value}
         if others:
             raise ResultsError(
                 f"{path} has results of the {column} {min(others)!r}, not of {value!r}; results of "
