@@ -87,8 +87,9 @@ def read_runs(path: Path, default: Row | None = None) -> pd.DataFrame:
     frame = csv_schema.read_texts(path)
     if default and "method" in frame:
         prompted = frame["method"].isin(PROMPTED)
-        for column in axes.further_columns():
-            if column.name not in frame:
+        paper = {column for name in axes.PAPER_AXES for column in axes.AXES[name].columns}
+        for column in axes.columns():
+            if column not in paper and column.name not in frame:
                 filled = prompted if column.absent is not None else True
                 frame[column.name] = np.where(filled, str(default[column.name]), str(column.absent))
     return _checked(csv_schema.conform(frame, schema(), str(path)), str(path))

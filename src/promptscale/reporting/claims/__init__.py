@@ -37,9 +37,12 @@ def evaluate(context: Context) -> pd.DataFrame:
     source = provenance(context.runs)
     values = [_values(name, context) for name in CLAIMS["claim"]]
     intervals = pd.DataFrame(map(interval, values), columns=["value", "low", "high"])
-    verdicts = [verdict(low, high) for low, high in intervals[["low", "high"]].to_numpy()]
-    table = CLAIMS.join(intervals)
-    return table.assign(n=list(map(len, values)), verdict=verdicts, **source._asdict())
+    decided = [intervals["low"] > 0, intervals["high"] < 0]
+    return CLAIMS.join(intervals).assign(
+        n=list(map(len, values)),
+        verdict=np.select(decided, [HOLDS, FAILS], UNDECIDED),
+        **source._asdict(),
+    )
 
 
 def _values(claim: str, context: Context) -> pd.DataFrame:
@@ -71,13 +74,6 @@ def interval(values: pd.DataFrame) -> tuple[float, float, float]:
     below, above = stats.t.ppf([0.975, 1 - 0.025 / values.shape[1]], len(values) - 1)
     low, high = means - below * errors, means + above * errors
     return float(means.min()), float(low.min()), float(high.min())
-
-
-def verdict(low: float, high: float) -> str:
-    """The verdict on a claim whose statistic has this interval."""
-    if low > 0:
-        return HOLDS
-    return FAILS if high < 0 else UNDECIDED
 
 
 def write_claims(context: Context, stem: Path) -> None:

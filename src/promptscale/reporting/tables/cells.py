@@ -15,11 +15,6 @@ def spread(values: pd.Series, digits: int = 1) -> str:
     return mean if len(values) < 2 else f"{mean} ± {values.std():.{digits}f}"
 
 
-def in_sds(values: pd.Series, mean: int | float, sd: int | float) -> str:
-    """The difference of our mean from the paper's in units of the paper's sd."""
-    return f"{(values.mean() - mean) / sd:+.1f}" if sd else ""
-
-
 def notes(context: Context, rows: pd.DataFrame, of_papers: Sequence[str] = ()) -> tuple[str, ...]:
     """The size of the model that `rows` are of, and what the columns beside ours mean.
 

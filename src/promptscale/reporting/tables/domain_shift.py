@@ -8,8 +8,7 @@ from promptscale.config.tasks import task as task_named
 from promptscale.errors import ResultsError
 from promptscale.reporting import paper
 from promptscale.reporting.context import Context
-from promptscale.reporting.provenance import provenance
-from promptscale.reporting.tables.cells import in_sds, notes, spread
+from promptscale.reporting.tables.cells import notes, spread
 from promptscale.reporting.tables.table import Cell, Table
 
 _METHODS = {"model_tuning": "Model", "prompt_tuning": "Prompt"}
@@ -34,7 +33,7 @@ def table1(context: Context) -> Table:
         records.append({
             "Dataset": task_named(task).title,
             "Domain": printed["domain"],
-            **_spreads(ours),
+            **{title: spread(part) for title, part in ours.items()},
             "Δ": f"{ours['Prompt'].mean() - ours['Model'].mean():+.1f}",
             "n": ", ".join(str(len(part)) for part in ours.values()),
             **_printed(ours, printed),
@@ -65,7 +64,7 @@ def table2(context: Context) -> Table:
             "Train": task_named(train).title,
             "Eval": task_named(test).title,
             "Tuning": _METHODS[method],
-            **_spreads(ours),
+            **{title: spread(part) for title, part in ours.items()},
             "n": len(ours["F1"]),
             **_printed(ours, printed),
             **(_in_sds(ours, printed) if context.is_papers(rows) else {}),
@@ -87,29 +86,26 @@ def _shifted(context: Context, task: str) -> pd.DataFrame:
     beyond = rows.loc[rows["eval_task"] != task, "size"]
     if beyond.empty:
         raise ResultsError(f"The results have no runs on {task} that other sets evaluate.")
-    provenance(rows)
     return rows[rows["size"] == context.largest(beyond)]
-
-
-def _spreads(ours: Mapping[str, pd.Series]) -> dict[str, str]:
-    return {title: spread(values) for title, values in ours.items()}
 
 
 def _printed(ours: Mapping[str, pd.Series], row: Mapping) -> dict[str, str]:
     """The paper's mean ± sd of each of our columns."""
-    names = {title: title.lower() for title in ours}
-    return {
-        f"{title} (paper)": f"{row[f'{name}_mean']} ± {row[f'{name}_sd']}"
-        for title, name in names.items()
-    }
+    moments = {title: _moments(row, title) for title in ours}
+    return {f"{title} (paper)": f"{mean} ± {sd}" for title, (mean, sd) in moments.items()}
 
 
 def _in_sds(ours: Mapping[str, pd.Series], row: Mapping) -> dict[str, str]:
     """The difference of each of our means from the paper's, in the paper's sds."""
-    return {
-        f"{title} (sds)": in_sds(values, row[f"{title.lower()}_mean"], row[f"{title.lower()}_sd"])
-        for title, values in ours.items()
-    }
+    cells = {}
+    for title, values in ours.items():
+        mean, sd = _moments(row, title)
+        cells[f"{title} (sds)"] = f"{(values.mean() - mean) / sd:+.1f}" if sd else ""
+    return cells
+
+
+def _moments(row: Mapping, title: str) -> tuple[float, float]:
+    return row[f"{title.lower()}_mean"], row[f"{title.lower()}_sd"]
 
 
 def _table(
