@@ -9,8 +9,8 @@ from pydantic import BaseModel
 from promptscale.config.axes import AXES, describe
 from promptscale.config.load import load_config
 from promptscale.config.schema import Config
-from promptscale.reporting import bundle, claims, neighbours
-from promptscale.reporting.runs_table import read_runs
+from promptscale.reporting import bundle, claims
+from promptscale.reporting.context import Context
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -71,11 +71,8 @@ def test_the_readme_shows_the_verdicts_on_the_published_results():
     """The README's table of claims equals the verdicts on the committed results."""
     folder = REPOSITORY / "results/published/miniature"
     config = Config.model_validate(bundle.verify(folder).configuration)
-    evaluated = claims.evaluate(
-        read_runs(Path(bundle.table(folder, "runs"))),
-        neighbours.read(Path(bundle.table(folder, "interpretability"))),
-        describe(config.default_setting),
-    )
+    tables = {name: bundle.table(folder, name) for name in ("runs", "interpretability")}
+    evaluated = claims.evaluate(Context.of(tables, describe(config.default_setting), {}))
     table = (
         (REPOSITORY / "README.md").read_text().split("## The paper's claims")[1].split("\n## ")[0]
     )

@@ -1,11 +1,13 @@
 """Runs made by hand, so that every figure and table is tested on known numbers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from promptscale.config.tasks import TASKS
+from promptscale.reporting.context import Context
 from promptscale.reporting.provenance import Provenance
 from promptscale.reporting.runs_table import columns
 
@@ -55,6 +57,20 @@ def run_rows(
                     **source._asdict(),
                 })  # fmt: skip
     return rows
+
+
+def made(
+    runs: pd.DataFrame | None = None,
+    neighbours: pd.DataFrame | None = None,
+    default: dict = SETTING,
+    tables: Mapping[str, Path] | None = None,
+    convergence_task: str = "boolq",
+) -> Context:
+    """A context whose runs and neighbours are these tables and not read from files."""
+    context = Context(tables or {}, default, convergence_task=convergence_task)
+    majority = pd.Series(42.5, index=list(TASKS))
+    vars(context).update(runs=runs, neighbours=neighbours, majority=majority)
+    return context
 
 
 Maker = Callable[..., pd.DataFrame]

@@ -18,6 +18,7 @@ from promptscale.reporting import claims, runs_table
 from promptscale.reporting.context import Context
 from promptscale.reporting.figures.registry import draw_figure
 from tests.config.test_config import MINIATURE, changed
+from tests.reporting.conftest import made
 
 CONTENT = changed("ablations.learning_rate", [0.1, 0.3, 1.0])
 
@@ -100,7 +101,9 @@ def test_the_results_show_it_and_the_panel_is_drawn(config, tmp_path):
     draw_figure("figure3", context, tmp_path / "figure3")
     assert list(dict.fromkeys(pd.read_csv(tmp_path / "figure3.csv")["panel"])) == [*"abcde"]
     # The claim is about the paper's four choices, of which these results vary none.
-    verdicts = claims.evaluate(runs, None, default).set_index("claim")["verdict"]
+    labels = pd.DataFrame(columns=["labels", "labels_persisting", "initialization", "seed"])
+    table = claims.evaluate(made(runs, labels, default))
+    verdicts = table.set_index("claim")["verdict"]
     assert verdicts["largest_is_robust"] == "not enough runs"
 
 

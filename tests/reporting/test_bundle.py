@@ -20,7 +20,9 @@ def tables(tmp_path):
     runs.to_csv(tmp_path / "runs.csv", index=False)
     majority = pd.DataFrame({"task": ["boolq"], "score": [50.0]})
     majority.to_csv(tmp_path / "majority.csv", index=False)
-    return {name: tmp_path / f"{name}.csv" for name in ("runs", "majority")}
+    datasets = pd.DataFrame({"task": ["boolq", "squad"], "label": ["True", None], "count": [5, 0]})
+    datasets.to_csv(tmp_path / "datasets.csv", index=False)
+    return {name: tmp_path / f"{name}.csv" for name in ("runs", "majority", "datasets")}
 
 
 def test_what_is_published_is_verified_and_read(tables, tmp_path):
@@ -30,7 +32,7 @@ def test_what_is_published_is_verified_and_read(tables, tmp_path):
     assert manifest.configuration == json.loads(CONFIGURATION)
     assert manifest.runs == {"model_tuning": 1, "prompt_tuning": 1}
     assert {name: table.rows for name, table in manifest.tables.items()} == {
-        "runs": 3, "majority": 1,
+        "runs": 3, "majority": 1, "datasets": 2,
     }  # fmt: skip
     for name, path in tables.items():
         published = pd.read_csv(bundle.table(folder, name))

@@ -80,9 +80,13 @@ def interpretability(persisting=3, control=0):
     return pd.DataFrame(rows)
 
 
-def verdicts(frame, neighbours=None) -> dict[str, str]:
+def evaluated(frame, neighbours=None) -> pd.DataFrame:
     neighbours = interpretability() if neighbours is None else neighbours
-    table = claims.evaluate(frame, neighbours, SETTING)
+    return claims.evaluate(conftest.made(frame, neighbours, SETTING))
+
+
+def verdicts(frame, neighbours=None) -> dict[str, str]:
+    table = evaluated(frame, neighbours)
     return dict(zip(table["claim"], table["verdict"], strict=True))
 
 
@@ -141,7 +145,7 @@ def test_without_runs_nothing_is_claimed_but_what_needs_none():
     few = runs()
     few = few[few["method"] == "prompt_tuning"]
     few = few[(few["prompt_length"] == 30) & (few["size"] == "mini-xxl") & (few["task"] == "rte")]
-    results = claims.evaluate(few, None, SETTING)
+    results = evaluated(few, interpretability()[:0])
     decided = results[results["verdict"] != "not enough runs"]
     assert list(decided["claim"]) == ["few_parameters"]
     assert set(verdicts(runs(seeds=(0,))).values()) == {"not enough runs", "holds"}
@@ -205,17 +209,20 @@ def test_a_length_of_one_task_alone_changes_no_claim():
 def test_equal_scores_have_no_trend():
     levels = {key: (0, 0, 0) if key[0] in ("adaptation_steps", "objective") else lost
               for key, lost in PAPER_LIKE.items()}  # fmt: skip
-    table = claims.evaluate(runs(levels), None, SETTING).set_index("claim")
+    table = evaluated(runs(levels)).set_index("claim")
     assert table.loc["longer_adaptation", "value"] == 0
     assert table.loc["longer_adaptation", "verdict"] == "not enough runs"
 
 
 def test_the_report_says_whose_results_these_are():
-    table = claims.evaluate(runs(), interpretability(), SETTING)
+    table = evaluated(runs())
     text = claims.markdown(table, "Miniature: not the paper's results")
     assert text.index("not the paper's results") < text.index("*Holds*")
-    assert f"{len(claims.CLAIMS) + 1} of" in text
-    assert list(table) == list(claims.COLUMNS)
+    assert f"{len(claims.CLAIMS)} of" in text
+    assert list(table) == [
+        "claim", "section", "statement", "statistic", "value", "low", "high", "n", "verdict",
+        "origin", "label",
+    ]  # fmt: skip
 
 
 def test_a_verdict_needs_no_plotting():

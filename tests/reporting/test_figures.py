@@ -18,7 +18,7 @@ from promptscale.reporting import runs_table
 from promptscale.reporting.context import Context
 from promptscale.reporting.figures import figure1, figure3, figure4, style
 from promptscale.reporting.figures.registry import draw_figure
-from tests.reporting.conftest import PAPER
+from tests.reporting.conftest import PAPER, made
 
 PAPERS = {"sizes": tuple(PAPER_SIZES), "tasks": SUPER_GLUE, "source": PAPER}
 
@@ -27,15 +27,15 @@ def texts(figure) -> list[str]:
     return [text.get_text() for text in figure.findobj(Text)]
 
 
-def test_figure1_plots_the_mean_over_tasks(make_runs, setting):
-    data = figure1.data(make_runs(), setting)
+def test_figure1_plots_the_mean_over_tasks(make_runs):
+    data = figure1.data(made(make_runs()))
     assert set(data["method"]) == {"prompt_tuning", "model_tuning"}
     assert set(data["tasks"]) == {"boolq squad"}
     points = data.set_index(["method", "size", "seed"])
     assert points.loc[("prompt_tuning", "mini-large", 2), "score"] == 62
     assert points.loc[("model_tuning", "mini-large", 2), "parameters"] == 82432
-    axes = figure1.draw(data).axes[0]
-    line = axes.lines[-1]
+    axes = figure1.draw(made(), data).axes[0]
+    line = axes.lines[-2]  # the last line is the score of constant answers
     np.testing.assert_allclose(line.get_ydata(), [51, 61, 71])
     np.testing.assert_allclose(line.get_xdata(), [22704, 82432, 263168])
     assert line.get_marker() == style.DEFAULT_MARKER
@@ -48,51 +48,51 @@ def test_figure1_plots_the_mean_over_tasks(make_runs, setting):
     assert (band[:, 1].min(), band[:, 1].max()) == pytest.approx((50, 72))
 
 
-def test_figure1_of_all_eight_tasks_is_the_superglue_score(make_runs, setting):
+def test_figure1_of_all_eight_tasks_is_the_superglue_score(make_runs):
     runs = make_runs(tasks=(*SUPER_GLUE, "squad"), seeds=(0,), sizes=("mini-small", "mini-xxl"))
-    data = figure1.data(runs, setting)
+    data = figure1.data(made(runs))
     assert set(data["tasks"]) == {" ".join(SUPER_GLUE)}
-    assert figure1.draw(data).axes[0].get_ylabel() == "SuperGLUE Score"
+    assert figure1.draw(made(), data).axes[0].get_ylabel() == "SuperGLUE Score"
 
 
-def test_gpt3_stands_beside_the_papers_sizes_alone(make_runs, setting):
-    assert "gpt3_prompt_design" not in set(figure1.data(make_runs(), setting)["method"])
+def test_gpt3_stands_beside_the_papers_sizes_alone(make_runs):
+    assert "gpt3_prompt_design" not in set(figure1.data(made(make_runs()))["method"])
     runs = make_runs(methods=("model_tuning_multitask",), **PAPERS)
-    data = figure1.data(runs, setting)
+    data = figure1.data(made(runs))
     gpt3 = data[data["method"] == "gpt3_prompt_design"]
     assert gpt3["score"].max() == pytest.approx(73.2, abs=0.05)
     assert gpt3["parameters"].max() == 175e9
-    shown = texts(figure1.draw(data))
+    shown = texts(figure1.draw(made(), data))
     assert {"Prompt Design (GPT-3)", "Model Tuning (Multi-task)", "Prompt Tuning"} <= set(shown)
 
 
-def test_the_face_says_whose_results_these_are(make_runs, setting):
-    three = figure1.draw(figure1.data(make_runs(), setting))
+def test_the_face_says_whose_results_these_are(make_runs):
+    three = figure1.draw(made(), figure1.data(made(make_runs())))
     note = "Miniature (generated data, three tiny T5s): not the paper's results"
     assert note in texts(three)
-    assert note in texts(figure3.draw(figure3.data(make_runs(), setting, ["prompt_length"])))
-    paper = figure1.draw(figure1.data(make_runs(**PAPERS), setting))
+    assert note in texts(figure3.draw(made(), figure3.data(made(make_runs()), ["prompt_length"])))
+    paper = figure1.draw(made(), figure1.data(made(make_runs(**PAPERS))))
     assert "T5 1.1 (real data, five models)" in texts(paper)
 
 
-def test_the_floor_is_a_line_with_a_name(make_runs, setting):
-    figure = figure1.draw(figure1.data(make_runs(), setting), floor=42.5)
+def test_the_floor_is_a_line_with_a_name(make_runs):
+    figure = figure1.draw(made(), figure1.data(made(make_runs())))
     assert "Majority Class" in texts(figure)
     assert list(figure.axes[0].lines[-1].get_ydata()) == [42.5, 42.5]
 
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1, 2)])
-def test_figures_need_neither_all_methods_nor_several_seeds(make_runs, setting, seeds):
+def test_figures_need_neither_all_methods_nor_several_seeds(make_runs, seeds):
     runs = make_runs(methods=(), seeds=seeds, sizes=("mini-small",), tasks=("boolq",))
-    data = figure1.data(runs, setting)
+    data = figure1.data(made(runs))
     assert set(data["method"]) == {"prompt_tuning"}
-    assert figure1.draw(data).axes[0].get_ylabel() == "BoolQ Score"
-    figure3.draw(figure3.data(runs, setting, ["prompt_length"]))
+    assert figure1.draw(made(), data).axes[0].get_ylabel() == "BoolQ Score"
+    figure3.draw(made(), figure3.data(made(runs), ["prompt_length"]))
 
 
-def test_figure3_has_one_curve_per_length(make_runs, setting):
-    data = figure3.data(make_runs(lengths=(100, 5, 20, 1)), setting, ["prompt_length"])
-    figure = figure3.draw(data)
+def test_figure3_has_one_curve_per_length(make_runs):
+    data = figure3.data(made(make_runs(lengths=(100, 5, 20, 1))), ["prompt_length"])
+    figure = figure3.draw(made(), data)
     (axes,) = figure.axes
     handles, labels = axes.get_legend_handles_labels()
     assert labels == ["1", "5", "20 (default)", "100"]
@@ -104,11 +104,11 @@ def test_figure3_has_one_curve_per_length(make_runs, setting):
     np.testing.assert_allclose(axes.lines[0].get_ydata(), [41, 51, 61])
 
 
-def test_figure3_leaves_out_what_differs_in_anything_else(make_runs, setting):
+def test_figure3_leaves_out_what_differs_in_anything_else(make_runs):
     runs = make_runs(lengths=(1, 20))
     other = make_runs(lengths=(5,), methods=()).assign(initialization="random_uniform")
     other["run"] += "/uniform"
-    data = figure3.data(pd.concat([runs, other]), setting, ["prompt_length"])
+    data = figure3.data(made(pd.concat([runs, other])), ["prompt_length"])
     assert set(data["curve"]) == {"1", "20"}
 
 
@@ -133,9 +133,9 @@ def all_ablations(make_runs):
     ])  # fmt: skip
 
 
-def test_each_panel_varies_one_thing(all_ablations, setting):
-    data = figure3.data(all_ablations, setting)
-    figure = figure3.draw(data)
+def test_each_panel_varies_one_thing(all_ablations):
+    data = figure3.data(made(all_ablations))
+    figure = figure3.draw(made(), data)
     shown = [axes.get_legend_handles_labels()[1] for axes in figure.axes]
     assert shown == [
         ["1", "20 (default)"],
@@ -151,8 +151,8 @@ def test_each_panel_varies_one_thing(all_ablations, setting):
     assert "text" not in set(data["curve"])
 
 
-def test_the_panels_legends_are_on_the_page_and_their_ranges_equal(all_ablations, setting):
-    figure = figure3.draw(figure3.data(all_ablations, setting))
+def test_the_panels_legends_are_on_the_page_and_their_ranges_equal(all_ablations):
+    figure = figure3.draw(made(), figure3.data(made(all_ablations)))
     FigureCanvasAgg(figure).draw()
     assert len({axes.get_ylim() for axes in figure.axes}) == 1
     assert len({round(axes.get_position().height, 6) for axes in figure.axes}) == 1
@@ -172,82 +172,82 @@ def test_steps_are_written_as_the_paper_does_where_they_are_of_its_magnitude():
     ]  # fmt: skip
 
 
-def test_any_number_of_curves_is_drawn(make_runs, setting):
+def test_any_number_of_curves_is_drawn(make_runs):
     lengths = (*range(1, 10), 20)
     (axes,) = figure3.draw(
-        figure3.data(make_runs(lengths=lengths), setting, ["prompt_length"])
+        made(), figure3.data(made(make_runs(lengths=lengths)), ["prompt_length"])
     ).axes
     handles, labels = axes.get_legend_handles_labels()
     assert labels == [*map(str, range(1, 10)), "20 (default)"]
     assert len({(line.get_marker(), line.get_color()) for line in handles}) == len(lengths)
 
 
-def test_a_curve_may_lack_a_size(all_ablations, setting):
+def test_a_curve_may_lack_a_size(all_ablations):
     uniform = all_ablations["initialization"] == "random_uniform"
     part = all_ablations[~uniform | (all_ablations["size"] == "mini-small")]
-    data = figure3.data(part, setting)
+    data = figure3.data(made(part))
     uniform = data[(data["panel"] == "b") & (data["curve"] == "random_uniform")]
     assert set(uniform["size"]) == {"mini-small"}
-    assert len(figure3.draw(data).axes) == 4
+    assert len(figure3.draw(made(), data).axes) == 4
 
 
-def test_a_setting_outside_the_panel_takes_nothing_from_it(all_ablations, setting):
+def test_a_setting_outside_the_panel_takes_nothing_from_it(all_ablations):
     """Prompts that start from a text, on a single task and seed, leave panel (b) as it is."""
     text = all_ablations["initialization"] == "text"
     few = (all_ablations["task"] == "boolq") & (all_ablations["seed"] == 0)
-    whole = figure3.data(all_ablations, setting, ["initialization"])
+    whole = figure3.data(made(all_ablations), ["initialization"])
     pd.testing.assert_frame_equal(
-        figure3.data(all_ablations[~text | few], setting, ["initialization"]), whole
+        figure3.data(made(all_ablations[~text | few]), ["initialization"]), whole
     )
 
 
-def test_a_length_of_one_task_alone_is_not_a_curve(make_runs, setting):
+def test_a_length_of_one_task_alone_is_not_a_curve(make_runs):
     """Table 5 tunes some lengths on BoolQ only; the panel stays a mean over all tasks."""
     runs = make_runs(lengths=(1, 20, 50))
     data = figure3.data(
-        runs[(runs["prompt_length"] != 50) | (runs["task"] == "boolq")], setting, ["prompt_length"]
+        made(runs[(runs["prompt_length"] != 50) | (runs["task"] == "boolq")]), ["prompt_length"]
     )
     assert set(data["curve"]) == {"1", "20"}
     assert set(data["tasks"]) == {"boolq squad"}
     boolq = runs[runs["task"] == "boolq"]
-    assert set(figure3.data(boolq, setting, ["prompt_length"])["curve"]) == {"1", "20", "50"}
+    assert set(figure3.data(made(boolq), ["prompt_length"])["curve"]) == {"1", "20", "50"}
 
 
-def test_only_the_seeds_that_all_have_are_drawn(make_runs, setting):
+def test_only_the_seeds_that_all_have_are_drawn(make_runs):
     """An ensemble's further prompts are not in the figures."""
     further = make_runs(seeds=(3, 4), lengths=(20,), methods=(), sizes=("mini-xxl",))
-    data = figure3.data(pd.concat([make_runs(), further]), setting, ["prompt_length"])
+    data = figure3.data(made(pd.concat([make_runs(), further])), ["prompt_length"])
     assert set(data["seed"]) == {0, 1, 2}
 
 
-def test_an_ensemble_takes_nothing_from_figure1(make_runs, setting):
+def test_an_ensemble_takes_nothing_from_figure1(make_runs):
     runs = make_runs()
     voted = runs[(runs["method"] == "prompt_tuning") & (runs["size"] == "mini-xxl")]
     voted = voted[(voted["seed"] == 0) & (voted["prompt_length"] == 20)]
     voted = voted.assign(method="prompt_ensemble", run="ensemble/" + voted["run"])
-    data = figure1.data(pd.concat([runs, voted]), setting)
-    pd.testing.assert_frame_equal(data, figure1.data(runs, setting))
+    data = figure1.data(made(pd.concat([runs, voted])))
+    pd.testing.assert_frame_equal(data, figure1.data(made(runs)))
 
 
-def test_a_task_of_one_size_alone_is_left_out_of_the_mean(make_runs, setting):
+def test_a_task_of_one_size_alone_is_left_out_of_the_mean(make_runs):
     """Domain shift trains on SQuAD at the largest size; the curves are over the others."""
     runs = make_runs()
     small = runs[(runs["task"] == "boolq") | (runs["size"] == "mini-xxl")]
-    assert set(figure1.data(small, setting)["tasks"]) == {"boolq"}
+    assert set(figure1.data(made(small))["tasks"]) == {"boolq"}
 
 
-def test_a_missing_superglue_task_is_named(make_runs, setting):
+def test_a_missing_superglue_task_is_named(make_runs):
     runs = make_runs(tasks=SUPER_GLUE, lengths=(20,))
     lost = (runs["task"] == "cb") & (runs["size"] == "mini-large") & (runs["seed"] == 1)
     with pytest.raises(ResultsError, match=r"no score on cb for .*size mini-large, seed 1"):
-        figure1.data(runs[~lost], setting)
+        figure1.data(made(runs[~lost]))
 
 
-def test_curves_without_a_common_seed_are_refused(make_runs, setting):
+def test_curves_without_a_common_seed_are_refused(make_runs):
     runs = make_runs()
     apart = (runs["method"] == "model_tuning") == (runs["seed"] == 0)
     with pytest.raises(ResultsError, match="no seed that every method"):
-        figure1.data(runs[apart], setting)
+        figure1.data(made(runs[apart]))
 
 
 @pytest.mark.parametrize("name", ["figure1", "figure3", *map("figure3{}".format, "abcd")])
@@ -270,21 +270,21 @@ def test_an_unknown_figure_is_a_sentence(setting, tmp_path):
 def test_no_matching_runs_is_a_sentence(make_runs, setting):
     other = setting | {"prompt_length": 7, "adaptation_steps": 9}
     with pytest.raises(ResultsError, match=r"no runs for Figure 3\(a\)"):
-        figure3.data(make_runs(), other)
+        figure3.data(made(make_runs(), default=other))
     with pytest.raises(ResultsError, match="no run of the configurations"):
-        figure1.data(make_runs(methods=()), other)
+        figure1.data(made(make_runs(methods=()), default=other))
 
 
-def test_curves_without_a_common_task_are_refused(make_runs, setting):
+def test_curves_without_a_common_task_are_refused(make_runs):
     runs = make_runs()
     apart = (runs["method"] == "model_tuning") == (runs["task"] == "boolq")
     with pytest.raises(ResultsError, match="no task that every method"):
-        figure1.data(runs[apart], setting)
+        figure1.data(made(runs[apart]))
 
 
 def test_figure4_has_the_papers_methods_and_axes():
-    data = figure4.data()
-    (axes,) = figure4.draw(data).axes
+    data = figure4.data(made())
+    (axes,) = figure4.draw(made(), data).axes
     assert axes.get_xscale() == axes.get_yscale() == "log"
     labels = axes.get_legend_handles_labels()[1]
     assert labels == [line.label for line in figure4.LINES.values()]
@@ -300,10 +300,10 @@ def test_colours_differ_in_grey_or_by_marker():
         assert len({line.color for line in together.values()}) == len(together)
 
 
-def test_written_figures_are_the_same_every_time(make_runs, setting, tmp_path):
+def test_written_figures_are_the_same_every_time(make_runs, tmp_path):
     def write(stem):
-        data = figure1.data(make_runs(), setting)
-        return style.save(figure1.draw(data), data, stem)
+        data = figure1.data(made(make_runs()))
+        return style.save(figure1.draw(made(), data), data, stem)
 
     first, second = write(tmp_path / "a" / "figure1"), write(tmp_path / "b" / "figure1")
     assert [path.name for path in first] == ["figure1.pdf", "figure1.png", "figure1.csv"]

@@ -25,10 +25,9 @@ def of_frozen(count: int, size: str) -> float:
     ],
 )
 def test_prefix_tuning_of_100_positions(per_layer, expected):
-    assumptions = parameter_counts.Assumptions(prefix_activations_per_layer=per_layer)
     for size, percent in zip(SIZES, expected, strict=True):
-        count = parameter_counts.prefix_tuning(PAPER_SIZES[size], 100, assumptions)
-        assert of_frozen(count, size) == pytest.approx(percent, rel=0.02)
+        counts = parameter_counts.by_method(PAPER_SIZES[size], 100, activations_per_layer=per_layer)
+        assert of_frozen(counts["prefix_tuning"], size) == pytest.approx(percent, rel=0.02)
 
 
 @pytest.mark.parametrize(
@@ -36,10 +35,11 @@ def test_prefix_tuning_of_100_positions(per_layer, expected):
     [(512, (17.4, 11.9, 9.9, 5.4, 2.8), 0.05), (800, (27, 19, 15, 8.5, 4.3), 0.5)],
 )
 def test_prefix_tuning_in_training(hidden, expected, digit):
-    assumptions = parameter_counts.Assumptions(prefix_hidden=hidden)
     for size, percent in zip(SIZES, expected, strict=True):
-        count = parameter_counts.prefix_tuning_training(PAPER_SIZES[size], 1, assumptions)
-        assert of_frozen(count, size) == pytest.approx(percent, abs=digit)
+        counts = parameter_counts.by_method(PAPER_SIZES[size], 1, hidden=hidden)
+        assert of_frozen(counts["prefix_tuning_training"], size) == pytest.approx(
+            percent, abs=digit
+        )
 
 
 def test_means_over_lengths():

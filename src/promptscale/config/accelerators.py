@@ -7,25 +7,23 @@ from typing import Annotated, Literal
 
 import pydantic
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from promptscale.config.settings import Positive, Strict
 from promptscale.errors import ConfigError
 
 TABLE = Path(__file__).with_name("accelerators.yaml")
 
-_Count = Annotated[int, Field(ge=1)]
 _Amount = Annotated[float, Field(gt=0)]
 
 
-class Accelerator(BaseModel):
+class Accelerator(Strict):
     """A type of TPU slice or GPU; the head of accelerators.yaml says what the fields mean."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     kind: Literal["tpu", "gpu"]
-    chips: _Count
-    hosts: _Count
-    devices: _Count
+    chips: Positive
+    hosts: Positive
+    devices: Positive
     memory_gib: _Amount
     peak_tflops: _Amount
     utilization: Annotated[float, Field(gt=0, le=1)] = 0.35

@@ -104,12 +104,11 @@ class Axis:
         """An axis over the key `field` of `prompt_tuning`, such as `optimizer.learning_rate`."""
         kind = get_args(values)[0] if get_origin(values) is Annotated else values
         absent: Value = {int: 0, float: math.nan}.get(kind, "")
-        read = functools.partial(_read, field)
         return cls(
             name=name,
             values=values,
             setting=functools.partial(_changed, field),
-            columns=(Column(name, kind, read, absent),),
+            columns=(Column(name, kind, functools.partial(_read, field), absent),),
             panel=panel,
             **fields,
         )
@@ -204,9 +203,8 @@ def _in_thousands(curves: Sequence[str]) -> dict[str, str]:
 
 
 def _with_objective(setting: Setting, objective: str) -> Setting:
-    return _changed("sentinel", setting, objective.endswith("_sentinel"))._replace(
-        checkpoint="span_corruption"
-    )
+    unadapted = setting._replace(checkpoint="span_corruption")
+    return _changed("sentinel", unadapted, objective.endswith("_sentinel"))
 
 
 # The paper's four choices (section 3.2, Figure 3). Further axes are added at the end.
@@ -258,12 +256,6 @@ def columns() -> tuple[Column, ...]:
     """The columns of all axes in the order of `runs.csv`: those of the checkpoint come first."""
     unique = dict.fromkeys(column for axis in AXES.values() for column in axis.columns)
     return tuple(sorted(unique, key=lambda column: column.absent is not None))
-
-
-def further_columns() -> list[Column]:
-    """The columns that only axes beyond the paper's have."""
-    paper = {column for name in PAPER_AXES for column in AXES[name].columns}
-    return [column for column in columns() if column not in paper]
 
 
 def describe(setting: Setting) -> dict[str, Value]:

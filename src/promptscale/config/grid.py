@@ -1,8 +1,9 @@
 """The grid: from a configuration to all of its jobs."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from random import Random
+from typing import Any, TypeVar
 
 from promptscale.config.axes import AXES, Setting, adaptation_steps, checkpoint_name, variant_name
 from promptscale.config.jobs import (
@@ -15,6 +16,9 @@ from promptscale.config.jobs import (
 )
 from promptscale.config.schema import Config
 from promptscale.config.settings import Optimizer
+
+Block = tuple[Sequence[str], Sequence[int]]  # tasks and seeds of a job
+Job = TypeVar("Job", bound=AnyJob)
 
 
 def prompt_settings(config: Config) -> dict[str, list[Setting]]:
@@ -43,8 +47,7 @@ def prompt_jobs(config: Config, axis: str | None = None) -> list[PromptTuningJob
 
 def ensemble_jobs(config: Config) -> dict[str, list[PromptTuningJob]]:
     """By size, the jobs whose prompts vote: those of the default, and those of further seeds."""
-    ensembles = config.ensembles
-    if ensembles is None:
+    if not (ensembles := config.ensembles):
         return {}
     further = [seed for seed in ensembles.seeds if seed not in config.seeds]
     return {
@@ -59,17 +62,17 @@ def ensemble_jobs(config: Config) -> dict[str, list[PromptTuningJob]]:
 
 def convergence_jobs(config: Config) -> list[PromptTuningJob]:
     """The lengths of Table 5 that no ablation has, on its task."""
-    if config.convergence is None:
+    if not (convergence := config.convergence):
         return []
     axis, default = AXES["prompt_length"], config.default_setting
-    settings = [axis.setting(default, length) for length in config.convergence.prompt_length]
+    settings = [axis.setting(default, length) for length in convergence.prompt_length]
     ablated = prompt_settings(config)["prompt_length"]
     return [
         job
         for size in config.sizes
         for setting in settings
         if setting not in ablated
-        for job in _prompt_jobs(config, size, setting, [config.convergence.task], config.seeds)
+        for job in _prompt_jobs(config, size, setting, [convergence.task], config.seeds)
     ]
 
 
@@ -79,13 +82,10 @@ def model_jobs(config: Config) -> list[ModelTuningJob | MultitaskTuningJob]:
     for size in config.sizes:
         jobs += _model_jobs(config, size, config.tasks)
         if multitask := config.multitask_tuning:
-            jobs += [
-                MultitaskTuningJob(
-                    settings=multitask,
-                    **_common(config, size, multitask.checkpoint, config.tasks, seeds),
-                )
-                for seeds in _slices(config.seeds, config.runs_per_job.model_tuning)
-            ]
+            slices = _slices(config.seeds, config.runs_per_job.model_tuning)
+            blocks = [(config.tasks, seeds) for seeds in slices]
+            start = multitask.checkpoint
+            jobs += _jobs(MultitaskTuningJob, config, size, start, blocks, settings=multitask)
     return jobs
 
 
@@ -102,58 +102,49 @@ def domain_shift_jobs(config: Config) -> list[PromptTuningJob | ModelTuningJob]:
 
 def prompt_design_jobs(config: Config) -> list[PromptDesignJob]:
     """Text prompts for the default checkpoint of every size."""
-    design, checkpoint = config.prompt_design, config.default_checkpoint
-    if design is None:
+    if not (design := config.prompt_design):
         return []
+    checkpoint, block = config.default_checkpoint, (config.tasks, config.seeds)
     return [
-        PromptDesignJob(
-            settings=design, **_common(config, size, checkpoint, config.tasks, config.seeds)
-        )
+        job
         for size in config.sizes
+        for job in _jobs(PromptDesignJob, config, size, checkpoint, [block], settings=design)
     ]
 
 
 def trials(config: Config) -> list[tuple[int, int, Optimizer]]:
     """The trials of the search: batch size, steps and optimiser, drawn with the search's seed."""
-    search = config.hyperparameter_search
-    if search is None:
+    if not (search := config.hyperparameter_search):
         return []
     space, draw = search.space, Random(search.seed)
+    low, high = map(math.log, space.learning_rate)
     drawn = []
     for _ in range(search.trials):
-        low, high = map(math.log, space.learning_rate)
-        optimizer = config.prompt_tuning.optimizer.model_copy(
-            update={
-                "learning_rate": float(f"{math.exp(draw.uniform(low, high)):.3g}"),
-                "parameter_scaling": draw.choice(space.parameter_scaling),
-                "warmup_steps": draw.choice(space.warmup_steps),
-                "decay_factor": draw.choice(space.decay_factor),
-                "steps_per_decay": draw.choice(space.steps_per_decay),
-            }
-        )
+        fields = {"learning_rate": float(f"{math.exp(draw.uniform(low, high)):.3g}")}
+        for name in ("parameter_scaling", "warmup_steps", "decay_factor", "steps_per_decay"):
+            fields[name] = draw.choice(getattr(space, name))
+        optimizer = config.prompt_tuning.optimizer.model_copy(update=fields)
         drawn.append((draw.choice(space.batch_size), draw.choice(space.steps), optimizer))
     return drawn
 
 
 def search_jobs(config: Config) -> list[PromptTuningJob]:
     """The jobs of the search: a job for all trials of a batch size and number of steps."""
-    search = config.hyperparameter_search
-    if search is None:
+    if not (search := config.hyperparameter_search):
         return []
     by_shape: dict[tuple[int, int], list[Optimizer]] = {}
     for batch_size, steps, optimizer in trials(config):
         by_shape.setdefault((batch_size, steps), []).append(optimizer)
-    common = _common(config, search.size, config.default_checkpoint, config.tasks, config.seeds[:1])
-    return [
-        PromptTuningJob(
-            settings=config.prompt_tuning.model_copy(
-                update={"batch_size": batch_size, "steps": steps}
-            ),
-            trials=tuple(optimizers),
-            **common,
-        )
-        for (batch_size, steps), optimizers in by_shape.items()
-    ]
+    checkpoint, block = config.default_checkpoint, (config.tasks, config.seeds[:1])
+    jobs = []
+    for (batch_size, steps), optimizers in by_shape.items():
+        shape = {"batch_size": batch_size, "steps": steps}
+        fields = {
+            "settings": config.prompt_tuning.model_copy(update=shape),
+            "trials": tuple(optimizers),
+        }
+        jobs += _jobs(PromptTuningJob, config, search.size, checkpoint, [block], **fields)
+    return jobs
 
 
 def all_jobs(config: Config) -> dict[str, AnyJob]:
@@ -206,8 +197,7 @@ def start_of(config: Config, checkpoint: str) -> str | None:
 
 def source(config: Config, size: str, checkpoint: str) -> str:
     """The source of a checkpoint: `train`, or its location."""
-    checkpoints = config.checkpoints
-    steps = adaptation_steps(checkpoint)
+    steps, checkpoints = adaptation_steps(checkpoint), config.checkpoints
     template = checkpoints.lm_adaptation[steps] if steps else checkpoints.span_corruption
     return template.replace("{size}", size)
 
@@ -215,59 +205,56 @@ def source(config: Config, size: str, checkpoint: str) -> str:
 def _prompt_jobs(
     config: Config, size: str, setting: Setting, tasks: Sequence[str], seeds: Sequence[int]
 ) -> list[PromptTuningJob]:
+    blocks = _blocks(tasks, seeds, config.runs_per_job.prompt_tuning)
+    variant = variant_name(setting, config.default_setting)
     checkpoint, prompts = setting
-    assert prompts is not None
-    return [
-        PromptTuningJob(
-            settings=prompts,
-            variant=variant_name(setting, config.default_setting),
-            **_common(config, size, checkpoint, *block),
-        )
-        for block in _blocks(tasks, seeds, config.runs_per_job.prompt_tuning)
-    ]
+    return _jobs(
+        PromptTuningJob, config, size, checkpoint, blocks, settings=prompts, variant=variant
+    )
 
 
 def _model_jobs(config: Config, size: str, tasks: Sequence[str]) -> list[ModelTuningJob]:
     if not (tuning := config.model_tuning):
         return []
+    blocks = _blocks(tasks, config.seeds, config.runs_per_job.model_tuning)
+    return _jobs(ModelTuningJob, config, size, tuning.checkpoint, blocks, settings=tuning)
+
+
+def _jobs(
+    kind: type[Job],
+    config: Config,
+    size: str,
+    checkpoint: str,
+    blocks: Iterable[Block],
+    **fields: Any,
+) -> list[Job]:
+    """A job of a kind for each block of tasks and seeds."""
+    shift = config.domain_shift
+    others = shift.evaluate_on if shift and size in shift.sizes else {}
     return [
-        ModelTuningJob(settings=tuning, **_common(config, size, tuning.checkpoint, *block))
-        for block in _blocks(tasks, config.seeds, config.runs_per_job.model_tuning)
+        kind(
+            origin=config.origin,
+            label=config.label,
+            size=size,
+            architecture=config.all_sizes[size],
+            checkpoint=checkpoint,
+            tasks=tuple(tasks),
+            seeds=tuple(seeds),
+            transfer_tasks={task: others[task] for task in tasks if task in others},
+            evaluation=config.evaluation,
+            **fields,
+        )
+        for tasks, seeds in blocks
     ]
 
 
-def _common(
-    config: Config, size: str, checkpoint: str, tasks: Sequence[str], seeds: Sequence[int]
-) -> dict:
-    """The fields that all jobs have."""
-    shift = config.domain_shift
-    others = shift.evaluate_on if shift and size in shift.sizes else {}
-    return {
-        "origin": config.origin,
-        "label": config.label,
-        "size": size,
-        "architecture": config.all_sizes[size],
-        "checkpoint": checkpoint,
-        "tasks": tuple(tasks),
-        "seeds": tuple(seeds),
-        "transfer_tasks": {task: others[task] for task in tasks if task in others},
-        "evaluation": config.evaluation,
-    }
-
-
-def _blocks(
-    tasks: Sequence[str], seeds: Sequence[int], runs: int
-) -> Iterator[tuple[Sequence[str], Sequence[int]]]:
+def _blocks(tasks: Sequence[str], seeds: Sequence[int], runs: int) -> list[Block]:
     """Tasks x seeds in blocks of at most `runs`; a task's seeds stay together if they fit."""
     if not seeds:
-        return
+        return []
     if runs >= len(seeds):
-        for group in _slices(tasks, runs // len(seeds)):
-            yield group, seeds
-    else:
-        for task in tasks:
-            for part in _slices(seeds, runs):
-                yield (task,), part
+        return [(group, seeds) for group in _slices(tasks, runs // len(seeds))]
+    return [((task,), part) for task in tasks for part in _slices(seeds, runs)]
 
 
 def _slices(items: Sequence, size: int) -> list[Sequence]:

@@ -343,4 +343,4 @@ class LanguageModelingJob(Strict):
 
 def _dev_rows(tasks: Iterable[str]) -> int:
     """The number of rows of the published validation splits."""
-    return sum(task_named(task).published_rows("validation") for task in tasks)
+    return sum(task_named(task).rows["validation"] for task in tasks)

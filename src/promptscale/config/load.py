@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import pydantic
 import yaml
@@ -69,10 +69,8 @@ def _keys(model: type[pydantic.BaseModel], location: tuple) -> list[str]:
     """The keys that the schema knows at `location`."""
     for part in location:
         field = model.model_fields.get(str(part))
-        nested = [field.annotation, *getattr(field.annotation, "__args__", ())] if field else []
-        models = [
-            kind for kind in nested if isinstance(kind, type) and hasattr(kind, "model_fields")
-        ]
+        nested = [field.annotation, *get_args(field.annotation)] if field else []
+        models = [kind for kind in nested if hasattr(kind, "model_fields")]
         if not models:
             return []
         model = models[0]

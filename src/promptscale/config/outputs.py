@@ -21,7 +21,7 @@ def splits(config: Config) -> list[Split]:
         for task in tasks
     ]
     evaluated = {task for task, split in needed if split == "validation"}
-    counted = [(task, split) for task in evaluated for split, _ in TASKS[task].splits]
+    counted = [(task, split) for task in evaluated for split in TASKS[task].splits]
     return sorted({*needed, *counted})
 
 

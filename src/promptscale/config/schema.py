@@ -28,7 +28,7 @@ from promptscale.config.settings import (
 from promptscale.config.sizes import SIZES, ModelConfig
 from promptscale.config.tasks import TASKS
 
-TRAINABLE = tuple(name for name, task in TASKS.items() if "train" in dict(task.splits))
+TRAINABLE = tuple(name for name, task in TASKS.items() if "train" in task.splits)
 
 
 class Paths(Strict):
@@ -235,31 +235,19 @@ class Config(Strict):
         for key, values in (("sizes", self.sizes), ("tasks", self.tasks), ("seeds", self.seeds)):
             if len(set(values)) < len(values):
                 raise ValueError(f"{key} has a value twice")
-        checkpoints, data, votes = self.checkpoints, self.data, self.ensembles
-        adapted = checkpoints.lm_adaptation.values()
-        faults = {
-            "origin is 'real', but data.generated is true; it must be 'generated'": (
-                data.generated and self.origin != "generated"
-            ),
-            "ensembles.seeds must contain the seeds of all other runs": (
-                votes is not None and not set(self.seeds) <= set(votes.seeds)
-            ),
-            "checkpoints.span_corruption is 'train', so pretraining is needed": (
-                checkpoints.span_corruption == "train" and self.pretraining is None
-            ),
-            "checkpoints.lm_adaptation has 'train', so lm_adaptation is needed": (
-                "train" in adapted and self.lm_adaptation is None
-            ),
-            "data.vocabulary is needed: the path of a SentencePiece model": (
-                not data.generated and data.vocabulary is None
-            ),
-            "data.corpus_shards_used is more than data.corpus_shards": (
-                data.corpus_shards_used > data.corpus_shards
-            ),
-        }
-        for sentence, present in faults.items():
-            if present:
-                raise ValueError(sentence)
+        data, checkpoints = self.data, self.checkpoints
+        if data.generated and self.origin != "generated":
+            raise ValueError("origin is 'real', but data.generated is true; it must be 'generated'")
+        if self.ensembles and not set(self.seeds) <= set(self.ensembles.seeds):
+            raise ValueError("ensembles.seeds must contain the seeds of all other runs")
+        if checkpoints.span_corruption == "train" and not self.pretraining:
+            raise ValueError("checkpoints.span_corruption is 'train', so pretraining is needed")
+        if "train" in checkpoints.lm_adaptation.values() and not self.lm_adaptation:
+            raise ValueError("checkpoints.lm_adaptation has 'train', so lm_adaptation is needed")
+        if not data.generated and data.vocabulary is None:
+            raise ValueError("data.vocabulary is needed: the path of a SentencePiece model")
+        if data.corpus_shards_used > data.corpus_shards:
+            raise ValueError("data.corpus_shards_used is more than data.corpus_shards")
         return self
 
 
@@ -271,6 +259,5 @@ def _known(key: str, values: Iterable, known: Collection) -> None:
 
 def _gist(error: pydantic.ValidationError) -> str:
     """What pydantic says of the first fault."""
-    return (
-        error.errors()[0]["msg"].replace("Input should", "it should").removeprefix("Value error, ")
-    )
+    message = error.errors()[0]["msg"].replace("Input should", "it should")
+    return message.removeprefix("Value error, ")

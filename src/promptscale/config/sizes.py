@@ -1,11 +1,11 @@
-"""T5 1.1 architectures: a record per size, and the exact parameter counts that follow from it.
-
-Sizes: the authors' released configurations (google-research/prompt-tuning, `configs/models/sizes`).
-The `mini-*` sizes belong to the miniature; they keep the paper's names and order.
-"""
+"""T5 1.1's sizes, from the package's sizes.yaml, and the exact parameter counts of each."""
 
 import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 from promptscale.errors import ConfigError
 
@@ -48,49 +48,17 @@ class ModelConfig:
         return embedding_and_head + encoder + decoder
 
 
-def _t5(d_model: int, d_ff: int, layers: int, num_heads: int, **fields: int) -> ModelConfig:
-    """An architecture with towers of equal depth, as in all of T5 1.1."""
-    return ModelConfig(
-        d_model=d_model,
-        d_ff=d_ff,
-        num_encoder_layers=layers,
-        num_decoder_layers=layers,
-        num_heads=num_heads,
-        **fields,
-    )
+_TABLE = yaml.safe_load(Path(__file__).with_name("sizes.yaml").read_text(encoding="utf-8"))
+SIZES = {name: ModelConfig(**fields) for name, fields in _TABLE.items()}
+PAPER_SIZES = {name: SIZES[name] for name in ("small", "base", "large", "xl", "xxl")}
 
 
-def _mini(d_model: int, layers: int, num_heads: int) -> ModelConfig:
-    return _t5(d_model, 2 * d_model, layers, num_heads, head_dim=16, vocab_size=512)
-
-
-PAPER_SIZES: dict[str, ModelConfig] = {
-    "small": _t5(512, 1024, 8, 6),
-    "base": _t5(768, 2048, 12, 12),
-    "large": _t5(1024, 2816, 24, 16),
-    "xl": _t5(2048, 5120, 24, 32),
-    "xxl": _t5(4096, 10240, 24, 64),
-}
-
-
-MINIATURE_SIZES: dict[str, ModelConfig] = {
-    "mini-small": _mini(16, 1, 1),
-    "mini-base": _mini(24, 2, 2),
-    "mini-large": _mini(32, 2, 2),
-    "mini-xl": _mini(48, 2, 3),
-    "mini-xxl": _mini(64, 2, 4),
-}
-
-SIZES: dict[str, ModelConfig] = PAPER_SIZES | MINIATURE_SIZES
-
-
-def model_config(size: str, extra: dict[str, ModelConfig] | None = None) -> ModelConfig:
-    """The architecture called `size`, among the built-in ones and `extra`.
+def model_config(size: str, known: Mapping[str, ModelConfig] = SIZES) -> ModelConfig:
+    """The architecture called `size` among the `known` architectures.
 
     Raises:
       ConfigError: no architecture has that name.
     """
-    known = SIZES | (extra or {})
     if size not in known:
         raise ConfigError(f"There is no size {size!r}; the sizes are {', '.join(known)}.")
     return known[size]

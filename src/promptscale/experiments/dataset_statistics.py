@@ -42,15 +42,14 @@ def write(splits: Sequence[Path], datasets: Path, majority: Path) -> None:
         task, split = task_named(prefix.parent.name), prefix.name
         rows = read(prefix).rows()
         statistics = split_statistics(task, rows)
-        examples, labels = statistics["examples"], statistics["labels"]
-        for label, count in (labels or {"": examples}).items():
-            counts.append((task.name, split, examples, label, count))
+        labels = statistics["labels"] or {"": statistics["examples"]}
+        counts += [(task.name, split, statistics["examples"], *pair) for pair in labels.items()]
         if split == "validation":
             floors.append((task.name, majority_score(task, rows)["score"]))
-    columns = ["task", "split", "examples", "label", "count"]
-    for path, table in (
-        (datasets, pd.DataFrame(counts, columns=columns)),
-        (majority, pd.DataFrame(floors, columns=["task", "score"])),
-    ):
+    tables = {
+        datasets: pd.DataFrame(counts, columns=["task", "split", "examples", "label", "count"]),
+        majority: pd.DataFrame(floors, columns=["task", "score"]),
+    }
+    for path, table in tables.items():
         with atomic_write(path) as partial:
             table.to_csv(partial, index=False)

@@ -6,7 +6,7 @@ labels, the normalised answer elsewhere. Of the answers with most votes, that of
 earliest prompt wins. An illegal output counts as a vote.
 """
 
-import collections
+import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,24 +25,17 @@ from promptscale.reporting.runs_table import write_runs
 def vote(task: Task, predictions: Sequence[Sequence[str]]) -> list[str]:
     """The winning text of each example.
 
-    Args:
-      task: the task.
-      predictions: for each prompt, in the order that breaks ties, its text for every example.
+    `predictions` has the texts of each prompt for all examples, in the order that breaks ties.
     """
     return [_winner(task, texts) for texts in zip(*predictions, strict=True)]
 
 
 def _winner(task: Task, texts: Sequence[str]) -> str:
-    ballots = [_ballot(task, text) for text in texts]
-    counts = collections.Counter(ballots)
-    most = max(counts.values())
-    return next(text for text, ballot in zip(texts, ballots, strict=True) if counts[ballot] == most)
-
-
-def _ballot(task: Task, text: str) -> int | str:
-    if task.labels:
-        return metrics.class_id(task, text)
-    return metrics.normalize_answer(text)
+    ballots = [
+        metrics.class_id(task, text) if task.labels else metrics.normalize_answer(text)
+        for text in texts
+    ]
+    return texts[ballots.index(statistics.mode(ballots))]  # of several modes, mode is the first
 
 
 def run(

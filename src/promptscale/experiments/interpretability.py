@@ -7,7 +7,7 @@ or occur in no text.
 
 import dataclasses
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 
 from promptscale import prompts
-from promptscale.config.jobs import JobRun, PromptTuningJob
+from promptscale.config.jobs import PromptTuningJob
 from promptscale.config.tasks import task as task_named
 from promptscale.data.vocabulary import UNK_ID, Vocabulary
 from promptscale.reporting.neighbours import write
@@ -119,52 +119,42 @@ def run(
     space = Space.of(embedding, vocabulary)
     control = space.random_cohesion()
     summaries, listed = [], []
-    for job, run, prompt in _prompts(parts):
-        ids, cosines = space.nearest(prompt)
-        words = task_named(run.task).class_label_words
-        labels = [vocabulary.encode(word) for word in words]
-        started = words if job.settings.initialization.method == "class_label" else ()
-        named = {
-            "size": job.size,
-            "task": run.task,
-            "initialization": job.settings.initialization.method,
-            "seed": run.seed,
-        }
-        summaries.append({
-            **named,
-            "prompt_length": job.settings.prompt_length,
-            "origin": job.origin,
-            "label": job.label,
-            **summarize(space, ids, labels),
-            "cohesion_random": control,
-        })  # fmt: skip
-        listed += [
-            {
-                **named,
-                "row": row,
-                "rank": rank + 1,
-                "id": int(ids[row, rank]),
-                "piece": vocabulary.piece(int(ids[row, rank])),
-                "cosine": round(float(cosines[row, rank]), 4),
-                "label": started[row] if row < len(started) else "",
-            }
-            for row, rank in np.ndindex(ids.shape)
-        ]
-    write(pd.DataFrame(summaries), summary)
-    with atomic_write(neighbours) as partial:
-        pd.DataFrame(listed).to_csv(partial, index=False)
-
-
-def _prompts(
-    parts: Sequence[tuple[PromptTuningJob, Path]],
-) -> Iterator[tuple[PromptTuningJob, JobRun, Float[np.ndarray, "P D"]]]:
     for job, folder in parts:
         for run in job.runs:
             prompt = prompts.load(folder / run.task / f"seed_{run.seed}.npy")
-            if np.isfinite(prompt).all():
-                yield job, run, prompt
-            else:
+            if not np.isfinite(prompt).all():
                 log.warning("%s diverged and has no neighbours", job.run_name(run))
+                continue
+            ids, cosines = space.nearest(prompt)
+            words = task_named(run.task).class_label_words
+            method = job.settings.initialization.method
+            started = words if method == "class_label" else ()
+            named = {
+                "size": job.size, "task": run.task, "initialization": method, "seed": run.seed
+            }  # fmt: skip
+            summaries.append({
+                **named,
+                "prompt_length": job.settings.prompt_length,
+                "origin": job.origin,
+                "label": job.label,
+                **summarize(space, ids, [vocabulary.encode(word) for word in words]),
+                "cohesion_random": control,
+            })  # fmt: skip
+            listed += [
+                {
+                    **named,
+                    "row": row,
+                    "rank": rank + 1,
+                    "id": int(ids[row, rank]),
+                    "piece": vocabulary.piece(int(ids[row, rank])),
+                    "cosine": round(float(cosines[row, rank]), 4),
+                    "label": started[row] if row < len(started) else "",
+                }
+                for row, rank in np.ndindex(ids.shape)
+            ]
+    write(pd.DataFrame(summaries), summary)
+    with atomic_write(neighbours) as partial:
+        pd.DataFrame(listed).to_csv(partial, index=False)
 
 
 def _unit(vectors: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "N D"]:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -23,7 +24,7 @@ from promptscale.reporting.provenance import Provenance
 from promptscale.storage.atomic import atomic_directory
 
 MANIFEST = "manifest.json"
-_PACKAGES = ("jax", "flax", "optax", "snakemake")
+_PACKAGES = ("promptscale", "jax", "flax", "optax", "snakemake")
 
 
 class PublishedTable(Strict):
@@ -60,23 +61,23 @@ def publish(folder: Path, tables: Mapping[str, Path], configuration: str) -> Non
     settings = json.loads(configuration)
     source = Provenance(settings["origin"], settings["label"])
     _refuse_another(folder, source)
-    others = [path for path in folder.glob("*") if not _is_packed(path)]
+    packed_before = {MANIFEST, *(path.name for path in folder.glob("*.csv.gz"))}
+    others = [path for path in folder.glob("*") if path.name not in packed_before]
     packed = {}
     with atomic_directory(folder) as partial:
         for name, path in tables.items():
             frame = _checked(path, source)
-            file = _file(partial, name)
+            file = Path(table(partial, name))
             with file.open("wb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=0) as zipped:
                 zipped.write(path.read_bytes())
             packed[name] = PublishedTable(sha256=_sha256(file), rows=len(frame))
         runs = pd.read_csv(tables["runs"], usecols=["run", "method"]).drop_duplicates()
-        counts = runs["method"].value_counts().sort_index()
         manifest = Manifest(
             **source._asdict(),
             configuration=settings,
             revision=_revision(),
-            versions={name: metadata.version(name) for name in ("promptscale", *_PACKAGES)},
-            runs={str(method): int(count) for method, count in counts.items()},
+            versions={name: metadata.version(name) for name in _PACKAGES},
+            runs=dict(Counter(sorted(runs["method"]))),
             tables=packed,
         )
         (partial / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
@@ -84,28 +85,23 @@ def publish(folder: Path, tables: Mapping[str, Path], configuration: str) -> Non
             shutil.copy(other, partial)
 
 
-def _is_packed(path: Path) -> bool:
-    return path.name == MANIFEST or path.name.endswith(".csv.gz")
-
-
 def _refuse_another(folder: Path, source: Provenance) -> None:
     if (folder / MANIFEST).exists():
         manifest = _manifest(folder)
         other = Provenance(manifest.origin, manifest.label)
         if other != source:
+            theirs, ours = (
+                f"of the {x.origin} origin, labelled {x.label!r}" for x in (other, source)
+            )
             raise ResultsError(
-                f"{folder} holds published results {_named(other)}, but these are "
-                f"{_named(source)}; results of several origins or labels are never mixed."
+                f"{folder} holds published results {theirs}, but these are {ours}; results of "
+                "several origins or labels are never mixed."
             )
     elif folder.exists() and any(folder.iterdir()):
         raise ResultsError(
             f"{folder} holds files other than published results ({MANIFEST} is missing); "
             "publish into an empty folder."
         )
-
-
-def _named(source: Provenance) -> str:
-    return f"of the {source.origin} origin, labelled {source.label!r}"
 
 
 def verify(folder: Path) -> Manifest:
@@ -115,29 +111,24 @@ def verify(folder: Path) -> Manifest:
       ResultsError: names the table that is missing or altered.
     """
     manifest = _manifest(folder)
-    for name, table in manifest.tables.items():
-        file = _file(folder, name)
+    for name, published in manifest.tables.items():
+        file = Path(table(folder, name))
+        fault = None
         if not file.is_file():
+            fault = "is missing"
+        elif _sha256(file) != published.sha256:
+            fault = f"is not the published table (its sha256 differs from {MANIFEST}'s)"
+        if fault:
             raise ResultsError(
-                f"The published table {file} is missing; restore it from version control, or run "
+                f"The published table {file} {fault}; restore it from version control, or run "
                 "`snakemake publish` again."
-            )
-        if _sha256(file) != table.sha256:
-            raise ResultsError(
-                f"The published table {file} is not the published table (its sha256 differs "
-                f"from {MANIFEST}'s); restore it from version control, or run `snakemake publish` "
-                "again."
             )
     return manifest
 
 
 def table(folder: Path, name: str) -> str:
     """The path of a table in a bundle."""
-    return str(_file(folder, name))
-
-
-def _file(folder: Path, name: str) -> Path:
-    return folder / f"{name}.csv.gz"
+    return str(folder / f"{name}.csv.gz")
 
 
 def _manifest(folder: Path) -> Manifest:
@@ -156,12 +147,13 @@ def _manifest(folder: Path) -> Manifest:
 
 
 def _checked(path: Path, source: Provenance) -> pd.DataFrame:
-    """The table; its columns of origin and label, if it has them, must be those of `source`."""
+    """The table; its origin and label, if it has both columns, must be those of `source`."""
     if not path.is_file():
         raise ResultsError(f"The table {path} is missing; run the workflow that makes it.")
     frame = pd.read_csv(path)
-    for column, value in source._asdict().items():
-        others = set(frame.get(column, pd.Series(dtype=str))) - {value}
+    wanted = source._asdict() if "origin" in frame else {}  # `label` alone is that of a class
+    for column, value in wanted.items():
+        others = set(frame[column]) - {value}
         if others:
             raise ResultsError(
                 f"{path} has results of the {column} {min(others)!r}, not of {value!r}; results of "

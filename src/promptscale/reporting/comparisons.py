@@ -1,20 +1,18 @@
 """Scores that are comparable: what the figures plot and the claims test."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 
-from promptscale.config.axes import AXES, Row
-from promptscale.config.sizes import SIZES, ModelConfig
+from promptscale.config.axes import AXES
 from promptscale.config.tasks import SUPER_GLUE
 from promptscale.errors import ResultsError
 from promptscale.reporting import runs_table
+from promptscale.reporting.context import Context
 from promptscale.reporting.provenance import provenance
 
 
-def by_size(
-    scores: pd.DataFrame, curve: str, architectures: Mapping[str, ModelConfig] = SIZES
-) -> pd.DataFrame:
+def by_size(context: Context, scores: pd.DataFrame, curve: str) -> pd.DataFrame:
     """The mean score over tasks of every curve, size and seed.
 
     All points are over the same tasks: SuperGLUE's eight if all curves have them, else the tasks
@@ -22,9 +20,9 @@ def by_size(
     five prompts of an ensemble), only the seeds that all curves have at all sizes count.
 
     Args:
-      scores: rows of `runs_table.selected_scores`, with the column `curve`.
-      curve: the column that tells the curves apart.
-      architectures: the architecture of every size.
+      context: the results.
+      scores: rows of `context.scores`, with a column that tells the curves apart.
+      curve: the name of this column.
     Returns:
       Columns `curve`, `size`, `parameters`, `seed`, `score`, `tasks` (space-separated), `origin`
       and `label`.
@@ -34,7 +32,7 @@ def by_size(
     """
     if scores.empty:
         raise ResultsError("The results have no run of the configurations that this figure shows.")
-    origin, label = provenance(scores)
+    source = provenance(scores)
     scores = runs_table.in_domain(scores)
     tasks = _common_tasks(scores, curve)
     scores = scores[scores["eval_task"].isin(tasks)]
@@ -42,9 +40,8 @@ def by_size(
     if scores.empty:
         raise ResultsError(f"The results have no seed that every {curve} has at every size.")
     means = runs_table.mean_over_tasks(scores, tasks, by=[curve, "size"])
-    counts = {size: runs_table.num_parameters(size, architectures) for size in set(means["size"])}
-    means.insert(2, "parameters", means["size"].map(counts))
-    means = means.assign(tasks=" ".join(tasks), origin=origin, label=label)
+    means.insert(2, "parameters", means["size"].map(context.num_parameters))
+    means = means.assign(tasks=" ".join(tasks), **source._asdict())
     return means.sort_values([curve, "parameters", "seed"], ignore_index=True)
 
 
@@ -62,22 +59,17 @@ def _common(scores: pd.DataFrame, by: Sequence[str], column: str) -> set:
     return set.intersection(*(set(group) for _, group in scores.groupby(list(by))[column]))
 
 
-def along_axis(scores: pd.DataFrame, name: str, default: Row) -> pd.DataFrame:
-    """The prompt-tuning runs along an ablation axis, with the column `curve`.
+def along_axis(context: Context, name: str) -> pd.DataFrame:
+    """The scores of prompt tuning along the ablation axis `name`, with the column `curve`.
 
     Their settings differ from the default in the axis's columns only, and the axis's panel shows
     them (`axes.Panel.curve`). A curve that lacks a task which others share is left out: some
     lengths are tuned on the task of Table 5 alone.
-
-    Args:
-      scores: rows of `runs_table.selected_scores`.
-      name: the axis's name.
-      default: the description of the default setting (`axes.describe`).
     """
     axis = AXES[name]
     varied = [column.name for column in axis.columns]
-    rows = scores[runs_table.has_setting(scores, default, except_for=varied)]
-    curves = [axis.curve(row, default) for row in rows.to_dict("records")]
+    rows = context.scores[context.has_default(context.scores, except_for=varied)]
+    curves = [axis.curve(row, context.default) for row in rows.to_dict("records")]
     rows = rows.assign(curve=pd.Series(curves, rows.index, dtype=object)).dropna(subset="curve")
     counts = rows.groupby("eval_task")["curve"].nunique()
     shared = set(counts.index[counts > 1])

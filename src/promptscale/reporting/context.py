@@ -2,16 +2,15 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from promptscale.config.axes import Row
-from promptscale.config.sizes import SIZES, ModelConfig
+from promptscale.config.sizes import SIZES, ModelConfig, model_config
 from promptscale.errors import ResultsError
-from promptscale.reporting import neighbours
-from promptscale.reporting.runs_table import read_runs
+from promptscale.reporting import neighbours, provenance, runs_table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Context:
 
     tables: Mapping[str, Path]
     default: Row
-    architectures: Mapping[str, ModelConfig]
+    architectures: Mapping[str, ModelConfig] = dataclasses.field(default_factory=lambda: SIZES)
     convergence_task: str = "boolq"
 
     @classmethod
@@ -47,12 +46,22 @@ class Context:
     @functools.cached_property
     def runs(self) -> pd.DataFrame:
         """The rows of `runs.csv`."""
-        return read_runs(self.path("runs"), self.default)
+        return runs_table.read_runs(self.path("runs"), self.default)
+
+    @functools.cached_property
+    def scores(self) -> pd.DataFrame:
+        """The selected score of every run and evaluated task (`runs_table.selected_scores`)."""
+        return runs_table.selected_scores(self.runs)
 
     @functools.cached_property
     def neighbours(self) -> pd.DataFrame:
         """The rows of `interpretability.csv`."""
         return neighbours.read(self.path("interpretability"))
+
+    @functools.cached_property
+    def majority(self) -> pd.Series:
+        """The score of the best constant answer by task."""
+        return pd.read_csv(self.path("majority"), index_col="task")["score"]
 
     def path(self, name: str) -> Path:
         """The path of a tidy table.
@@ -63,3 +72,23 @@ class Context:
         if name not in self.tables:
             raise ResultsError(f"The table {name!r} is needed; there are {', '.join(self.tables)}.")
         return self.tables[name]
+
+    def num_parameters(self, size: str) -> int:
+        """The number of parameters of the model called `size`."""
+        return model_config(size, self.architectures).num_parameters
+
+    def largest(self, sizes: Iterable[str]) -> str:
+        """The size with the most parameters."""
+        return max(set(sizes), key=self.num_parameters)
+
+    def has_default(self, rows: pd.DataFrame, except_for: Sequence[str] = ()) -> pd.Series:
+        """Which rows are prompt tuning in the default setting, except for some columns."""
+        return runs_table.has_setting(rows, self.default, except_for)
+
+    def is_papers(self, rows: pd.DataFrame) -> bool:
+        """Whether results are of the paper's configuration (`provenance.is_papers`)."""
+        return provenance.is_papers(rows, self.architectures)
+
+    def caption(self, rows: pd.DataFrame) -> str:
+        """The sentence that says what results are of (`provenance.caption`)."""
+        return provenance.caption(rows, self.architectures)

@@ -1,5 +1,6 @@
 """Tidy CSV tables, read against a schema."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,17 @@ import pandera.pandas as pa
 from promptscale.errors import ResultsError
 
 _NOUNS = {"int64": "a whole number", "float64": "a number", "bool": "True or False"}
+
+
+def choice(values: Iterable[str]) -> pa.Column:
+    """A column of these texts."""
+    listed = ", ".join(value or "empty" for value in values)
+    return pa.Column(None, pa.Check.isin(list(values), error=f"it must be one of {listed}"))
+
+
+def at_least_zero(dtype: str) -> pa.Column:
+    """A column of numbers that are not negative."""
+    return pa.Column(dtype, pa.Check.ge(0, error="it must be 0 or more"))
 
 
 def read(path: Path, schema: pa.DataFrameSchema) -> pd.DataFrame:
@@ -60,15 +72,21 @@ def conform(frame: pd.DataFrame, schema: pa.DataFrameSchema, name: str) -> pd.Da
         return schema.validate(frame, lazy=True)
     except pandera.errors.SchemaErrors as error:
         first = error.failure_cases.sort_values("index", kind="stable").iloc[0]
-        raise bad_cell(
-            name, int(first["index"]), first["column"], first["failure_case"], first["check"]
-        ) from error
+        wrong = frame.index == first["index"]
+        refuse(wrong, frame[first["column"]], first["check"], name)
+        raise
 
 
-def bad_cell(name: str, row: int, column: str, value: object, right: str) -> ResultsError:
-    """The error for a cell of row `row` (0: the first below the header)."""
-    shown = value if isinstance(value, str) else f"{value}"
-    return ResultsError(f"{name}, line {row + 2}: {column} is {shown!r}; {right}.")
+def refuse(wrong: pd.Series | np.ndarray, cells: pd.Series, right: str, name: str) -> None:
+    """Refuses the first cell that is `wrong`, if any; `right` says what would be right.
+
+    Raises:
+      ResultsError: a cell is wrong; the message names the table, the line and the column.
+    """
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        value = str(cells.iloc[row])
+        raise ResultsError(f"{name}, line {row + 2}: {cells.name} is {value!r}; {right}.")
 
 
 def _parsed(texts: pd.Series, wanted: object, name: str) -> pd.Series:
@@ -86,7 +104,5 @@ def _parsed(texts: pd.Series, wanted: object, name: str) -> pd.Series:
         wrong = values.isna() & (texts.astype(str) != "nan")
         if dtype == "int64":
             wrong |= values.isna() | (values % 1 != 0)
-    if wrong.any():
-        row = int(wrong.to_numpy().argmax())
-        raise bad_cell(name, row, str(texts.name), texts.iloc[row], f"it must be {_NOUNS[dtype]}")
+    refuse(wrong, texts, f"it must be {_NOUNS[dtype]}", name)
     return pd.Series(values, dtype=np.dtype(dtype))

@@ -7,6 +7,7 @@ import pandas as pd
 import pandera.pandas as pa
 
 from promptscale.reporting import csv_schema
+from promptscale.reporting.csv_schema import at_least_zero
 from promptscale.reporting.provenance import provenance
 from promptscale.storage.atomic import atomic_write
 
@@ -16,19 +17,17 @@ SCHEMA = pa.DataFrameSchema(
         "task": pa.Column(None),
         "initialization": pa.Column(None),
         "prompt_length": pa.Column("int64", pa.Check.ge(1)),
-        "seed": pa.Column("int64", pa.Check.ge(0)),
+        "seed": at_least_zero("int64"),
         "origin": pa.Column(None),
         "label": pa.Column(None),
-        "labels": pa.Column("int64", pa.Check.ge(0)),
-        "labels_persisting": pa.Column("int64", pa.Check.ge(0)),
-        "labels_found": pa.Column("int64", pa.Check.ge(0)),
+        "labels": at_least_zero("int64"),
+        "labels_persisting": at_least_zero("int64"),
+        "labels_found": at_least_zero("int64"),
         "rows_per_label": pa.Column("float64", pa.Check.ge(1), nullable=True),
         "duplicates": pa.Column("float64", pa.Check.in_range(0, 1)),
         "cohesion": pa.Column("float64", pa.Check.in_range(-1.001, 1.001)),
         "cohesion_random": pa.Column("float64", pa.Check.in_range(-1.001, 1.001)),
-    },
-    strict=True,
-    ordered=True,
+    }
 )
 
 

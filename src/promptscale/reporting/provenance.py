@@ -36,9 +36,8 @@ def provenance(frame: pd.DataFrame) -> Provenance:
 def is_papers(frame: pd.DataFrame, architectures: Mapping[str, ModelConfig] = SIZES) -> bool:
     """Whether results are of the paper's configuration: real data, the paper's sizes of T5.
 
-    Args:
-      frame: rows with the columns `size`, `origin` and `label`.
-      architectures: the architecture of every size.
+    `frame` has the columns `size`, `origin` and `label`.
+
     Raises:
       ResultsError: the rows have several origins or labels.
     """
@@ -52,10 +51,8 @@ def caption(frame: pd.DataFrame, architectures: Mapping[str, ModelConfig] = SIZE
     """A sentence that says what results are of: their label, data and number of models.
 
     It says that they are not the paper's results, unless they are of the paper's configuration.
+    `frame` has the columns `size`, `origin` and `label`.
 
-    Args:
-      frame: rows with the columns `size`, `origin` and `label`.
-      architectures: the architecture of every size.
     Raises:
       ResultsError: the rows have several origins or labels.
     """

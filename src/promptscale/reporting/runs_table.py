@@ -9,7 +9,7 @@ value, which all its runs had. Every other missing column is refused, and so is 
 column, as it may tell settings apart that would otherwise be averaged.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -21,9 +21,9 @@ from promptscale.config import axes
 from promptscale.config.axes import Row
 from promptscale.config.jobs import AnyJob
 from promptscale.config.settings import Origin
-from promptscale.config.sizes import SIZES, ModelConfig, model_config
 from promptscale.errors import ResultsError
 from promptscale.reporting import csv_schema
+from promptscale.reporting.csv_schema import at_least_zero, choice, refuse
 from promptscale.storage.atomic import atomic_write
 
 PROMPTED = ("prompt_tuning", "prompt_ensemble")  # methods with tuned prompts
@@ -36,22 +36,13 @@ def _text() -> pa.Column:
     return pa.Column(None, pa.Check.str_length(min_value=1, error="it must not be empty"))
 
 
-def _choice(*values: str) -> pa.Column:
-    listed = ", ".join(value or "empty" for value in values)
-    return pa.Column(None, pa.Check.isin(values, error=f"it must be one of {listed}"))
-
-
-def _at_least_zero(dtype: str) -> pa.Column:
-    return pa.Column(dtype, pa.Check.ge(0, error="it must be 0 or more"))
-
-
 def _of_setting(column: axes.Column) -> pa.Column:
     if column.kind is int:
-        return _at_least_zero("int64")
+        return at_least_zero("int64")
     if column.kind is float:
         return pa.Column("float64", nullable=True)
     absent = () if column.absent is None else (str(column.absent),)
-    return _choice(*get_args(column.kind), *absent)
+    return choice([*get_args(column.kind), *absent])
 
 
 def schema() -> pa.DataFrameSchema:
@@ -59,25 +50,23 @@ def schema() -> pa.DataFrameSchema:
     return pa.DataFrameSchema(
         {
             "run": _text(),
-            "method": _choice(*METHODS),
+            "method": choice(METHODS),
             "size": _text(),
             "task": _text(),
             "eval_task": _text(),
             "checkpoint": _text(),
             **{column.name: _of_setting(column) for column in axes.columns()},
-            "seed": _at_least_zero("int64"),
-            "step": _at_least_zero("int64"),
+            "seed": at_least_zero("int64"),
+            "step": at_least_zero("int64"),
             "metric": _text(),
             # The loss of a diverged run is nan; that is a result.
             "value": pa.Column("float64", nullable=True),
             "selected": pa.Column("bool"),
-            "wall_seconds": _at_least_zero("float64"),
-            "accelerator_seconds": _at_least_zero("float64"),
-            "origin": _choice(*get_args(Origin)),
+            "wall_seconds": at_least_zero("float64"),
+            "accelerator_seconds": at_least_zero("float64"),
+            "origin": choice(get_args(Origin)),
             "label": _text(),
-        },
-        strict=True,
-        ordered=True,
+        }
     )
 
 
@@ -98,8 +87,9 @@ def read_runs(path: Path, default: Row | None = None) -> pd.DataFrame:
     frame = csv_schema.read_texts(path)
     if default and "method" in frame:
         prompted = frame["method"].isin(PROMPTED)
-        for column in axes.further_columns():
-            if column.name not in frame:
+        paper = {column for name in axes.PAPER_AXES for column in axes.AXES[name].columns}
+        for column in axes.columns():
+            if column not in paper and column.name not in frame:
                 filled = prompted if column.absent is not None else True
                 frame[column.name] = np.where(filled, str(default[column.name]), str(column.absent))
     return _checked(csv_schema.conform(frame, schema(), str(path)), str(path))
@@ -122,34 +112,24 @@ def write_runs(frames: Iterable[pd.DataFrame], path: Path) -> None:
 
 def _checked(runs: pd.DataFrame, name: str) -> pd.DataFrame:
     """Checks the rules that concern several columns or rows."""
-
-    def refuse(wrong: pd.Series, column: str, right: str) -> None:
-        if wrong.any():
-            row = int(wrong.to_numpy().argmax())
-            raise csv_schema.bad_cell(name, row, column, runs[column].iloc[row], right)
-
-    score = runs["metric"] != "loss"
-    refuse(score & ~runs["value"].between(0, 100), "value", "a metric lies between 0 and 100")
+    percent = (runs["metric"] == "loss") | runs["value"].between(0, 100)
+    refuse(~percent, runs["value"], "a metric lies between 0 and 100", name)
     tuned = runs["method"].isin(PROMPTED)
     for column in axes.columns():
-        if column.absent is None:
-            continue
-        given = runs[column.name].notna() & (runs[column.name] != column.absent)
-        what = "positive" if column.absent == 0 else "given"
-        absent = "empty" if column.absent == "" else column.absent
-        right = f"it is {what} for tuned prompts and {absent} for every other method"
-        refuse(tuned != given, column.name, right)
-    refuse(
-        (runs["objective"] == "lm_adaptation") != (runs["adaptation_steps"] > 0),
-        "adaptation_steps",
-        "it is positive for lm_adaptation and 0 otherwise",
-    )
-    refuse(runs.duplicated(KEY), "metric", "this run, task and step have it already")
+        if column.absent is not None:
+            cells = runs[column.name]
+            given = cells.notna() & (cells != column.absent)
+            what = "positive" if column.absent == 0 else "given"
+            absent = "empty" if column.absent == "" else column.absent
+            right = f"it is {what} for tuned prompts and {absent} for every other method"
+            refuse(tuned != given, cells, right, name)
+    adapted, steps = runs["objective"] == "lm_adaptation", runs["adaptation_steps"]
+    refuse(adapted != (steps > 0), steps, "it is positive for lm_adaptation and 0 otherwise", name)
+    right = "this run, task and step have it already"
+    refuse(runs.duplicated(KEY), runs["metric"], right, name)
     scores = runs[runs["metric"] == "score"]
-    selected = scores["selected"].groupby([scores["run"], scores["eval_task"]]).sum()
-    if (selected != 1).any():
-        run, task = selected.index[int((selected != 1).to_numpy().argmax())]
-        count = selected[run, task]
+    selected = scores.groupby(["run", "eval_task"])["selected"].sum()
+    for run, task, count in selected[selected != 1].reset_index().itertuples(index=False):
         raise ResultsError(
             f"{name}: run {run} has {count} selected scores on {task}; "
             "early stopping selects a single step."
@@ -215,13 +195,3 @@ def aggregate(scores: pd.DataFrame, by: Sequence[str], value: str = "score") -> 
     """
     groups = scores.groupby(list(by), sort=False)[value]
     return groups.agg(mean="mean", sd="std", n="size").reset_index()
-
-
-def largest(sizes: Iterable[str], architectures: Mapping[str, ModelConfig] = SIZES) -> str:
-    """The size with the most parameters."""
-    return max(set(sizes), key=lambda size: num_parameters(size, architectures))
-
-
-def num_parameters(size: str, architectures: Mapping[str, ModelConfig] = SIZES) -> int:
-    """The number of parameters of the model called `size`."""
-    return model_config(size, dict(architectures)).num_parameters

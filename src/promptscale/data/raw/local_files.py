@@ -70,7 +70,7 @@ def _verified(file: PublishedFile, task: Task, split: str, folder: Path, scratch
     if not file.matches(path):
         raise DataError(
             f"{path} is not the complete published {file.path} of {task.title} ({split}, "
-            f"{task.published_rows(split)} rows): its checksum differs; get it from {file.url}, "
+            f"{task.rows[split]} rows): its checksum differs; get it from {file.url}, "
             f"or name it in data.substitutes under {task.name}/{split} to use it as it is."
         )
     return path

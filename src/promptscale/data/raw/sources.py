@@ -74,7 +74,7 @@ def _read(builder: Any, split: Any) -> tf.data.Dataset:
 
 def _verify_mrqa(task: Task, manager: tfds.download.DownloadManager) -> None:
     """Downloads MRQA's files to TFDS's cache and verifies them; TFDS has no checksums of MRQA."""
-    for split, _ in task.splits:
+    for split in task.splits:
         for file in published_files(task, split):
             path = Path(manager.download(file.url))
             if not file.matches(path):
@@ -156,7 +156,7 @@ def open_split(task: Task, split: str, source: Source) -> Iterator[tf.data.Datas
                 f"{task.tfds} in {builder.data_dir} has no split {tfds_split!r}; it has "
                 f"{', '.join(builder.info.splits)}."
             )
-        rows, published = builder.info.splits[tfds_split].num_examples, task.published_rows(split)
+        rows, published = builder.info.splits[tfds_split].num_examples, task.rows[split]
         if not source.generated and substitute is None and rows != published:
             urls = ", ".join(file.url for file in published_files(task, split))
             raise DataError(

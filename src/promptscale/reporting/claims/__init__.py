@@ -9,126 +9,48 @@ below. Otherwise, and with fewer than two seeds, there are *not enough runs* to 
 good as" means: not worse by `tests.MARGIN` points or more.
 """
 
-import dataclasses
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from promptscale.config.axes import Row
-from promptscale.config.settings import PromptTuning
-from promptscale.config.sizes import PAPER_SIZES, SIZES, ModelConfig, parameter_counts
 from promptscale.reporting.claims import tests
-from promptscale.reporting.claims.evidence import AbsentError, Evidence
+from promptscale.reporting.claims.evidence import AbsentError
 from promptscale.reporting.context import Context
-from promptscale.reporting.provenance import caption, provenance
+from promptscale.reporting.provenance import provenance
 from promptscale.storage.atomic import atomic_write
 
 HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "not enough runs"
-COLUMNS = (
-    "claim", "section", "statement", "statistic", "value", "low", "high", "n", "verdict", "origin",
-    "label",
-)  # fmt: skip
+CLAIMS = pd.read_csv(Path(__file__).with_name("claims.csv"), dtype=str)
 
 
-@dataclasses.dataclass(frozen=True)
-class Claim:
-    """A claim: its section of the paper, its statement, and the statistic that tests it."""
-
-    name: str
-    section: str
-    statement: str
-    statistic: str
-    test: Callable[[Evidence], tests.Values]
-
-
-CLAIMS = (
-    Claim("gap_closes", "3.1", "The gap to model tuning closes with size",
-          "gap at the smallest size less gap at the largest", tests.gap_closes),
-    Claim("beats_prompt_design", "3.1", "Prompt tuning beats prompt design",
-          "prompt tuning less prompt design, lowest over sizes (paper: T5 Large less GPT-3 "
-          "175B)", tests.beats_design),
-    Claim("one_token_short", "3.2", "Below the largest size one prompt token is not enough",
-          "default length less one token, lowest over those sizes", tests.single_token_short),
-    Claim("one_token_enough", "3.2", "At the largest size one prompt token does well",
-          "one token less 90 % of the default length's score", tests.single_token_enough),
-    Claim("beyond_twenty", "3.2", "Beyond 20 prompt tokens gains are marginal",
-          "a quarter of the gain from the shortest length to 20 less the gain beyond, mean over "
-          "sizes, lowest over longer lengths", tests.beyond_twenty),
-    Claim("label_order", "3.2", "Class labels start prompts at least as well as sampled "
-          "vocabulary, and that as well as uniform values",
-          f"difference, mean over sizes, plus {tests.MARGIN:g}; the lower of the two",
-          tests.label_order),
-    Claim("initialization_vanishes", "3.2", "The differences between initialisations vanish at "
-          "the largest size", "spread over initialisations below the largest size (mean) less "
-          "the spread at the largest", tests.initialization_vanishes),
-    Claim("adaptation_beats_span_corruption", "3.2", "LM adaptation beats span corruption",
-          "difference, mean over sizes", tests.adaptation_beats("span_corruption")),
-    Claim("adaptation_beats_sentinel", "3.2", "LM adaptation beats span corruption with a sentinel",
-          "difference, mean over sizes", tests.adaptation_beats("span_corruption_sentinel")),
-    Claim("longer_adaptation", "3.2", "Longer LM adaptation is better",
-          "rank correlation of steps and score, mean over sizes", tests.longer_is_better),
-    Claim("largest_is_robust", "3.2", "The largest size is the most robust to each choice",
-          "spread over a choice's settings at another size less that at the largest, lowest "
-          "over choices and sizes", tests.most_robust),
-    Claim("domain_shift", "5", "Under domain shift prompts do better than tuned models on most "
-          "sets", "share of shifted sets on which prompts do better, less one half",
-          tests.shift_favours_prompts),
-    Claim("ensemble_beats_mean", "6", "An ensemble of prompts beats the mean of its prompts",
-          "ensemble less single prompt, mean over tasks; n counts prompts",
-          tests.ensemble_beats_mean),
-    Claim("ensemble_beats_best", "6", "An ensemble of prompts does at least as well as the best "
-          "of them", f"ensemble less best prompt plus {tests.MARGIN:g}; n counts tasks",
-          tests.ensemble_beats_best),
-    Claim("labels_persist", "7", "Class labels persist as nearest neighbours of the prompt tokens "
-          "that they started", "percent of label tokens that keep their label less the same for "
-          "uniform initialisation", tests.labels_persist),
-)  # fmt: skip
-
-
-def evaluate(
-    runs: pd.DataFrame,
-    neighbours: pd.DataFrame | None,
-    default: Row,
-    architectures: Mapping[str, ModelConfig] = SIZES,
-) -> pd.DataFrame:
+def evaluate(context: Context) -> pd.DataFrame:
     """Tests all claims on the given results.
 
-    Args:
-      runs: rows of `runs_table.read_runs`.
-      neighbours: rows of `reporting.neighbours.read`, if prompts were interpreted.
-      default: the description of the default setting of prompt tuning (`axes.describe`).
-      architectures: the architecture of every size.
     Returns:
-      A row per claim with `COLUMNS`; value, low and high are nan where there are no runs.
+      A row per claim: the columns of `CLAIMS`, `value`, `low` and `high` (nan where there are no
+      runs), `n`, `verdict`, `origin` and `label`.
     Raises:
       ResultsError: results of several origins or labels.
     """
-    source = provenance(runs)._asdict()
-    evidence = Evidence(runs, neighbours, default, architectures)
-    rows = [*(_tested(claim, evidence) for claim in CLAIMS), _parameters()]
-    return pd.DataFrame([row | source for row in rows], columns=list(COLUMNS))
+    source = provenance(context.runs)
+    values = [_values(name, context) for name in CLAIMS["claim"]]
+    intervals = pd.DataFrame(map(interval, values), columns=["value", "low", "high"])
+    decided = [intervals["low"] > 0, intervals["high"] < 0]
+    return CLAIMS.join(intervals).assign(
+        n=list(map(len, values)),
+        verdict=np.select(decided, [HOLDS, FAILS], UNDECIDED),
+        **source._asdict(),
+    )
 
 
-def _tested(claim: Claim, evidence: Evidence) -> dict:
+def _values(claim: str, context: Context) -> pd.DataFrame:
+    """The claim's statistic: a row per seed and a column per part; empty without its runs."""
     try:
-        values = pd.DataFrame(claim.test(evidence)).dropna()
+        return pd.DataFrame(getattr(tests, claim)(context)).dropna()
     except AbsentError:
-        values = pd.DataFrame()
-    value, low, high = interval(values)
-    return {
-        "claim": claim.name,
-        "section": claim.section,
-        "statement": claim.statement,
-        "statistic": claim.statistic,
-        "value": value,
-        "low": low,
-        "high": high,
-        "n": len(values),
-        "verdict": verdict(low, high),
-    }
+        return pd.DataFrame()
 
 
 def interval(values: pd.DataFrame) -> tuple[float, float, float]:
@@ -154,44 +76,17 @@ def interval(values: pd.DataFrame) -> tuple[float, float, float]:
     return float(means.min()), float(low.min()), float(high.min())
 
 
-def verdict(low: float, high: float) -> str:
-    """The verdict on a claim whose statistic has this interval."""
-    if low > 0:
-        return HOLDS
-    return FAILS if high < 0 else UNDECIDED
-
-
-def _parameters() -> dict:
-    """The claim that needs no runs: exact, at the paper's sizes and default length."""
-    above = [size for size, model in PAPER_SIZES.items() if model.num_parameters > 1e9]
-    length = PromptTuning.model_fields["prompt_length"].default
-    below = 0.01 - max(parameter_counts(size, length)["percent"] for size in above)
-    return {
-        "claim": "few_parameters",
-        "section": "4",
-        "statement": "Above a billion parameters a prompt is less than 0.01 % of the model",
-        "statistic": "0.01 less the percentage, at the size where it is largest (exact; n counts "
-        "sizes)",
-        "value": below,
-        "low": below,
-        "high": below,
-        "n": len(above),
-        "verdict": verdict(below, below),
-    }
-
-
 def write_claims(context: Context, stem: Path) -> None:
     """Tests the claims and writes STEM.csv and STEM.md.
 
     Raises:
       ResultsError: the results are not well-formed, or of several origins or labels.
     """
-    table = evaluate(context.runs, context.neighbours, context.default, context.architectures)
+    table = evaluate(context)
     with atomic_write(stem.with_suffix(".csv")) as partial:
         table.to_csv(partial, index=False, float_format="%.4f")
     with atomic_write(stem.with_suffix(".md")) as partial:
-        text = markdown(table, caption(context.runs, context.architectures))
-        partial.write_text(text, encoding="utf-8")
+        partial.write_text(markdown(table, context.caption(context.runs)), encoding="utf-8")
 
 
 _RULE = (

@@ -1,92 +1,72 @@
 """The results that claims are tested on: tables of mean scores, sizes in ascending order."""
 
-import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 
-from promptscale.config.axes import Row
-from promptscale.config.sizes import ModelConfig
 from promptscale.errors import ResultsError
-from promptscale.reporting import runs_table
 from promptscale.reporting.comparisons import along_axis, by_size
+from promptscale.reporting.context import Context
 
 
 class AbsentError(Exception):
     """The results lack the runs of a claim."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Evidence:
-    """The results that claims are tested on; see `claims.evaluate` for the fields."""
+def means(context: Context, rows: pd.DataFrame, curve: str) -> pd.DataFrame:
+    """The mean scores of `comparisons.by_size`.
 
-    runs: pd.DataFrame
-    neighbours: pd.DataFrame | None
-    default: Row
-    architectures: Mapping[str, ModelConfig]
+    Raises:
+      AbsentError: there are no rows, or they have no task or seed in common.
+    """
+    try:
+        return by_size(context, rows, curve)
+    except ResultsError:
+        raise AbsentError from None
 
-    @property
-    def scores(self) -> pd.DataFrame:
-        """The selected score of every run and evaluated task."""
-        return runs_table.selected_scores(self.runs)
 
-    @property
-    def largest(self) -> str:
-        """The largest size, which stands for the paper's XXL."""
-        return runs_table.largest(self.runs["size"], self.architectures)
+def methods(context: Context, *names: str) -> list[pd.DataFrame]:
+    """Scores of each method, prompt tuning in the default setting: index seed, columns sizes.
 
-    def means(self, rows: pd.DataFrame, curve: str) -> pd.DataFrame:
-        """The mean scores of `comparisons.by_size`.
+    Raises:
+      AbsentError: the results lack a method, the largest size, or a second size.
+    """
+    scores = context.scores
+    wanted = scores["method"].isin(set(names) - {"prompt_tuning"})
+    if "prompt_tuning" in names:
+        wanted |= context.has_default(scores)
+    return compared(context, _wide(means(context, scores[wanted], "method")), names)
 
-        Raises:
-          AbsentError: there are no rows, or they have no task or seed in common.
-        """
-        if rows.empty:
-            raise AbsentError
-        try:
-            return by_size(rows, curve, self.architectures)
-        except ResultsError:
-            raise AbsentError from None
 
-    def methods(self, *names: str) -> list[pd.DataFrame]:
-        """Scores of each method, prompt tuning in the default setting: index seed, columns sizes.
+def along(context: Context, axis: str) -> pd.DataFrame:
+    """Scores along an ablation axis at the sizes of all curves: index curve and seed.
 
-        Raises:
-          AbsentError: the results lack a method, the largest size, or a second size.
-        """
-        scores = self.scores
-        wanted = scores["method"].isin(set(names) - {"prompt_tuning"})
-        if "prompt_tuning" in names:
-            wanted |= runs_table.has_setting(scores, self.default)
-        return self.compared(_wide(self.means(scores[wanted], "method")), names)
+    Raises:
+      AbsentError: the results lack a second curve, the largest size, or a second size.
+    """
+    rows = along_axis(context, axis)
+    if rows["curve"].nunique() < 2:
+        raise AbsentError
+    return _of_several_sizes(context, _wide(means(context, rows, "curve")))
 
-    def along(self, axis: str) -> pd.DataFrame:
-        """Scores along an ablation axis at the sizes of all curves: index curve and seed.
 
-        Raises:
-          AbsentError: the results lack a second curve, the largest size, or a second size.
-        """
-        rows = along_axis(self.scores, axis, self.default)
-        if rows["curve"].nunique() < 2:
-            raise AbsentError
-        return self._of_several_sizes(_wide(self.means(rows, "curve")))
+def compared(context: Context, table: pd.DataFrame, names: Sequence[str]) -> list[pd.DataFrame]:
+    """The curves `names` of a table, at the sizes that all of them have.
 
-    def compared(self, table: pd.DataFrame, names: Sequence[str]) -> list[pd.DataFrame]:
-        """The curves `names` of a table, at the sizes that all of them have.
+    Raises:
+      AbsentError: the table lacks a curve, the largest size, or a second size.
+    """
+    if not set(names) <= set(table.index.get_level_values(0)):
+        raise AbsentError
+    picked = _of_several_sizes(context, table.loc[list(names)])
+    return [pd.DataFrame(picked.loc[name]) for name in names]
 
-        Raises:
-          AbsentError: the table lacks a curve, the largest size, or a second size.
-        """
-        if not set(names) <= set(table.index.get_level_values(0)):
-            raise AbsentError
-        picked = self._of_several_sizes(table.loc[list(names)])
-        return [pd.DataFrame(picked.loc[name]) for name in names]
 
-    def _of_several_sizes(self, table: pd.DataFrame) -> pd.DataFrame:
-        table = table.dropna(axis=1)
-        if table.shape[1] < 2 or table.columns[-1] != self.largest:
-            raise AbsentError
-        return table
+def _of_several_sizes(context: Context, table: pd.DataFrame) -> pd.DataFrame:
+    table = table.dropna(axis=1)
+    if table.shape[1] < 2 or table.columns[-1] != context.largest(context.runs["size"]):
+        raise AbsentError
+    return table
 
 
 def _wide(means: pd.DataFrame) -> pd.DataFrame:

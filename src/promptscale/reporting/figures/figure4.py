@@ -4,8 +4,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from promptscale.reporting import parameter_counts
+from promptscale.reporting.context import Context
 from promptscale.reporting.figures import style
+from promptscale.reporting.parameter_counts import task_parameters
 
 LINES = {
     "model_tuning": style.Line("Model Tuning", style.ORANGE, "o"),
@@ -18,12 +19,12 @@ LINES = {
 }
 
 
-def data(assumptions: parameter_counts.Assumptions = parameter_counts.DEFAULT) -> pd.DataFrame:
+def data(context: Context) -> pd.DataFrame:
     """The numbers of the figure (`parameter_counts.task_parameters`); they need no runs."""
-    return parameter_counts.task_parameters(assumptions=assumptions)
+    return task_parameters()
 
 
-def draw(data: pd.DataFrame) -> Figure:
+def draw(context: Context, data: pd.DataFrame) -> Figure:
     """Draws what `data` returned: bands are mean ± sd over the lengths, both axes logarithmic."""
     with style.theme():
         figure = Figure(figsize=(style.COLUMN_WIDTH, 3.0), layout="constrained")

@@ -8,7 +8,6 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
@@ -22,24 +21,7 @@ from promptscale.storage.atomic import atomic_write
 
 COLUMN_WIDTH = 3.35  # inches, as a column of a two-column paper
 
-_RC: dict[Any, Any] = {
-    "font.size": 8,
-    "axes.labelsize": 8,
-    "axes.titlesize": 8,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
-    "legend.fontsize": 7,
-    "legend.frameon": False,
-    "axes.linewidth": 0.7,
-    "grid.linewidth": 0.5,
-    "grid.color": "0.9",
-    "xtick.major.width": 0.7,
-    "ytick.major.width": 0.7,
-    "xtick.major.size": 3,
-    "ytick.major.size": 3,
-    "pdf.fonttype": 42,
-    "mathtext.default": "regular",
-}
+_STYLE = Path(__file__).with_name("paper.mplstyle")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +82,8 @@ def score_label(tasks: str) -> str:
 @contextlib.contextmanager
 def theme() -> Iterator[None]:
     """Applies seaborn's ticks theme, with sizes for a paper's column, inside a `with`."""
-    with sns.axes_style("ticks"), mpl.rc_context(_RC):
+    style = mpl.rc_params_from_file(_STYLE, use_default_template=False)
+    with sns.axes_style("ticks"), mpl.rc_context(style):
         yield
 
 
@@ -199,13 +182,11 @@ def save(figure: Figure, data: pd.DataFrame, stem: Path) -> tuple[Path, ...]:
         "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
         "png": {"Software": None},
     }
-    paths = []
+    paths = {kind: stem.with_name(f"{stem.name}.{kind}") for kind in (*metadata, "csv")}
     with theme():
         for kind, fields in metadata.items():
-            paths.append(stem.with_name(f"{stem.name}.{kind}"))
-            with atomic_write(paths[-1]) as partial:
+            with atomic_write(paths[kind]) as partial:
                 figure.savefig(partial, format=kind, dpi=200, metadata=fields)
-    paths.append(stem.with_name(f"{stem.name}.csv"))
-    with atomic_write(paths[-1]) as partial:
+    with atomic_write(paths["csv"]) as partial:
         data.to_csv(partial, index=False, lineterminator="\n")
-    return tuple(paths)
+    return tuple(paths.values())

@@ -1,26 +1,23 @@
 """The paper's printed numbers and its misprints, as data (sources: README.md in this folder)."""
 
-from importlib import resources
+from pathlib import Path
 
 import pandas as pd
 
 from promptscale.config.tasks import SUPER_GLUE
 
-_FOLDER = resources.files("promptscale.reporting.paper")
-
 
 def numbers(name: str) -> pd.DataFrame:
     """The table `name` as printed: `table1` to `table7`, `label_distributions`, `gpt3_few_shot`."""
-    with (_FOLDER / f"{name}.csv").open(encoding="utf-8") as file:
-        return pd.read_csv(file, keep_default_na=False, na_values=[""])
+    path = Path(__file__).with_name(f"{name}.csv")
+    return pd.read_csv(path, keep_default_na=False, na_values=[""])
 
 
 def errata(table: str) -> dict[tuple[str, str], dict[str, str]]:
-    """The misprints of a table: (row, column) to the texts `printed`, `correct` and `why`."""
-    with (_FOLDER / "errata.csv").open(encoding="utf-8") as file:
-        rows = pd.read_csv(file, dtype=str)
+    """The misprints of a table: (row, column) to the texts `printed`, `correct` and `note`."""
+    rows = pd.read_csv(Path(__file__).with_name("errata.csv"), dtype=str)
     return {
-        (row["row"], row["column"]): {key: row[key] for key in ("printed", "correct", "why")}
+        (row["row"], row["column"]): {key: row[key] for key in ("printed", "correct", "note")}
         for row in rows[rows["table"] == table].to_dict("records")
     }
 

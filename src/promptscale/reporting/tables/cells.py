@@ -1,11 +1,11 @@
-"""Cells, titles and notes that several tables share."""
+"""Cells and notes that several tables share."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from promptscale.config.sizes import SIZES, ModelConfig
-from promptscale.reporting.provenance import caption
+from promptscale.reporting.context import Context
+from promptscale.reporting.tables.table import DAGGER
 
 
 def spread(values: pd.Series, digits: int = 1) -> str:
@@ -15,36 +15,16 @@ def spread(values: pd.Series, digits: int = 1) -> str:
     return mean if len(values) < 2 else f"{mean} ± {values.std():.{digits}f}"
 
 
-def in_sds(values: pd.Series, mean: int | float, sd: int | float) -> str:
-    """The difference of our mean from the paper's in units of the paper's sd."""
-    return f"{(values.mean() - mean) / sd:+.1f}" if sd else ""
+def notes(context: Context, rows: pd.DataFrame, of_papers: Sequence[str] = ()) -> tuple[str, ...]:
+    """The size of the model that `rows` are of, and what the columns beside ours mean.
 
-
-def signed(value: int | float) -> str:
-    """A difference with its sign."""
-    return f"{value:+.1f}"
-
-
-def titled(
-    title: str, frame: pd.DataFrame, architectures: Mapping[str, ModelConfig] = SIZES
-) -> str:
-    """The title, followed by the caption of the results in `frame` (see `provenance.caption`)."""
-    return f"{title}. {caption(frame, architectures)}"
-
-
-ORIENTATION = "Columns marked (paper) are the paper's printed numbers, for orientation."
-SDS = "sds: our mean minus the paper's, in units of the paper's standard deviation."
-
-
-def notes(frame: pd.DataFrame, papers: bool, in_sds: bool = True) -> tuple[str, ...]:
-    """The notes of a table: the size of its model, and what the columns beside ours mean.
-
-    Args:
-      frame: the rows of `runs.csv` that the table shows.
-      papers: whether the results are of the paper's configuration.
-      in_sds: whether the table then shows differences in the paper's sds.
+    `of_papers` are the notes where the results are of the paper's configuration.
     """
-    size = f"Model: {', '.join(dict.fromkeys(frame['size']))}."
-    if not papers:
-        return (size, ORIENTATION)
-    return (size, SDS) if in_sds else (size,)
+    orientation = "Columns marked (paper) are the paper's printed numbers, for orientation."
+    further = of_papers if context.is_papers(rows) else [orientation]
+    return (f"Model: {', '.join(dict.fromkeys(rows['size']))}.", *further)
+
+
+def misprint_notes(misprints: Mapping[tuple[str, str], Mapping[str, str]]) -> list[str]:
+    """The notes on the misprints of a table (`paper.errata`)."""
+    return [f"{DAGGER} {misprint['note']}" for misprint in misprints.values()]

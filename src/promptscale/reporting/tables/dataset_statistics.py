@@ -8,29 +8,21 @@ import pandera.pandas as pa
 from promptscale.config.tasks import TASKS
 from promptscale.errors import ResultsError
 from promptscale.reporting import csv_schema
+from promptscale.reporting.csv_schema import at_least_zero, refuse
 
-
-def _count() -> pa.Column:
-    return pa.Column("int64", pa.Check.ge(0, error="it must be 0 or more"))
-
-
+_SPLITS = ["train", "validation", "test"]
 SCHEMA = pa.DataFrameSchema(
     {
         "task": pa.Column(
             None, pa.Check.isin(list(TASKS), error=f"the tasks are {', '.join(TASKS)}")
         ),
         "split": pa.Column(
-            None,
-            pa.Check.isin(
-                ["train", "validation", "test"], error="it must be train, validation or test"
-            ),
+            None, pa.Check.isin(_SPLITS, error="it must be train, validation or test")
         ),
-        "examples": _count(),
+        "examples": at_least_zero("int64"),
         "label": pa.Column(None),  # empty for a task without labels
-        "count": _count(),
-    },
-    strict=True,
-    ordered=True,
+        "count": at_least_zero("int64"),
+    }
 )
 
 
@@ -44,14 +36,8 @@ def read(path: Path) -> pd.DataFrame:
     """
     statistics = csv_schema.read(path, SCHEMA)
     twice = statistics.duplicated(["task", "split", "label"])
-    if twice.any():
-        row = int(twice.to_numpy().argmax())
-        label = statistics["label"].iloc[row]
-        raise csv_schema.bad_cell(
-            str(path), row, "label", label, "this task and split have it already"
-        )
+    refuse(twice, statistics["label"], "this task and split have it already", str(path))
     totals = statistics.groupby(["task", "split"])["examples"].nunique()
-    if (totals > 1).any():
-        task, split = totals.index[int((totals > 1).to_numpy().argmax())]
+    for task, split in totals.index[totals > 1]:
         raise ResultsError(f"{path} gives {task} {split} two different numbers of examples.")
     return statistics

@@ -1,20 +1,14 @@
 """The table of section 7: the neighbours of tuned prompts in the frozen vocabulary."""
 
-from collections.abc import Mapping
-
-import pandas as pd
-
-from promptscale.config.sizes import SIZES, ModelConfig
-from promptscale.reporting.runs_table import num_parameters
-from promptscale.reporting.tables.cells import spread, titled
-from promptscale.reporting.tables.table import Table
+from promptscale.reporting.context import Context
+from promptscale.reporting.tables.cells import spread
+from promptscale.reporting.tables.table import Cell, Table
 
 _TITLES = {
     "class_label": "Class Label",
     "sampled_vocab": "Sampled Vocab",
     "random_uniform": "Random Uniform",
 }
-_TITLE = "Nearest neighbours of tuned prompts, mean ± sd over prompts"
 _NOTES = (
     (
         "Neighbours: the five tokens of highest cosine; special tokens, sentinels and unused rows "
@@ -33,45 +27,31 @@ _NOTES = (
 )
 
 
-def build(summary: pd.DataFrame, architectures: Mapping[str, ModelConfig] = SIZES) -> Table:
+def build(context: Context) -> Table:
     """The table by size and initialisation, mean and sd over prompts (tasks and seeds).
 
-    Args:
-      summary: rows of `reporting.neighbours.read`.
-      architectures: the architecture of every size.
     Raises:
       ResultsError: prompts of several origins or labels.
     """
-    counts = {size: num_parameters(size, architectures) for size in set(summary["size"])}
-    order = {method: place for place, method in enumerate(_TITLES)}
+    summary = context.neighbours
+    order = [*_TITLES, *sorted({*summary["initialization"]} - {*_TITLES})]
     frame = summary.assign(
-        parameters=summary["size"].map(counts),
-        order=summary["initialization"].map(lambda method: order.get(method, len(order))),
-        persisting=100 * summary["labels_persisting"] / summary["labels"],
-        near=100 * summary["labels_found"] / summary["labels"],
-        shared=100 * summary["duplicates"],
+        parameters=summary["size"].map(context.num_parameters),
+        order=summary["initialization"].map(order.index),
     )
-    rows = []
-    for (_, _, size, method), part in frame.groupby(
-        ["parameters", "order", "size", "initialization"], sort=True
-    ):
-        rows.append((
-            str(size),
-            _TITLES.get(str(method), str(method)),
-            spread(part["persisting"], 1),
-            spread(part["near"], 1),
-            spread(part["rows_per_label"], 1),
-            spread(part["shared"], 1),
-            spread(part["cohesion"], 2),
-            f"{part['cohesion_random'].mean():.2f}",
-            len(part),
-        ))  # fmt: skip
-    return Table(
-        title=titled(_TITLE, summary, architectures),
-        columns=(
-            "Size", "Initialisation", "Labels kept (%)", "Labels found (%)", "Tokens per label",
-            "Shared (%)", "Cohesion", "Random", "n",
-        ),
-        rows=tuple(rows),
-        notes=_NOTES,
-    )  # fmt: skip
+    records: list[dict[str, Cell]] = []
+    for _, part in frame.groupby(["parameters", "order", "size"]):
+        size, method = part[["size", "initialization"]].iloc[0]
+        records.append({
+            "Size": size,
+            "Initialisation": _TITLES.get(method, method),
+            "Labels kept (%)": spread(100 * part["labels_persisting"] / part["labels"]),
+            "Labels found (%)": spread(100 * part["labels_found"] / part["labels"]),
+            "Tokens per label": spread(part["rows_per_label"]),
+            "Shared (%)": spread(100 * part["duplicates"]),
+            "Cohesion": spread(part["cohesion"], 2),
+            "Random": f"{part['cohesion_random'].mean():.2f}",
+            "n": len(part),
+        })  # fmt: skip
+    title = "Nearest neighbours of tuned prompts, mean ± sd over prompts"
+    return Table(title=f"{title}. {context.caption(summary)}", records=records, notes=_NOTES)

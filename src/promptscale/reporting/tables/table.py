@@ -1,8 +1,10 @@
 """A table as it is printed, written as CSV, Markdown and LaTeX."""
 
-import csv
 import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import pandas as pd
 
 from promptscale.storage.atomic import atomic_write
 
@@ -24,66 +26,60 @@ class Table:
 
     Attributes:
       number: the table's number in the paper; None where it has no such table.
-      rows: whole numbers have thousands separators (but not in CSV); columns of numbers, and of
-        texts that start with a digit or a sign, are set to the right; None is a dash (empty in
-        CSV).
+      records: the rows, each from the columns' names to its cells. Whole numbers have thousands
+        separators (but not in CSV); columns of numbers, and of texts that start with a digit or a
+        sign, are set to the right; None is a dash (empty in CSV).
     """
 
     number: int | None = None
     title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    notes: tuple[str, ...] = ()
+    records: Sequence[Mapping[str, Cell]]
+    notes: Sequence[str] = ()
 
-    def __post_init__(self) -> None:
-        for row in self.rows:
-            if len(row) != len(self.columns):
-                raise ValueError(f"{len(row)} cells in {row} under {len(self.columns)} columns")
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns."""
+        return tuple(self.records[0])
+
+    @property
+    def rows(self) -> tuple[tuple[Cell, ...], ...]:
+        """The cells of each row."""
+        return tuple(tuple(record.values()) for record in self.records)
 
 
 def write(table: Table, stem: Path) -> tuple[Path, ...]:
     """Writes STEM.csv, STEM.md and STEM.tex, each atomically; returns the paths."""
-    texts = {"csv": None, "md": markdown(table), "tex": latex(table)}
-    paths = []
-    for kind, text in texts.items():
-        paths.append(stem.with_name(f"{stem.name}.{kind}"))
-        with atomic_write(paths[-1]) as partial:
-            if text is None:
-                _write_csv(table, partial)
-            else:
-                partial.write_text(text, encoding="utf-8")
-    return tuple(paths)
+    frame = pd.DataFrame(table.records, dtype=object)
+    texts = {
+        "csv": frame.to_csv(index=False, lineterminator="\n"),
+        "md": markdown(table),
+        "tex": latex(table),
+    }
+    paths = {kind: stem.with_name(f"{stem.name}.{kind}") for kind in texts}
+    for kind, path in paths.items():
+        with atomic_write(path) as partial:
+            partial.write_text(texts[kind], encoding="utf-8")
+    return tuple(paths.values())
 
 
 def markdown(table: Table) -> str:
     """The table as GitHub-flavoured Markdown, padded so that its columns align as text."""
-    cells = [list(table.columns), *([shown(cell) for cell in row] for row in table.rows)]
-    cells = [[text.replace("|", r"\|") for text in row] for row in cells]
-    widths = [max(3, *map(len, column)) for column in zip(*cells, strict=True)]
-    right = _right_aligned(table)
-    lines = [
-        "| "
-        + " | ".join(
-            text.rjust(width) if side else text.ljust(width)
-            for text, width, side in zip(row, widths, right, strict=True)
-        )
-        + " |"
-        for row in cells
-    ]
-    rule = [
-        "-" * (width - 1) + (":" if side else "-")
-        for width, side in zip(widths, right, strict=True)
-    ]
-    lines.insert(1, "| " + " | ".join(rule) + " |")
+    cells = [table.columns, *(map(shown, row) for row in table.rows)]
+    columns = zip(*([text.replace("|", r"\|") for text in row] for row in cells), strict=True)
+    padded = []
+    for right, column in zip(_right_aligned(table), columns, strict=True):
+        width = max(3, *map(len, column))
+        head, *texts = [text.rjust(width) if right else text.ljust(width) for text in column]
+        padded.append([head, "-" * (width - 1) + (":" if right else "-"), *texts])
+    lines = [f"| {' | '.join(row)} |" for row in zip(*padded, strict=True)]
     number = "" if table.number is None else f"Table {table.number}: "
-    title = f"**{number}{table.title}**"
     notes = ["", *(f"{note}  " for note in table.notes)] if table.notes else []
-    return "\n".join([title, "", *lines, *notes]) + "\n"
+    return "\n".join([f"**{number}{table.title}**", "", *lines, *notes]) + "\n"
 
 
 def latex(table: Table) -> str:
     """The table as a LaTeX `table` for the package booktabs."""
-    alignment = "".join("r" if side else "l" for side in _right_aligned(table))
+    alignment = "".join("r" if right else "l" for right in _right_aligned(table))
 
     def line(texts) -> str:
         return " & ".join(map(_escaped, texts)) + r" \\"
@@ -101,13 +97,6 @@ def latex(table: Table) -> str:
     ]) + "\n"  # fmt: skip
 
 
-def _write_csv(table: Table, path: Path) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(table.columns)
-        writer.writerows(table.rows)
-
-
 def shown(cell: Cell) -> str:
     """The text of a cell in Markdown and LaTeX."""
     if cell is None:
@@ -120,7 +109,7 @@ def _right_aligned(table: Table) -> list[bool]:
     return [
         all(shown(cell).lstrip("+-")[:1].isdigit() or cell in (None, "", DASH) for cell in column)
         for column in zip(*table.rows, strict=True)
-    ] or [False] * len(table.columns)
+    ]
 
 
 def _escaped(text: str) -> str:

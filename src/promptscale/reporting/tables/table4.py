@@ -4,9 +4,15 @@ import pandas as pd
 
 from promptscale.config.sizes import parameter_counts
 from promptscale.reporting import paper
+from promptscale.reporting.context import Context
+from promptscale.reporting.tables.cells import misprint_notes
 from promptscale.reporting.tables.table import DAGGER, Cell, Table, shown
 
-MEASURES = ("trainable", "total", "percent")
+MEASURES = {
+    "trainable": "Trainable Parameters",
+    "total": "Total Parameters",
+    "percent": "Percent Trainable",
+}
 _TITLES = {"small": "Small", "base": "Base", "large": "Large", "xl": "XL", "xxl": "XXL"}
 
 
@@ -24,37 +30,28 @@ def compare() -> pd.DataFrame:
     return computed.merge(printed, on=["size", "prompt_length"], suffixes=("", "_paper"))
 
 
-def build() -> Table:
-    """The table: our numbers, the paper's, and a dagger at each of its misprints."""
+def build(context: Context) -> Table:
+    """The table: our numbers beside the paper's, without runs; a dagger marks misprints."""
     misprints = paper.errata("table4")
-    rows = []
+    records: list[dict[str, Cell]] = []
     for row in compare().to_dict("records"):
-        name = f"{row['size']} {row['prompt_length']}"
-        printed = [_cell(measure, row[f"{measure}_paper"]) for measure in MEASURES]
-        for place, measure in enumerate(MEASURES):
-            if (name, measure) in misprints:
-                printed[place] = f"{shown(printed[place])}{DAGGER}"
-        ours = [_cell(measure, row[measure]) for measure in MEASURES]
-        rows.append((_TITLES[row["size"]], row["prompt_length"], *ours, *printed))
-    notes = []
-    for (name, measure), misprint in misprints.items():
-        size, length = name.split()
-        wrong, right = (shown(_cell(measure, misprint[key])) for key in ("printed", "correct"))
-        notes.append(
-            f"{DAGGER} {_TITLES[size]}, {length} tokens, {measure}: the paper prints {wrong}, "
-            f"right is {right} ({misprint['why']})."
-        )
+        size, length = row["size"], row["prompt_length"]
+        record = {"T5 Size": _TITLES[size], "Prompt Length": length}
+        for measure, title in MEASURES.items():
+            record[title] = _cell(measure, row[measure])
+        for measure in MEASURES:
+            printed = _cell(measure, row[f"{measure}_paper"])
+            misprinted = (f"{size} {length}", measure) in misprints
+            title = f"{measure.title()} (paper)"
+            record[title] = f"{shown(printed)}{DAGGER}" if misprinted else printed
+        records.append(record)
     return Table(
         number=4,
         title="Number of parameters used for various prompt lengths and T5 model sizes",
-        columns=(
-            "T5 Size", "Prompt Length", "Trainable Parameters", "Total Parameters",
-            "Percent Trainable", "Trainable (paper)", "Total (paper)", "Percent (paper)",
-        ),
-        rows=tuple(rows),
-        notes=tuple(notes),
-    )  # fmt: skip
+        records=records,
+        notes=misprint_notes(misprints),
+    )
 
 
-def _cell(measure: str, value: str | int | float) -> Cell:
-    return f"{float(value):.5f}%" if measure == "percent" else int(value)
+def _cell(measure: str, value: int | float) -> Cell:
+    return f"{value:.5f}%" if measure == "percent" else int(value)
