@@ -14,6 +14,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 PROMPT_LENGTH, TIMED_STEPS = 100, 10
@@ -159,7 +160,7 @@ def main() -> None:
     parser.add_argument("--runs", default="1,3")
     parser.add_argument("--shapes", default="dense,superglue")
     parser.add_argument("--peft", action="store_true")
-    parser.add_argument("--out", default="")
+    parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     rows = []
 
@@ -173,8 +174,7 @@ def main() -> None:
         rows.append(row)
         print(json.dumps(row), flush=True)
         if arguments.out:
-            with open(arguments.out, "w", encoding="utf-8") as file:
-                json.dump(rows, file, indent=1)
+            arguments.out.write_text(json.dumps(rows, indent=1), encoding="utf-8")
 
     if arguments.peft:
         import torch

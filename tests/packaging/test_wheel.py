@@ -62,7 +62,7 @@ def run(installed, tmp_path):
     [
         "promptscale",
         "promptscale.experiments.tuning",
-        "promptscale.reporting.report",
+        "promptscale.reporting.figures.registry",
         "promptscale.tpu.commands",
         "promptscale.data.raw.prepare",
         "snakemake_executor_plugin_tpu_vm",

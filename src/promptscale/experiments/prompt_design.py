@@ -7,7 +7,6 @@ stop sequence.
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from promptscale.data.prepared import Examples, read, write_rows
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.distributed import multihost
 from promptscale.distributed.mesh import SINGLE_DEVICE, Devices, Layout
-from promptscale.evaluation.dev_set import DevSet, Generate
+from promptscale.evaluation.dev_set import DevSet
 from promptscale.experiments.task_data import Splits
 from promptscale.inference import generator
 from promptscale.model import T5
@@ -55,6 +54,11 @@ def text_prompt(
     ]
 
 
+def cut(text: str, separator: str) -> str:
+    """The text before the first separator."""
+    return text.split(separator)[0].strip()
+
+
 def run(job: PromptDesignJob, files: Files, layout: Layout = SINGLE_DEVICE) -> None:
     """Scores every task with the examples that each seed draws; writes metrics and predictions.
 
@@ -66,68 +70,41 @@ def run(job: PromptDesignJob, files: Files, layout: Layout = SINGLE_DEVICE) -> N
     vocabulary, devices = Vocabulary(files.vocabulary), Devices(layout)
     checkpoint = load_model(files.checkpoint, job.architecture, devices)
     params = traverse_util.unflatten_dict(checkpoint.params, sep="/")
+    model, separator = T5(job.architecture), job.settings.separator
     rows: list[dict[str, Any]] = []
     predictions: dict[Path, list[dict[str, Any]]] = {}
     for task in job.tasks:
-        splits = read(files.train[task]), read(files.validation[task])
-        for seed, dev, generate in _questions(job, task, *splits, vocabulary, devices):
-            texts = dev.predict(generate, params, None)
-            texts = [cut(text, job.settings.separator) for text in texts]
-            path = Path(task, f"seed_{seed}", f"{task}.jsonl")
+        train, validation = read(files.train[task]), read(files.validation[task])
+        texts_of_seeds = [
+            text_prompt(train, seed, job.settings.shots, vocabulary, separator)
+            for seed in job.seeds
+        ]
+        limit = padded_length(validation.targets, multiple=1) + len(vocabulary.encode(separator))
+        generate = generator(model, job.evaluation.decoding, limit, devices.replicated())
+        # The inputs of all seeds have equal length, so that they share a compiled program.
+        length = padded_length(validation.inputs.prepend(max(texts_of_seeds, key=len)))
+        for job_run in (job_run for job_run in job.runs if job_run.task == task):
+            prefix = texts_of_seeds[job.seeds.index(job_run.seed)]
+            dev = DevSet(
+                task_named(task),
+                dataclasses.replace(validation, inputs=validation.inputs.prepend(prefix)),
+                vocabulary,
+                job.evaluation.batch_size,
+                inputs_length=length,
+                limit=limit,
+                devices=devices,
+            )
+            texts = [cut(text, separator) for text in dev.predict(generate, params, None)]
+            path = Path(task, f"seed_{job_run.seed}", f"{task}.jsonl")
             predictions[path] = list(dev.prediction_rows(texts))
-            rows += _rows(job, task, seed, dev.score(texts))
+            rows += [
+                {"run": job.run_name(job_run), "seed": job_run.seed, "task": task,
+                 "eval_task": task, "metric": metric, "value": value}
+                for metric, value in dev.score(texts).items()
+            ]  # fmt: skip
     if multihost.is_primary():
         with atomic_directory(files.predictions) as folder:
             for path, prediction_rows in predictions.items():
                 write_rows(folder / path, prediction_rows)
-        write_runs([pd.DataFrame(rows)], files.metrics)
-
-
-def _questions(
-    job: PromptDesignJob,
-    task: str,
-    train: Examples,
-    validation: Examples,
-    vocabulary: Vocabulary,
-    devices: Devices,
-) -> Iterator[tuple[int, DevSet, Generate]]:
-    """For each seed: the validation set with its examples before each input, and the generator."""
-    shots, separator = job.settings.shots, job.settings.separator
-    limit = padded_length(validation.targets, multiple=1) + len(vocabulary.encode(separator))
-    model, sharding = T5(job.architecture), devices.replicated()
-    generate = generator(model, job.evaluation.decoding, limit, sharding)
-    prefixes = [text_prompt(train, seed, shots, vocabulary, separator) for seed in job.seeds]
-    # One length for the draws of all seeds, so that they share a compiled program.
-    length = padded_length(validation.inputs.prepend(max(prefixes, key=len)))
-    for seed, prefix in zip(job.seeds, prefixes, strict=True):
-        questions = dataclasses.replace(validation, inputs=validation.inputs.prepend(prefix))
-        dev = DevSet(
-            task_named(task),
-            questions,
-            vocabulary,
-            job.evaluation.batch_size,
-            inputs_length=length,
-            limit=limit,
-            devices=devices,
-        )
-        yield seed, dev, generate
-
-
-def cut(text: str, separator: str) -> str:
-    """The text before the first separator."""
-    return text.split(separator)[0].strip()
-
-
-def _rows(job: PromptDesignJob, task: str, seed: int, scores: dict[str, float]) -> Sequence[dict]:
-    common = {
-        **job.description,
-        "run": f"{job.stem}/{task}/seed_{seed}",
-        "task": task,
-        "eval_task": task,
-        "seed": seed,
-        "step": 0,
-        "selected": True,
-        "wall_seconds": 0.0,
-        "accelerator_seconds": 0.0,
-    }
-    return [{**common, "metric": metric, "value": value} for metric, value in scores.items()]
+        untrained = {"step": 0, "selected": True, "wall_seconds": 0.0, "accelerator_seconds": 0.0}
+        write_runs([pd.DataFrame(rows).assign(**job.description, **untrained)], files.metrics)

@@ -6,15 +6,14 @@ batch per task. Both ways run here on the same requests and the same frozen mode
 
 import dataclasses
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from flax import traverse_util
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Int
 
 from promptscale import prompts
 from promptscale.checkpoints.sharded import load_model
@@ -23,9 +22,8 @@ from promptscale.data.batches import pad, padded_length
 from promptscale.data.prepared import read
 from promptscale.distributed import multihost
 from promptscale.distributed.mesh import SINGLE_DEVICE, Devices, Layout
-from promptscale.evaluation.dev_set import Generate
 from promptscale.experiments.task_data import Splits
-from promptscale.inference import Params, generator
+from promptscale.inference import generator
 from promptscale.model import T5
 from promptscale.storage.atomic import atomic_write
 
@@ -41,20 +39,6 @@ class Files:
     prompts: Mapping[str, Path]
     validation: Splits
     table: Path
-
-
-@dataclasses.dataclass(frozen=True)
-class Server:
-    """A frozen model with a prompt per task."""
-
-    params: Params
-    prompts: Float[np.ndarray, "K P D"]
-    generate: Generate
-    length: int
-
-    def serve(self, tasks: Int[np.ndarray, " B"], inputs: Int[np.ndarray, "B S"]) -> Array:
-        """Generated ids [B, length] for requests of any tasks, in a single batch."""
-        return self.generate(self.params, self.prompts[tasks], inputs, self.length)
 
 
 def run(
@@ -74,16 +58,18 @@ def run(
         pad([split.inputs[index % len(split)] for index in range(PER_TASK)], inputs_length)
         for split in splits
     ])  # fmt: skip
-    server = Server(
-        traverse_util.unflatten_dict(checkpoint.params, sep="/"),
-        np.stack([prompts.load(files.prompts[task]) for task in tasks]),
-        generator(T5(job.architecture), job.evaluation.decoding, length, devices.replicated()),
-        length,
-    )
+    params = traverse_util.unflatten_dict(checkpoint.params, sep="/")
+    task_prompts = np.stack([prompts.load(files.prompts[task]) for task in tasks])
+    model = T5(job.architecture)
+    generate = generator(model, job.evaluation.decoding, length, devices.replicated())
+
+    def serve(task_indices: Int[np.ndarray, " B"], inputs: Int[np.ndarray, "B S"]) -> Array:
+        return generate(params, task_prompts[task_indices], inputs, length)
+
     rows = []
     for batch in BATCHES:
-        mixed, mixed_seconds = _timed(server, requests, batch, mixed=True)
-        separate, separate_seconds = _timed(server, requests, batch, mixed=False)
+        mixed, mixed_seconds = _timed(serve, requests, batch, mixed=True)
+        separate, separate_seconds = _timed(serve, requests, batch, mixed=False)
         rows.append({
             "size": job.size,
             "tasks": len(tasks),
@@ -101,29 +87,23 @@ def run(
 
 
 def _timed(
-    server: Server, requests: Int[np.ndarray, "K R S"], batch: int, *, mixed: bool
+    serve: Callable[..., Array], requests: Int[np.ndarray, "K R S"], batch: int, *, mixed: bool
 ) -> tuple[Int[np.ndarray, "K R L"], float]:
     """Serves all requests, `batch` of each task at a time; returns the outputs and the seconds."""
+    indices = np.arange(len(requests))
+    groups = [indices] if mixed else np.split(indices, len(indices))
 
-    def serve() -> list[Array]:
+    def serve_all() -> list[Array]:
         outputs = []
         for start in range(0, requests.shape[1], batch):
-            window = requests[:, start : start + batch]
-            tasks = np.repeat(np.arange(len(window)), window.shape[1])
-            inputs = window.reshape(-1, window.shape[2])
-            if mixed:
-                outputs.append(server.serve(tasks, inputs))
-            else:
-                parts = [
-                    server.serve(tasks[tasks == task], inputs[tasks == task])
-                    for task in range(len(window))
-                ]
-                outputs.append(jnp.concatenate(parts))
+            for group in groups:
+                inputs = requests[group, start : start + batch].reshape(-1, requests.shape[2])
+                outputs.append(serve(np.repeat(group, batch), inputs))
         return jax.block_until_ready(outputs)
 
-    serve()  # compiles
+    serve_all()  # compiles
     started = time.perf_counter()
-    outputs = serve()
+    outputs = serve_all()
     seconds = time.perf_counter() - started
-    shaped = [np.asarray(out).reshape(len(requests), batch, -1) for out in outputs]
-    return np.concatenate(shaped, axis=1), seconds
+    by_batch = np.concatenate(outputs).reshape(-1, len(requests), batch, outputs[0].shape[1])
+    return by_batch.swapaxes(0, 1).reshape(*requests.shape[:2], -1), seconds
