@@ -57,12 +57,17 @@ def test_a_mixed_batch_gets_the_answers_of_separate_batches(folder, monkeypatch)
 
 def test_the_agreement_is_the_share_of_requests_that_are_answered_alike(folder, monkeypatch):
     """Half of them, where separate batches of the second of two tasks get other answers."""
-    right = serving.Server.serve
+    make, second = serving.generator, np.load(folder / f"{TASKS[1]}.npy")
 
-    def wrong_for_the_second_task(server, tasks, inputs):
-        answers = right(server, tasks, inputs)
-        return answers + 1 if set(tasks.tolist()) == {1} else answers
+    def wrong_for_the_second_task(*arguments):
+        generate = make(*arguments)
 
-    monkeypatch.setattr(serving.Server, "serve", wrong_for_the_second_task)
+        def answer(params, prompts, inputs, limit):
+            ids = generate(params, prompts, inputs, limit)
+            return ids + 1 if np.all(prompts == second) else ids
+
+        return answer
+
+    monkeypatch.setattr(serving, "generator", wrong_for_the_second_task)
     monkeypatch.setattr(serving, "BATCHES", (16,))
     assert list(serve(folder)["identical"]) == [0.5]
