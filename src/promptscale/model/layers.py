@@ -17,19 +17,6 @@ MASKED = -1e10
 _KERNEL_INIT = nn.initializers.variance_scaling(1.0, "fan_in", "truncated_normal")
 
 
-def rms_norm(
-    x: Float[Array, "*B D"], scale: Float[Array, " D"], epsilon: float = 1e-6
-) -> Float[Array, "*B D"]:
-    """Divides by the root mean square over the last axis and multiplies by `scale`.
-
-    The mean square is computed in float32; the result has the dtype of `x`.
-    """
-    wide = x.astype(jnp.float32)
-    mean_square = jnp.mean(jnp.square(wide), axis=-1, keepdims=True)
-    normed = (wide * jax.lax.rsqrt(mean_square + epsilon)).astype(x.dtype)
-    return normed * jnp.broadcast_to(scale.astype(x.dtype), x.shape)
-
-
 def relative_position_bucket(
     relative_position: Int[Array, "T S"],
     *,
@@ -65,23 +52,6 @@ def mask_bias(mask: Bool[Array, "B S"], dtype: jnp.dtype) -> Float[Array, "B 1 1
     return jnp.where(mask, 0.0, MASKED).astype(dtype)[:, None, None, :]
 
 
-def attend(
-    queries: Float[Array, "B H T K"],
-    keys: Float[Array, "B H S K"],
-    values: Float[Array, "B H S K"],
-    *biases: Float[Array, "_ _ _ S"],
-) -> Float[Array, "B H T K"]:
-    """Dot-product attention in the activation dtype, unscaled: T5's weights contain the scale.
-
-    The heads' axis precedes the positions' axis, so that both products are plain batched matrix
-    products. In the other order XLA's CPU backend takes four times as long.
-    """
-    logits = jnp.einsum("bhtk,bhsk->bhts", queries, keys)
-    for bias in biases:
-        logits = logits + bias
-    return jnp.einsum("bhts,bhsk->bhtk", jax.nn.softmax(logits), values)
-
-
 def dense(features: int, dtype: jnp.dtype, init=_KERNEL_INIT, name: str | None = None) -> nn.Dense:
     """A linear map without bias; its parameter is `kernel` [in, out]."""
     return nn.Dense(features, use_bias=False, dtype=dtype, kernel_init=init, name=name)
@@ -96,12 +66,19 @@ class Part(nn.Module):
 
 
 class RMSNorm(nn.Module):
-    """`rms_norm` with a learned scale."""
+    """Divides by the root mean square over the last axis and multiplies by a learned scale.
+
+    The mean square is computed in float32; the result has the dtype of the input.
+    """
 
     @nn.compact
     def __call__(self, x: Float[Array, "*B D"]) -> Float[Array, "*B D"]:
         """Normalises the last axis."""
-        return rms_norm(x, self.param("scale", nn.initializers.ones, (x.shape[-1],)))
+        scale = self.param("scale", nn.initializers.ones, (x.shape[-1],))
+        wide = x.astype(jnp.float32)
+        mean_square = jnp.mean(jnp.square(wide), axis=-1, keepdims=True)
+        normed = (wide * jax.lax.rsqrt(mean_square + 1e-6)).astype(x.dtype)
+        return normed * jnp.broadcast_to(scale.astype(x.dtype), x.shape)
 
 
 class Dropout(nn.Module):
@@ -171,9 +148,16 @@ class Attention(Part):
         *biases: Float[Array, "_ _ _ S"],
         deterministic: bool = True,
     ) -> Float[Array, "B T D"]:
-        """Attends from `x` to the given keys and values."""
+        """Attends from `x` to the given keys and values, in the activation dtype.
+
+        The heads' axis precedes the positions' axis, so that both products are plain batched matrix
+        products. In the other order XLA's CPU backend takes four times as long.
+        """
         values = self.value_dropout(values, deterministic=deterministic)
-        mixed = attend(self._heads(self.query(x)), keys, values, *biases)
+        logits = jnp.einsum("bhtk,bhsk->bhts", self._heads(self.query(x)), keys)
+        for bias in biases:
+            logits = logits + bias
+        mixed = jnp.einsum("bhts,bhsk->bhtk", jax.nn.softmax(logits), values)
         return self.out(mixed.swapaxes(1, 2).reshape(*x.shape[:2], -1))
 
     def _heads(self, x: Float[Array, "B L HK"]) -> Float[Array, "B H L K"]:

@@ -99,10 +99,6 @@ class DecoderLayer(Part):
         self.mlp = GatedMLP(*parts)
         self.dropout = Dropout(self.dropout_rate)
 
-    def cross_keys_values(self, encoded: Float[Array, "B S D"]) -> CrossKeysValues:
-        """Keys and values of the encoder's output, which all target positions share."""
-        return self.encoder_decoder_attention.keys_values(encoded)
-
     def __call__(
         self,
         x: Float[Array, "B T D"],
@@ -159,7 +155,7 @@ class Decoder(Part):
         cross_bias = mask_bias(encoded_mask, self.dtype)
         x = self.dropout(embedded.astype(self.dtype), deterministic)
         for layer in self.layers:
-            cross = layer.cross_keys_values(encoded)
+            cross = layer.encoder_decoder_attention.keys_values(encoded)
             x, _ = layer(x, cross, self_bias, cross_bias, deterministic=deterministic)
         return self._logits(x, deterministic)
 
@@ -171,7 +167,7 @@ class Decoder(Part):
         empty = jnp.zeros(shape, self.dtype)
         return DecodingCache(
             tuple((empty, empty) for _ in self.layers),
-            tuple(layer.cross_keys_values(encoded) for layer in self.layers),
+            tuple(layer.encoder_decoder_attention.keys_values(encoded) for layer in self.layers),
             mask_bias(encoded_mask, self.dtype),
         )
 
