@@ -100,23 +100,18 @@ def _stage_mrpc(source: Path, split: str, scratch: Path) -> None:
 
 
 def _stage_all(
-    task: Task, split: str, folder: Path, substitute: str | None, scratch: Path
+    task: Task, split: str, folder: Path, substitute: Path | None, scratch: Path
 ) -> LocalDownloads:
     """Stages what the builder reads for a split: the published files, or their substitute."""
     scratch.mkdir(parents=True)
     files = published_files(task, split)
-    other = folder / substitute if substitute else None
-    if other is not None and not other.is_file():
-        raise DataError(
-            f"data.substitutes names {other} for {task.name}/{split}, but there is no such file."
-        )
-    if task.name == "mrpc" and other is None and _find(folder, files[0].path) is None:
-        other = _find(folder, MRPC_TSV[split])
-    if task.name == "mrpc" and other is not None:
-        _stage_mrpc(other, split, scratch)
+    if task.name == "mrpc" and _find(folder, files[0].path) is None:
+        substitute = substitute or _find(folder, MRPC_TSV[split])
+    if task.name == "mrpc" and substitute is not None:
+        _stage_mrpc(substitute, split, scratch)
     else:
         for file in files:
-            source = other or _verified(file, task, split, folder, scratch)
+            source = substitute or _verified(file, task, split, folder, scratch)
             _stage(source, file.path, scratch)
     staged = {
         file.url: scratch if file.archive else scratch / file.path.removesuffix(".gz")
@@ -126,16 +121,13 @@ def _stage_all(
 
 
 def build(
-    task: Task, split: str, folder: Path, substitute: str | None, scratch: Path
+    task: Task, split: str, folder: Path, substitute: Path | None, scratch: Path
 ) -> tfds.core.DatasetBuilder:
-    """Builds a split with TFDS's builder from local files, below `scratch`.
+    """Builds a split with TFDS's builder from local files, below the empty folder `scratch`.
 
-    Args:
-      task: the task.
-      split: our split.
-      folder: the folder of published files, each anywhere below it, or inside its zip archive.
-      substitute: a file (relative to the folder) to use instead of the published file, unverified.
-      scratch: an empty folder; it may be deleted after the dataset was read.
+    The published files are anywhere below `folder`, or inside their zip archives there. A
+    `substitute` is used instead of them, unverified.
+
     Raises:
       DataError: a file is missing, damaged or incomplete, or its checksum differs.
     """

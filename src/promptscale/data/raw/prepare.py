@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from promptscale.config.schema import Data
 from promptscale.config.tasks import Task
 from promptscale.data import prepared
 from promptscale.data.corpus import write_text
-from promptscale.data.raw.sources import Source, open_split, read_texts
+from promptscale.data.raw.sources import open_split, read_texts
 from promptscale.data.raw.t5_text import to_text
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.errors import DataError
@@ -74,7 +75,7 @@ def _row(task: Task, example: Mapping[str, Any], position: int) -> dict[str, Any
     return row
 
 
-def prepare(task: Task, split: str, source: Source, vocabulary: Vocabulary, prefix: Path) -> None:
+def prepare(task: Task, split: str, data: Data, vocabulary: Vocabulary, prefix: Path) -> None:
     """Writes our `split` of a task to `PREFIX.safetensors` and `PREFIX.jsonl`.
 
     Inputs have no task name and targets no sentinel. A run that needs either prepends its ids
@@ -84,7 +85,7 @@ def prepare(task: Task, split: str, source: Source, vocabulary: Vocabulary, pref
       DataError: the dataset is missing, incomplete or damaged.
       ConfigError: the task has no such split.
     """
-    with open_split(task, split, source) as dataset:
+    with open_split(task, split, data) as dataset:
         examples = _examples(to_text(task, split, dataset))
         rows = [_row(task, example, position) for position, example in enumerate(examples)]
     inputs, targets = (
@@ -96,7 +97,7 @@ def prepare(task: Task, split: str, source: Source, vocabulary: Vocabulary, pref
 def prepare_text(
     corpus: str,
     split: str,
-    source: Source,
+    data: Data,
     vocabulary: Vocabulary,
     path: Path,
     *,
@@ -110,7 +111,7 @@ def prepare_text(
     Raises:
       DataError: the corpus is missing or damaged.
     """
-    texts = read_texts(corpus, split, source, shard, num_shards)
+    texts = read_texts(corpus, split, data, shard, num_shards)
     write_text(path, _encode(vocabulary, texts))
 
 
