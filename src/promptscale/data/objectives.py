@@ -197,7 +197,7 @@ def noise_mask(
 
 def hide(
     tokens: Tokens, rows: Rows, hidden: Bool[np.ndarray, " tokens"], first_sentinel: int | None
-) -> tuple[Tokens, Rows]:
+) -> tuple[Int32[np.ndarray, " rest"], Int[np.ndarray, " rest"]]:
     """Removes the hidden tokens, and returns tokens with their row numbers.
 
     Given a `first_sentinel`, a sentinel replaces each run of hidden tokens. The sentinels of a row

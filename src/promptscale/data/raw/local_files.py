@@ -52,8 +52,7 @@ def _find(folder: Path, path: str) -> Path | None:
 def _verified(file: PublishedFile, task: Task, split: str, folder: Path, scratch: Path) -> Path:
     """Finds a published file in the folder or in its archive there, and verifies its checksum."""
     path = _find(folder, file.path)
-    archive = _find(folder, file.archive)
-    if path is None and archive is not None:
+    if path is None and (archive := _find(folder, file.archive)):
         try:
             with zipfile.ZipFile(archive) as members:
                 path = Path(members.extract(file.path, scratch / "extracted"))
@@ -113,10 +112,8 @@ def _stage_all(
         for file in files:
             source = substitute or _verified(file, task, split, folder, scratch)
             _stage(source, file.path, scratch)
-    staged = {
-        file.url: scratch if file.archive else scratch / file.path.removesuffix(".gz")
-        for file in files
-    }
+    paths = ["" if file.archive else file.path.removesuffix(".gz") for file in files]
+    staged = {file.url: scratch / path for file, path in zip(files, paths, strict=True)}
     return LocalDownloads(staged, scratch / "absent")
 
 

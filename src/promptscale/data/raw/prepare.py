@@ -24,7 +24,6 @@ _FIELDS = ("inputs", "targets", "label", "answers", "id", "idx")
 
 
 def _text(value: Any) -> Any:
-    """Decodes bytes, or lists of bytes."""
     if isinstance(value, bytes):
         return value.decode("utf-8")
     return [_text(item) for item in value] if isinstance(value, list) else value
@@ -50,11 +49,8 @@ def _row(task: Task, example: Mapping[str, Any], position: int) -> dict[str, Any
     Raises:
       DataError: the label of the example is not a label of the task.
     """
-    row: dict[str, Any] = {
-        "id": str(example.get("id", example.get("idx", position))),
-        "inputs": example["inputs"],
-        "targets": example["targets"],
-    }
+    row: dict[str, Any] = {"id": str(example.get("id", example.get("idx", position)))}
+    row |= {field: example[field] for field in ("inputs", "targets")}
     if task.kind in ("classification", "multirc"):
         if example["targets"] not in task.labels:
             raise DataError(

@@ -48,18 +48,6 @@ def _read(builder: Any, split: Any) -> tf.data.Dataset:
     return builder.as_dataset(split=split, shuffle_files=False, read_config=read_config)
 
 
-def _verify_mrqa(task: Task, manager: tfds.download.DownloadManager) -> None:
-    """Downloads MRQA's files to TFDS's cache and verifies them; TFDS has no checksums of MRQA."""
-    for split, _ in task.splits:
-        for file in published_files(task, split):
-            path = Path(manager.download(file.url))
-            if not file.matches(path):
-                raise DataError(
-                    f"The download of {file.url} for {task.title} is damaged: its checksum is not "
-                    f"{file.checksum}; delete {path} and try again."
-                )
-
-
 def _download(builder: Any, task: Task | None, data: Data) -> None:
     """Downloads and prepares a dataset and verifies checksums; a lock admits a single process."""
     downloads = Path(data.data_dir, "downloads")
@@ -67,14 +55,20 @@ def _download(builder: Any, task: Task | None, data: Data) -> None:
     with FileLock(downloads / f".{builder.name}.lock"):
         if builder.is_prepared():
             return
-        mrqa = task if task is not None and task.name in MRQA else None
+        # TFDS has no checksums of MRQA. Its files, a split of each task, are verified here.
+        mrqa = published_files(task, "validation") if task and task.name in MRQA else ()
         manager = tfds.download.DownloadManager(
             download_dir=downloads,
             dataset_name=builder.name,
-            force_checksums_validation=mrqa is None,
+            force_checksums_validation=not mrqa,
         )
-        if mrqa is not None:
-            _verify_mrqa(mrqa, manager)
+        for file in mrqa:
+            path = Path(manager.download(file.url))
+            if not file.matches(path):
+                raise DataError(
+                    f"The download of {file.url} for {builder.info.full_name} is damaged: its "
+                    f"checksum is not {file.checksum}; delete {path} and try again."
+                )
         download_and_prepare(builder, manager)
 
 
