@@ -26,7 +26,7 @@ from promptscale.config.tasks import TASKS, task
 from promptscale.data import prepared
 from promptscale.data.corpus import read_text, write_text
 from promptscale.data.raw import sources
-from promptscale.data.raw.local_files import LocalDownloads
+from promptscale.data.raw.local_files import local_downloads
 from promptscale.data.raw.prepare import prepare, prepare_text
 from promptscale.data.raw.published_files import PublishedFile, published_files
 from promptscale.data.raw.sources import open_split, read_texts
@@ -349,7 +349,7 @@ def test_prepared_tfds_datasets_are_read_and_counted(
     for name in ("train", "val", "test"):
         (folder / f"{name}.jsonl").write_text("\n".join(rows[:10]) + "\n")
     builder = tfds.builder("super_glue/copa:1.0.2", data_dir=tmp_path / "tfds")
-    download_and_prepare(builder, LocalDownloads({}, absent=tmp_path))
+    download_and_prepare(builder, local_downloads({}, absent=tmp_path))
     source = data_settings(data_dir=tmp_path / "tfds")
     refused(source, "copa", "validation", r"COPA \(validation\) has 10 rows where .* has 100")
     generated = source.model_copy(update={"generated": True})

@@ -75,13 +75,9 @@ class _Stream(abc.ABC):
         self._ends = np.concatenate([groups[1:] for groups in edges])
         segments = -(-(self._ends - self._starts) // self.segment_length)
         self._before = np.concatenate([[0], np.cumsum(segments)])
+        self.num_segments = int(self._before[-1])  # examples per epoch
         if not self.num_segments:
             raise DataError("There is no text to train on: every document is empty.")
-
-    @property
-    def num_segments(self) -> int:
-        """Examples per epoch."""
-        return int(self._before[-1])
 
     def segments(self, indices: Int[np.ndarray, " B"]) -> Int[np.ndarray, "3 B"]:
         """The shards, starts and ends of segments, which are numbered in the documents' order."""
@@ -138,10 +134,7 @@ def _columns(lengths: Int[np.ndarray, " B"]) -> Int[np.ndarray, " tokens"]:
 
 
 def _padded(tokens: Tokens, rows: Rows, size: int, length: int) -> Int32[np.ndarray, "B T"]:
-    """Turns flat tokens with their row numbers into a padded array.
-
-    A row is cut to `length - 1` tokens and ends with EOS.
-    """
+    """An array of flat tokens by row; rows are cut to `length - 1` tokens and end with EOS."""
     counts = np.bincount(rows, minlength=size)
     columns = _columns(counts)
     fits = columns < length - 1
@@ -156,8 +149,7 @@ def _partition(
 ) -> Int[np.ndarray, "B P"]:
     """Divides `items[i]` items into `parts[i]` non-empty parts; all divisions are equally likely.
 
-    Returns:
-      The sizes of the parts; a row with fewer than P parts ends with zeros.
+    Returns the sizes of the parts; a row with fewer than P parts ends with zeros.
     """
     inner = max(int(items.max()) - 1, 1)
     keys = rng.random((len(items), inner))

@@ -18,18 +18,16 @@ _KERNEL_INIT = nn.initializers.variance_scaling(1.0, "fan_in", "truncated_normal
 
 
 def relative_position_bucket(
-    relative_position: Int[Array, "T S"],
-    *,
-    bidirectional: bool,
-    num_buckets: int,
-    max_distance: int,
+    relative_position: Int[Array, "T S"], config: ModelConfig, bidirectional: bool
 ) -> Int[Array, "T S"]:
     """The bucket of each relative position (key position minus query position).
 
-    Half of the buckets hold single distances. The other half grow logarithmically up to
-    `max_distance`; larger distances share the last bucket. Bidirectional attention gives each
-    direction half of the buckets; causal attention maps the future to bucket 0.
+    Half of the buckets hold single distances. The other half grow logarithmically up to the maximum
+    distance; larger distances share the last bucket. Bidirectional attention gives each direction
+    half of the buckets; causal attention maps the future to bucket 0.
     """
+    num_buckets = config.relative_attention_num_buckets
+    max_distance = config.relative_attention_max_distance
     distance = -relative_position
     bucket = jnp.zeros_like(distance)
     if bidirectional:
@@ -58,11 +56,17 @@ def dense(features: int, dtype: jnp.dtype, init=_KERNEL_INIT, name: str | None =
 
 
 class Part(nn.Module):
-    """A part of the network that has dropout; `dtype` is the dtype of its activations."""
+    """The model, or a part of it that has dropout.
+
+    Attributes:
+      config: the architecture.
+      dropout_rate: the rate of every dropout, used where `deterministic` is false.
+      dtype: the dtype of the activations; parameters are cast to it when they are used.
+    """
 
     config: ModelConfig
-    dropout_rate: float
-    dtype: jnp.dtype
+    dropout_rate: float = 0.0
+    dtype: jnp.dtype = jnp.dtype(jnp.float32)
 
 
 class RMSNorm(nn.Module):
@@ -107,12 +111,8 @@ class RelativePositionBias(nn.Module):
             nn.initializers.variance_scaling(1.0, "fan_avg", "uniform"),
             (self.config.num_heads, self.config.relative_attention_num_buckets),
         )
-        buckets = relative_position_bucket(
-            jnp.arange(num_keys)[None, :] - jnp.arange(num_queries)[:, None],
-            bidirectional=self.bidirectional,
-            num_buckets=self.config.relative_attention_num_buckets,
-            max_distance=self.config.relative_attention_max_distance,
-        )
+        relative_position = jnp.arange(num_keys)[None, :] - jnp.arange(num_queries)[:, None]
+        buckets = relative_position_bucket(relative_position, self.config, self.bidirectional)
         return jnp.take(table.astype(self.dtype), buckets, axis=1)[None]
 
 

@@ -100,9 +100,7 @@ def prepare_text(
     shard: int = 0,
     num_shards: int = 1,
 ) -> None:
-    """Writes slice `shard` (from 0) of the `num_shards` slices of a text corpus as a shard.
-
-    `corpus` is a TFDS name with its version, such as `c4/en:3.1.0`; its feature `text` is read.
+    """Writes slice `shard` (from 0) of the `num_shards` slices of a corpus of TFDS as a shard.
 
     Raises:
       DataError: the corpus is missing or damaged.

@@ -44,7 +44,8 @@ def _verdicts(rng: Random) -> str:
         facts.append(extra)
         rng.shuffle(facts)
     as_question = rng.random() < 0.5
-    mark, answer = rng.choice(TEXT["question" if as_question else "claim"]), _answer(rng)
+    mark = rng.choice(TEXT["question" if as_question else "claim"])
+    answer = rng.choice(TEXT["answer"])
     asked = []
     for fact in rng.sample(stated, len(stated)):
         form, end = (relation.whether, "?") if as_question else (relation.claim, ".")
@@ -63,13 +64,13 @@ def _who(rng: Random) -> str:
     question = f"{relation.who.format(o=object_)} ?"
     asked = [(f"{question} {fact.subject} ?", words[fact.polarity]) for fact in stated]
     rng.shuffle(asked)
-    return _compose(rng, world.passage(stated), asked, _answer(rng))
+    return _compose(rng, world.passage(stated), asked, rng.choice(TEXT["answer"]))
 
 
 def _wh(rng: Random, relations: Sequence[world.Relation] = world.FACTUAL) -> str:
     """Facts, and questions for their objects and subjects."""
     stated = world.affirmed(rng, relations, rng.choice((2, 3)))
-    mark, answer = rng.choice(TEXT["question"]), _answer(rng)
+    mark, answer = rng.choice(TEXT["question"]), rng.choice(TEXT["answer"])
     asked = [(f"{mark}{fact.put(fact.relation.what)} ?", fact.object) for fact in stated]
     asked += [(f"{mark}{fact.put(fact.relation.who)} ?", fact.subject) for fact in stated]
     rng.shuffle(asked)
@@ -141,11 +142,7 @@ def _senses(rng: Random) -> str:
     form = rng.choice(TEXT["senses"])
     asked = [(form.format(word=word), yes if animal else no) for word, animal, _ in known]
     rng.shuffle(asked)
-    return _compose(rng, f"{clauses} .", asked, _answer(rng))
-
-
-def _answer(rng: Random) -> str:
-    return rng.choice(TEXT["answer"])
+    return _compose(rng, f"{clauses} .", asked, rng.choice(TEXT["answer"]))
 
 
 def _passage(rng: Random, stated: list[world.Fact]) -> str:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import itertools
 from collections.abc import Callable, Iterator
 from random import Random
 
@@ -62,11 +61,6 @@ def _c4(rng: Random, count: int) -> Iterator[Row]:
         }
 
 
-def _mrqa(task: str) -> Rows:
-    config = TASKS[task].tfds.removeprefix("mrqa/").split(":")[0]
-    return _rows(functools.partial(question_answering.mrqa, config))
-
-
 _INDEXED = ("boolq", "cb", "copa", "rte", "wic", "wsc", "mrpc", "qqp")
 _ROWS: dict[str, Rows] = {
     **{task: _indexed(getattr(classification, task)) for task in _INDEXED},
@@ -74,25 +68,19 @@ _ROWS: dict[str, Rows] = {
     "dpr": _rows(lambda rng, _: classification.dpr(rng)),
     "record": _rows(question_answering.record),
     "squad": _rows(question_answering.squad),
-    **{task: _mrqa(task) for task in MRQA},
+    **{task: _rows(functools.partial(question_answering.mrqa, task)) for task in MRQA},
 }
 _SIZES = {"train": "train", "validation": "evaluation"}
-_C4 = Dataset("c4/en:2.2.0", {"train": "corpus_train", "validation": "corpus_validation"}, _c4)
+C4 = Dataset("c4/en:2.2.0", {"train": "corpus_train", "validation": "corpus_validation"}, _c4)
 
 DATASETS = [
     Dataset(task.tfds, {split: _SIZES[ours] for ours, split in task.splits}, _ROWS[task.name])
     for task in TASKS.values()
 ]
-DATASETS.append(_C4)
+DATASETS.append(C4)
 
 
 def split_rows(dataset: Dataset, split: str, sizes: Sizes, seed: int) -> Iterator[Row]:
     """The rows of a split, which depend on the seed, the dataset's name and the split only."""
     rng = Random(f"{seed} {dataset.tfds_name} {split}")
     return dataset.rows(rng, getattr(sizes, dataset.splits[split]))
-
-
-def corpus_text(sizes: Sizes, seed: int, count: int) -> Iterator[str]:
-    """The first `count` documents of the corpus's training split."""
-    rows = split_rows(_C4, "train", sizes, seed)
-    return (row["text"] for row in itertools.islice(rows, count))

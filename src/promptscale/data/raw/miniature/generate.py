@@ -1,5 +1,6 @@
 """Writes the miniature world as prepared TFDS datasets, and its vocabulary."""
 
+import itertools
 from pathlib import Path
 
 import tensorflow_datasets as tfds
@@ -25,7 +26,10 @@ def generate(
     sizes = sizes or datasets.Sizes()
     if data_dir.exists():
         raise DataError(f"{data_dir} exists already; remove it to generate the miniature again.")
-    train_vocabulary(list(datasets.corpus_text(sizes, seed, _VOCABULARY_DOCUMENTS)), vocabulary)
+    documents = itertools.islice(
+        datasets.split_rows(datasets.C4, "train", sizes, seed), _VOCABULARY_DOCUMENTS
+    )
+    train_vocabulary([row["text"] for row in documents], vocabulary)
     with atomic_directory(data_dir) as partial:
         for dataset in datasets.DATASETS:
             _store(dataset, partial, sizes, seed)

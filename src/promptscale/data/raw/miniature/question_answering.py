@@ -35,6 +35,7 @@ class Domain:
     count: int = 3
     passage: str = "{facts}"
     question: str = "{q} ?"
+    subset: str = ""
 
 
 def _domain(fields: Mapping[str, Any]) -> Domain:
@@ -69,9 +70,10 @@ def squad(rng: Random, index: int) -> Row:
     }
 
 
-def mrqa(name: str, rng: Random, index: int) -> Row:
+def mrqa(task: str, rng: Random, index: int) -> Row:
     """A question of an MRQA domain in the shared task's form, with the answer's positions."""
-    context, question, answer, start = _lookup(rng, MRQA[name])
+    domain = MRQA[task]
+    context, question, answer, start = _lookup(rng, domain)
     tokens = _tokens(context)
     position = [token["offsets"] for token in tokens].index(start)
     detected = {
@@ -80,10 +82,10 @@ def mrqa(name: str, rng: Random, index: int) -> Row:
         "token_spans": [{"start": position, "end": position}],
     }
     return {
-        "subset": name,
+        "subset": domain.subset,
         "context": context,
         "context_tokens": tokens,
-        "qid": f"{name}-{index}",
+        "qid": f"{domain.subset}-{index}",
         "question": question,
         "question_tokens": _tokens(question),
         "detected_answers": [detected],
