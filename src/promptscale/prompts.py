@@ -19,7 +19,6 @@ from promptscale.errors import CheckpointError
 from promptscale.storage.atomic import atomic_write
 
 Matrix = Array | np.ndarray
-Encode = Callable[[str], Sequence[int]]
 
 
 def prepend(
@@ -37,7 +36,7 @@ def initialize(
     length: int,
     embedding: Float[Matrix, "V D"],
     labels: Sequence[str],
-    encode: Encode,
+    encode: Callable[[str], Sequence[int]],
     file: Path | None = None,
 ) -> Float[Matrix, "P D"]:
     """Initialises a prompt by `settings.method`; `file` replaces the path `settings.file`.

@@ -15,7 +15,7 @@ EMBEDDING = jax.random.normal(jax.random.key(0), (6000, 8))
 
 
 def pieces(text: str) -> list[int]:
-    """A stand-in tokeniser: one id per letter."""
+    """A stand-in tokeniser: an id per letter."""
     return [ord(letter) for letter in text]
 
 

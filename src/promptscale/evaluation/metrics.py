@@ -129,12 +129,10 @@ def _score_answers(predictions: Sequence[str], rows: Sequence[Row]) -> dict[str,
 
 
 def score(task: Task, predictions: Sequence[str], rows: Sequence[Row]) -> dict[str, float]:
-    """The task's metrics and its score.
+    """Each of `task.metrics`, and `score`, the mean of `task.score_metrics`.
 
     ReCoRD counts the first example of each query. MultiRC's exact match is per question.
 
-    Returns:
-      Each of `task.metrics`, and `score`, the mean of `task.score_metrics`.
     Raises:
       ResultsError: there are no examples, or their number is not that of the predictions.
     """

@@ -123,9 +123,8 @@ class Attention(Part):
         """Declares `query`, `key`, `value` and `out`, all two-dimensional as in T5X."""
         joint = self.config.num_heads * self.config.head_dim
         # T5X divides the initial query kernel by sqrt(head_dim) in place of scaling the logits.
-        query_init = nn.initializers.variance_scaling(
-            1.0 / self.config.head_dim, "fan_in", "truncated_normal"
-        )
+        scale = 1.0 / self.config.head_dim
+        query_init = nn.initializers.variance_scaling(scale, "fan_in", "truncated_normal")
         self.query = dense(joint, self.dtype, query_init)
         self.key = dense(joint, self.dtype)
         self.value = dense(joint, self.dtype)

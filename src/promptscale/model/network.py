@@ -182,12 +182,9 @@ class T5(Part):
 
     def setup(self) -> None:
         """Declares the shared embedding and the towers."""
-        self.token_embedder = nn.Embed(
-            self.config.vocab_size,
-            self.config.d_model,
-            dtype=self.dtype,
-            embedding_init=nn.initializers.normal(1.0),
-        )
+        shape = (self.config.vocab_size, self.config.d_model)
+        init = nn.initializers.normal(1.0)
+        self.token_embedder = nn.Embed(*shape, dtype=self.dtype, embedding_init=init)
         self.encoder = Encoder(self.config, self.dropout_rate, self.dtype)
         self.decoder = Decoder(self.config, self.dropout_rate, self.dtype)
 

@@ -84,9 +84,8 @@ def prepare(task: Task, split: str, data: Data, vocabulary: Vocabulary, prefix: 
     with open_split(task, split, data) as dataset:
         examples = _examples(to_text(task, split, dataset))
         rows = [_row(task, example, position) for position, example in enumerate(examples)]
-    inputs, targets = (
-        _encode(vocabulary, (row[field] for row in rows)) for field in ("inputs", "targets")
-    )
+    inputs = _encode(vocabulary, (row["inputs"] for row in rows))
+    targets = _encode(vocabulary, (row["targets"] for row in rows))
     prepared.write(prefix, inputs, targets, rows)
 
 

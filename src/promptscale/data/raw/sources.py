@@ -117,11 +117,9 @@ def open_split(task: Task, split: str, data: Data) -> Iterator[tf.data.Dataset]:
             builder = _builder(task.tfds, data, task)
         else:
             Path(data.data_dir).mkdir(parents=True, exist_ok=True)
-            scratch = stack.enter_context(
-                tempfile.TemporaryDirectory(dir=data.data_dir, prefix=f".{task.name}-")
-            )
+            scratch = tempfile.TemporaryDirectory(dir=data.data_dir, prefix=f".{task.name}-")
             builder = local_files.build(
-                task, split, Path(data.local_files), substitute, Path(scratch)
+                task, split, Path(data.local_files), substitute, Path(stack.enter_context(scratch))
             )
         if tfds_split not in builder.info.splits:
             raise DataError(

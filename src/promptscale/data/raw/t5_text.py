@@ -29,11 +29,6 @@ def _mrqa_as_squad(example: dict) -> dict:
     }
 
 
-def _label_as_right(example: dict) -> dict:
-    """Adds the label that scoring a referent needs; DPR's targets are always right."""
-    return example | {"label": tf.constant(1, tf.int64)}
-
-
 def to_text(task: Task, split: str, dataset: tf.data.Dataset) -> tf.data.Dataset:
     """Adds the strings `inputs` and `targets` to TFDS's rows of our `split` of a task.
 
@@ -46,5 +41,6 @@ def to_text(task: Task, split: str, dataset: tf.data.Dataset) -> tf.data.Dataset
     text_steps = steps[: steps.index(seqio.preprocessors.tokenize)]
     dataset = functools.reduce(lambda rows, step: step(rows), text_steps, dataset)
     if task.name == "dpr":
-        dataset = dataset.map(_label_as_right, tf.data.AUTOTUNE)
+        # Scoring a referent needs a label; DPR's targets are always right.
+        dataset = dataset.map(lambda example: example | {"label": tf.constant(1, tf.int64)})
     return dataset.map(_drop_task_name, tf.data.AUTOTUNE) if task.prefix else dataset

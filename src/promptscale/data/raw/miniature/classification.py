@@ -8,15 +8,13 @@ from collections.abc import Iterator
 from random import Random
 
 from promptscale.data.raw.miniature import world
-from promptscale.data.raw.miniature.world import Row
+from promptscale.data.raw.miniature.world import Fact, Row
 
 _BOOL = {1: "True", -1: "False"}
 _CB = {1: "entailment", -1: "contradiction", 0: "neutral"}
 
 
-def _dispute(
-    rng: Random, polarities: tuple[world.Polarity, ...] = (1, -1)
-) -> tuple[list[world.Fact], world.Fact]:
+def _dispute(rng: Random, polarities: world.Polarities = (1, -1)) -> tuple[list[Fact], Fact]:
     """Facts of different polarities (or a single fact), and the fact that is asked about."""
     stated = world.disputed(rng, rng.choice(world.POLAR), polarities)
     return stated, rng.choice(stated)
@@ -51,7 +49,7 @@ def rte(rng: Random) -> Row:
     return _entailment(stated, target) | {"label": label}
 
 
-def _entailment(stated: list[world.Fact], target: world.Fact) -> Row:
+def _entailment(stated: list[Fact], target: Fact) -> Row:
     hypothesis = target.put(target.relation.claim)
     return {"premise": world.passage(stated), "hypothesis": hypothesis}
 
@@ -98,10 +96,8 @@ def multirc(rng: Random, count: int) -> Iterator[Row]:
         rng.shuffle(polarities)
         object_ = rng.choice(relation.objects)
         people = rng.sample(relation.subjects, 2)
-        stated = [
-            relation.state(rng, person, object_, polarity)
-            for person, polarity in zip(people, polarities, strict=True)
-        ]
+        pairs = zip(people, polarities, strict=True)
+        stated = [relation.state(rng, person, object_, polarity) for person, polarity in pairs]
         question = {"paragraph": world.passage(stated), "question": relation.who.format(o=object_)}
         rng.shuffle(stated)
         for answer, fact in enumerate(stated):

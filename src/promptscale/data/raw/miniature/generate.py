@@ -26,10 +26,9 @@ def generate(
     sizes = sizes or datasets.Sizes()
     if data_dir.exists():
         raise DataError(f"{data_dir} exists already; remove it to generate the miniature again.")
-    documents = itertools.islice(
-        datasets.split_rows(datasets.C4, "train", sizes, seed), _VOCABULARY_DOCUMENTS
-    )
-    train_vocabulary([row["text"] for row in documents], vocabulary)
+    rows = datasets.split_rows(datasets.C4, "train", sizes, seed)
+    documents = [row["text"] for row in itertools.islice(rows, _VOCABULARY_DOCUMENTS)]
+    train_vocabulary(documents, vocabulary)
     with atomic_directory(data_dir) as partial:
         for dataset in datasets.DATASETS:
             _store(dataset, partial, sizes, seed)

@@ -20,7 +20,8 @@ import yaml
 
 Row = dict[str, Any]
 Polarity = Literal[1, -1, 0]
-POLARITIES: tuple[Polarity, ...] = (1, -1, 0)  # stated, denied, only possible
+Polarities = tuple[Polarity, ...]
+POLARITIES: Polarities = (1, -1, 0)  # stated, denied, only possible
 
 CONTRAST_SHARE = 0.4
 LANGUAGE = yaml.safe_load(Path(__file__).with_name("language.yaml").read_text(encoding="utf-8"))
@@ -101,9 +102,7 @@ def affirmed(rng: Random, relations: Sequence[Relation], count: int) -> list[Fac
     return [relation.state(rng, subject, rng.choice(relation.objects), 1) for relation in different]
 
 
-def disputed(
-    rng: Random, relation: Relation, polarities: tuple[Polarity, ...] = (1, -1)
-) -> list[Fact]:
+def disputed(rng: Random, relation: Relation, polarities: Polarities = (1, -1)) -> list[Fact]:
     """Facts of a relation for a verdict: a fact of each polarity, or a single fact."""
     drawn = rng.sample(polarities, len(polarities) if contrasted(rng) else 1)
     return facts(rng, [relation] * len(drawn), drawn)
@@ -160,9 +159,8 @@ def scene(rng: Random, joint: str = "and") -> Scene:
 
 def senses(rng: Random) -> list[tuple[str, bool, str]]:
     """A word in a sense, or two words in opposite senses: (word, is animal, clause) for each."""
-    count = 2 if contrasted(rng) else 1
-    alive = rng.sample((True, False), count)
-    words = rng.sample(LANGUAGE["ambiguous"], count)
+    alive = rng.sample((True, False), 2 if contrasted(rng) else 1)
+    words = rng.sample(LANGUAGE["ambiguous"], len(alive))
     return [
         (word, animal, f"the {word} {rng.choice(LANGUAGE['alive' if animal else 'tool'])}")
         for word, animal in zip(words, alive, strict=True)
