@@ -1,7 +1,7 @@
 """Soft prompts: initialisation (section 3.2), concatenation with the input, files.
 
-Initialisers return float32 [P, D]. Prompts are always float32: at the values that they reach
-(|p| ~ 50), the spacing of bfloat16 is of the order of an update.
+Prompts are always float32 [P, D]: at the values that they reach (|p| ~ 50), the spacing of bfloat16
+is of the order of an update.
 Letters: B batch, P prompt length, S input positions, D d_model, V vocabulary rows.
 """
 
@@ -19,7 +19,6 @@ from promptscale.errors import CheckpointError
 from promptscale.storage.atomic import atomic_write
 
 Matrix = Array | np.ndarray
-Encode = Callable[[str], Sequence[int]]
 
 
 def prepend(
@@ -31,87 +30,49 @@ def prepend(
     return joined, jnp.concatenate([visible, mask], axis=1)
 
 
-def uniform(
-    key: PRNGKeyArray, length: int, d_model: int, low: float, high: float
-) -> Float[Array, "P D"]:
-    """Independent uniform values; the paper has [-0.5, 0.5], the released code [0, 0.5)."""
-    return jax.random.uniform(key, (length, d_model), jnp.float32, low, high)
-
-
-def sampled_vocabulary(
-    key: PRNGKeyArray, length: int, embedding: Float[Matrix, "V D"], population: int
-) -> Float[Matrix, "P D"]:
-    """Embeddings of tokens drawn from the first `population` ids.
-
-    T5's ids are ordered by frequency, so these are the most common tokens; they include pad, EOS
-    and unknown, as in the released code. Tokens repeat only if `length` exceeds the population.
-    """
-    ids = _draw(key, length, min(population, embedding.shape[0]))
-    return embedding[ids].astype(jnp.float32)
-
-
-@functools.partial(jax.jit, static_argnums=(1, 2))  # without jit: dozens of small programs
-def _draw(key: PRNGKeyArray, length: int, population: int) -> Int[Array, " P"]:
-    return jax.random.choice(key, population, (length,), replace=length > population)
-
-
-def class_labels(
-    key: PRNGKeyArray,
-    length: int,
-    embedding: Float[Matrix, "V D"],
-    population: int,
-    labels: Sequence[str],
-    encode: Encode,
-) -> Float[Matrix, "P D"]:
-    """The mean embedding of each label's pieces in a row, and sampled vocabulary in the other rows.
-
-    Labels beyond `length` are ignored: a prompt of length 1 starts as the first label.
-    """
-    table = np.asarray(embedding)
-    rows = [np.mean(table[encode(label)], axis=0, dtype=np.float32) for label in labels[:length]]
-    return _fill(rows, sampled_vocabulary(key, length, embedding, population))
-
-
-def from_text(
-    key: PRNGKeyArray,
-    length: int,
-    embedding: Float[Matrix, "V D"],
-    population: int,
-    text: str,
-    encode: Encode,
-) -> Float[Matrix, "P D"]:
-    """The embeddings of the first `length` tokens of `text`, then sampled vocabulary."""
-    rows = [np.asarray(embedding[token], np.float32) for token in encode(text)[:length]]
-    return _fill(rows, sampled_vocabulary(key, length, embedding, population))
-
-
 def initialize(
     settings: PromptInitialization,
     key: PRNGKeyArray,
     length: int,
     embedding: Float[Matrix, "V D"],
     labels: Sequence[str],
-    encode: Encode,
+    encode: Callable[[str], Sequence[int]],
     file: Path | None = None,
 ) -> Float[Matrix, "P D"]:
     """Initialises a prompt by `settings.method`; `file` replaces the path `settings.file`.
 
+    Class labels give a row each, the mean embedding of the label's pieces; a text gives a row for
+    each token. What exceeds `length` is ignored, and sampled vocabulary fills the other rows.
+
     Raises:
       CheckpointError: a prompt file is missing, damaged or of another shape.
     """
-    population = settings.population
+    shape = (length, embedding.shape[1])
     match settings.method:
         case "random_uniform":
-            return uniform(key, length, embedding.shape[1], *settings.uniform_range)
-        case "sampled_vocab":
-            return sampled_vocabulary(key, length, embedding, population)
-        case "class_label":
-            return class_labels(key, length, embedding, population, labels, encode)
-        case "text":
-            return from_text(key, length, embedding, population, settings.text, encode)
+            return jax.random.uniform(key, shape, jnp.float32, *settings.uniform_range)
         case "file":
-            path = file or Path(settings.file)
-            return jnp.asarray(load(path, (length, embedding.shape[1])))
+            return jnp.asarray(load(file or Path(settings.file), shape))
+        case "class_label":
+            pieces = [encode(label) for label in labels[:length]]
+        case "text":
+            pieces = [[token] for token in encode(settings.text)[:length]]
+        case "sampled_vocab":
+            pieces = []
+    # T5's ids are ordered by frequency, so the first ids are the most common tokens; they include
+    # pad, EOS and unknown, as in the released code.
+    ids = _draw(key, length, min(settings.population, embedding.shape[0]))
+    prompt = np.array(embedding[ids], np.float32)
+    table = np.asarray(embedding)
+    for row, tokens in zip(prompt, pieces, strict=False):
+        row[:] = np.mean(table[tokens], axis=0, dtype=np.float32)
+    return jnp.asarray(prompt)
+
+
+@functools.partial(jax.jit, static_argnums=(1, 2))  # without jit: dozens of small programs
+def _draw(key: PRNGKeyArray, length: int, population: int) -> Int[Array, " P"]:
+    """Ids below `population`; they repeat only if `length` exceeds it."""
+    return jax.random.choice(key, population, (length,), replace=length > population)
 
 
 def load(path: Path, shape: tuple[int, int] | None = None) -> Float[np.ndarray, "P D"]:
@@ -142,12 +103,3 @@ def save(path: Path, prompt: Float[np.ndarray, "P D"]) -> None:
     """Writes a prompt as a float32 `.npy` file, the format of the authors' published prompts."""
     with atomic_write(path) as partial, partial.open("wb") as file:
         np.save(file, np.asarray(prompt, np.float32), allow_pickle=False)
-
-
-def _fill(
-    rows: Sequence[Float[np.ndarray, " D"]], rest: Float[Matrix, "P D"]
-) -> Float[Array, "P D"]:
-    filled = np.array(rest)
-    for index, row in enumerate(rows):
-        filled[index] = row
-    return jnp.asarray(filled)

@@ -21,14 +21,15 @@ import seqio
 import t5.data.mixtures  # noqa: F401  registers the library's tasks and mixtures
 import tensorflow_datasets as tfds
 
+from promptscale.config.schema import Data
 from promptscale.config.tasks import TASKS, task
 from promptscale.data import prepared
 from promptscale.data.corpus import read_text, write_text
 from promptscale.data.raw import sources
-from promptscale.data.raw.local_files import LocalDownloads
+from promptscale.data.raw.local_files import local_downloads
 from promptscale.data.raw.prepare import prepare, prepare_text
 from promptscale.data.raw.published_files import PublishedFile, published_files
-from promptscale.data.raw.sources import Source, open_split, read_texts
+from promptscale.data.raw.sources import open_split, read_texts
 from promptscale.data.raw.tfds_builder import download_and_prepare
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.errors import ConfigError, DataError
@@ -64,6 +65,11 @@ SUBSTITUTES = {
 Get = Callable[[str], prepared.Examples]
 
 
+def data_settings(data_dir: Path, local_files: Path | None = None, **settings) -> Data:
+    folder = None if local_files is None else str(local_files)
+    return Data(data_dir=str(data_dir), local_files=folder, **settings)
+
+
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Connections to other machines fail."""
@@ -82,8 +88,8 @@ def vocabulary(shared: Path) -> Vocabulary:
 
 
 @pytest.fixture(scope="session")
-def source(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Source:
-    return Source(
+def source(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Data:
+    return data_settings(
         data_dir=tmp_path_factory.mktemp("tfds"),
         local_files=shared / "data",
         substitutes=SUBSTITUTES,
@@ -91,9 +97,7 @@ def source(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Source:
 
 
 @pytest.fixture(scope="session")
-def examples(
-    source: Source, vocabulary: Vocabulary, tmp_path_factory: pytest.TempPathFactory
-) -> Get:
+def examples(source: Data, vocabulary: Vocabulary, tmp_path_factory: pytest.TempPathFactory) -> Get:
     """Prepares `task/split` at its first use."""
     folder = tmp_path_factory.mktemp("prepared")
 
@@ -133,7 +137,7 @@ VALIDATION = [name for name in PAPER if name.endswith("/validation")]
 @pytest.mark.parametrize(
     "name", [*VALIDATION, "boolq/train", "wsc/train", "record/train", "squad/validation"]
 )
-def test_golden_text(name: str, examples: Get, source: Source, vocabulary: Vocabulary) -> None:
+def test_golden_text(name: str, examples: Get, source: Data, vocabulary: Vocabulary) -> None:
     """The first three prepared examples equal those of the T5 library's task on the same rows."""
     task, split = TASKS[name.split("/")[0]], name.split("/")[1]
     pieces = seqio.SentencePieceVocabulary(str(vocabulary.path), vocabulary.extra_ids)
@@ -192,7 +196,7 @@ def test_floors_on_the_real_validation_sets(examples: Get) -> None:
 
 
 def test_preparation_is_the_same_to_the_byte(
-    source: Source, vocabulary: Vocabulary, tmp_path: Path
+    source: Data, vocabulary: Vocabulary, tmp_path: Path
 ) -> None:
     for name in ("a", "b"):
         prepare(task("record"), "train", source, vocabulary, tmp_path / name)
@@ -202,7 +206,7 @@ def test_preparation_is_the_same_to_the_byte(
 
 
 def test_a_killed_preparation_leaves_nothing(
-    source: Source, vocabulary: Vocabulary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source: Data, vocabulary: Vocabulary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = 0
 
@@ -214,47 +218,47 @@ def test_a_killed_preparation_leaves_nothing(
         return [3]
 
     monkeypatch.setattr(vocabulary, "encode", killed)
-    before = set(source.data_dir.iterdir())
+    before = set(Path(source.data_dir).iterdir())
     with pytest.raises(KeyboardInterrupt):
         prepare(task("cb"), "train", source, vocabulary, tmp_path / "train")
     assert not list(tmp_path.iterdir())
-    assert set(source.data_dir.iterdir()) == before
+    assert set(Path(source.data_dir).iterdir()) == before
 
 
-def test_text_corpus_by_slices(source: Source, vocabulary: Vocabulary, tmp_path: Path) -> None:
+def test_text_corpus_by_slices(source: Data, vocabulary: Vocabulary, tmp_path: Path) -> None:
     paths = [tmp_path / f"{i}.safetensors" for i in range(3)]
     for i, path in enumerate(paths):
         prepare_text("c4/en:3.1.0", "train", source, vocabulary, path, shard=i, num_shards=3)
     documents = [read_text(str(path)) for path in paths]
-    lines = (source.local_files / SUBSTITUTES["c4/en/train"]).read_text().splitlines()
+    lines = Path(source.local_files, SUBSTITUTES["c4/en/train"]).read_text().splitlines()
     texts = [json.loads(line)["text"] for line in lines]
     assert sorted(len(document) for document in documents) == [66, 67, 67]
     made = [shard[i].tolist() for shard in documents for i in range(len(shard))]
     assert sorted(made) == sorted(vocabulary.encode(text) for text in texts)
 
 
-def copied(folder: Path, *files: Path) -> Source:
+def copied(folder: Path, *files: Path) -> Data:
     """A source with copies of files laid out as `ReCoRD/val.jsonl`, say, and nothing else."""
     for file in files:
         parent = folder / "files" / file.parent.name
         parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, parent)
-    return Source(data_dir=folder / "tfds", local_files=folder / "files")
+    return data_settings(data_dir=folder / "tfds", local_files=folder / "files")
 
 
-def refused(source: Source, name: str, split: str, message: str) -> None:
+def refused(source: Data, name: str, split: str, message: str) -> None:
     with pytest.raises(DataError, match=message), open_split(task(name), split, source):
         pass
 
 
-def test_partial_files_are_refused_unless_named(source: Source) -> None:
-    unnamed = dataclasses.replace(source, substitutes={})
+def test_partial_files_are_refused_unless_named(source: Data) -> None:
+    unnamed = source.model_copy(update={"substitutes": {}})
     message = r"BoolQ \(train\) is incomplete: BoolQ/train.jsonl \(or BoolQ.zip\) is not under"
     refused(unnamed, "boolq", "train", f"{message}.*get it from https://.*/v2/BoolQ.zip")
     refused(unnamed, "record", "validation", "ReCoRD/val.jsonl")
     refused(unnamed, "squad", "train", "train-v1.1.json is not under.*get it from https://raj")
     refused(unnamed, "drop", "validation", "DROP.jsonl.gz is not under.*get it from https://s3")
-    missing = dataclasses.replace(source, substitutes={"boolq/train": "nowhere.jsonl"})
+    missing = source.model_copy(update={"substitutes": {"boolq/train": "nowhere.jsonl"}})
     refused(missing, "boolq", "train", "names .*nowhere.jsonl.* but there is no such file")
     with pytest.raises(ConfigError, match="DROP has no split 'train'; it has validation"):
         task("drop").tfds_split("train")
@@ -262,7 +266,7 @@ def test_partial_files_are_refused_unless_named(source: Source) -> None:
 
 def test_a_partial_file_under_the_published_name_is_refused(shared: Path, tmp_path: Path) -> None:
     partial = copied(tmp_path, shared / "data" / "superglue" / "BoolQ" / "fewglue_train32.jsonl")
-    folder = partial.local_files / "BoolQ"
+    folder = Path(partial.local_files, "BoolQ")
     (folder / "fewglue_train32.jsonl").rename(folder / "train.jsonl")
     message = r"not the complete published BoolQ/train.jsonl of BoolQ \(train, 9427 rows\)"
     refused(partial, "boolq", "train", message)
@@ -273,7 +277,7 @@ def test_archives_are_read_and_truncated_ones_refused(shared: Path, tmp_path: Pa
     archive.parent.mkdir(parents=True)
     with zipfile.ZipFile(archive, "w") as file:
         file.write(shared / "data" / "superglue" / "CB" / "val.jsonl", "CB/val.jsonl")
-    source = Source(data_dir=tmp_path / "tfds", local_files=tmp_path / "files")
+    source = data_settings(data_dir=tmp_path / "tfds", local_files=tmp_path / "files")
     with open_split(task("cb"), "validation", source) as dataset:
         assert len(list(dataset)) == 56
     refused(source, "cb", "train", "CB.zip is damaged or lacks CB/train.jsonl")
@@ -293,7 +297,7 @@ def test_glue_files_of_mrpc_and_qqp(tmp_path: Path, vocabulary: Vocabulary) -> N
     (files / "QQP" / "dev.tsv").write_text(
         'id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n5\t1\t2\tWhy "?\tWhy ?\t1\n'
     )
-    source = Source(data_dir=tmp_path / "tfds", local_files=files, generated=True)
+    source = data_settings(data_dir=tmp_path / "tfds", local_files=files, generated=True)
     made = {}
     for name, split in [("mrpc", "train"), ("mrpc", "validation"), ("qqp", "validation")]:
         prefix = tmp_path / name / split
@@ -307,7 +311,7 @@ def test_glue_files_of_mrpc_and_qqp(tmp_path: Path, vocabulary: Vocabulary) -> N
     }
     assert made["mrpc", "validation"] == {("sentence1: B . sentence2: C .", "not_equivalent", 0)}
     assert made["qqp", "validation"] == {('question1: Why "? question2: Why ?', "duplicate", 1)}
-    strict = dataclasses.replace(source, generated=False)
+    strict = source.model_copy(update={"generated": False})
     refused(
         strict, "mrpc", "validation", r"MRPC \(validation\) has 1 rows where .* has 408; get it"
     )
@@ -319,7 +323,7 @@ def test_pronouns_of_dpr(tmp_path: Path, vocabulary: Vocabulary) -> None:
         f"{sentence} had pollen.\n{candidates}\nthe flower\n\n"
         f"{sentence} wanted pollen.\n{candidates}\nThe bee\n\n"
     )
-    source = Source(
+    source = data_settings(
         data_dir=tmp_path / "tfds",
         local_files=tmp_path,
         substitutes={"dpr/validation": "some.txt"},
@@ -345,10 +349,10 @@ def test_prepared_tfds_datasets_are_read_and_counted(
     for name in ("train", "val", "test"):
         (folder / f"{name}.jsonl").write_text("\n".join(rows[:10]) + "\n")
     builder = tfds.builder("super_glue/copa:1.0.2", data_dir=tmp_path / "tfds")
-    download_and_prepare(builder, LocalDownloads({}, absent=tmp_path))
-    source = Source(data_dir=tmp_path / "tfds")
+    download_and_prepare(builder, local_downloads({}, absent=tmp_path))
+    source = data_settings(data_dir=tmp_path / "tfds")
     refused(source, "copa", "validation", r"COPA \(validation\) has 10 rows where .* has 100")
-    generated = dataclasses.replace(source, generated=True)
+    generated = source.model_copy(update={"generated": True})
     prepare(task("copa"), "validation", generated, vocabulary, tmp_path / "copa")
     assert len(prepared.read(tmp_path / "copa")) == 10
     refused(source, "rte", "train", "rte:1.0.2 is not in .*; set data.download to true")
@@ -360,7 +364,7 @@ def test_damaged_files_are_an_error(shared: Path, tmp_path: Path) -> None:
         text = file.read()
     with gzip.open(tmp_path / "cut.jsonl.gz", "wt") as file:
         file.write(text[: len(text) // 2])
-    source = Source(
+    source = data_settings(
         data_dir=tmp_path / "tfds",
         local_files=tmp_path,
         substitutes={"bioasq/validation": "cut.jsonl.gz"},
@@ -399,7 +403,7 @@ def test_downloads_are_verified(
     )
     checksums: dict = {}
     monkeypatch.setattr(tfds.core.download.checksums, "get_all_url_infos", lambda: dict(checksums))
-    source = Source(data_dir=tmp_path / "tfds", download=True)
+    source = data_settings(data_dir=tmp_path / "tfds", download=True)
     refused(source, "copa", "train", r"could not be downloaded.*Missing checksums url")
     checksums[url] = dataclasses.replace(registered, checksum="0" * 64)
     refused(source, "copa", "train", r"could not be downloaded.*has wrong checksum")
@@ -417,7 +421,7 @@ def test_mrqa_downloads_are_verified(
     md5 = hashlib.md5((folder / "BioASQ.jsonl.gz").read_bytes()).hexdigest()
     config = tfds.builder_cls("mrqa").builder_configs["bio_asq"]
     monkeypatch.setattr(config, "data_urls", {"test": url})
-    source = Source(data_dir=tmp_path / "tfds", download=True)
+    source = data_settings(data_dir=tmp_path / "tfds", download=True)
     for checksum, message in (("0" * 32, "download of .* is damaged"), (md5, "has 1190 rows")):
         file = PublishedFile("BioASQ.jsonl.gz", url, f"md5:{checksum}")
         monkeypatch.setattr(sources, "published_files", lambda *_, file=file: (file,))
@@ -428,19 +432,24 @@ def test_versions_that_tfds_no_longer_generates_come_from_its_bucket(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vocabulary: Vocabulary
 ) -> None:
     monkeypatch.setattr(sources, "TFDS_BUCKET", str(tmp_path / "bucket"))
-    source = Source(data_dir=tmp_path / "tfds", download=True)
+    source = data_settings(data_dir=tmp_path / "tfds", download=True)
     refused(source, "mrpc", "train", "glue/mrpc:1.0.0 could not be downloaded.*does not have it")
     refused(
-        dataclasses.replace(source, download=False), "mrpc", "train", "mrpc:1.0.0 is not in .*tfds"
+        source.model_copy(update={"download": False}),
+        "mrpc",
+        "train",
+        "mrpc:1.0.0 is not in .*tfds",
     )
     with pytest.raises(DataError, match=r"c4/en:9\.9\.9 is not in"):
-        prepare_text("c4/en:9.9.9", "train", Source(data_dir=tmp_path), vocabulary, tmp_path / "c4")
+        prepare_text(
+            "c4/en:9.9.9", "train", data_settings(data_dir=tmp_path), vocabulary, tmp_path / "c4"
+        )
 
 
 def test_a_damaged_line_of_a_corpus_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "c4.jsonl").write_text('{"text": "a"}\n{"words": "b"}\n')
     substitutes = {"c4/en/train": "c4.jsonl"}
-    source = Source(data_dir=tmp_path, local_files=tmp_path, substitutes=substitutes)
+    source = data_settings(data_dir=tmp_path, local_files=tmp_path, substitutes=substitutes)
     with pytest.raises(DataError, match=r"Line 2 of .*c4\.jsonl is not a JSON object with a field"):
         list(read_texts("c4/en:3.1.0", "train", source))
 

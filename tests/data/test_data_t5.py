@@ -18,7 +18,7 @@ from promptscale.config.tasks import SUPER_GLUE, TASKS
 from promptscale.data.objectives import (
     PrefixLM,
     SpanCorruption,
-    _with_sentinels,
+    hide,
     noise_mask,
     span_lengths,
 )
@@ -200,7 +200,7 @@ def test_sentinels_equal_the_library(masks: list[list[bool]]) -> None:
     tokens = [np.arange(3, 3 + len(mask), dtype=np.int32) for mask in masks]
     rows = np.repeat(np.arange(len(masks)), [len(mask) for mask in masks])
     flat = np.concatenate([np.array(mask) for mask in masks])
-    corrupted, corrupted_rows = _with_sentinels(np.concatenate(tokens), rows, flat, 399)
+    corrupted, corrupted_rows = hide(np.concatenate(tokens), rows, flat, 399)
     for row, mask in enumerate(masks):
         expected = preprocessors.noise_span_to_unique_sentinel(
             tf.constant(tokens[row]), tf.constant(mask), FakeVocabulary, seeds=None

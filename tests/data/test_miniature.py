@@ -7,12 +7,12 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
+from promptscale.config.schema import Data
 from promptscale.config.tasks import TASKS
 from promptscale.data import prepared
 from promptscale.data.raw.miniature.datasets import DATASETS, Sizes, split_rows
 from promptscale.data.raw.miniature.generate import generate
 from promptscale.data.raw.prepare import prepare
-from promptscale.data.raw.sources import Source
 from promptscale.data.vocabulary import UNK_ID, Vocabulary
 from promptscale.evaluation.metrics import majority_score
 
@@ -32,7 +32,7 @@ def world(tmp_path_factory):
     """The generated world, and a function that prepares a split of a task from it."""
     folder = tmp_path_factory.mktemp("world")
     generate(folder / "tfds", folder / "vocabulary.model", seed=0, sizes=SIZES)
-    source = Source(data_dir=folder / "tfds", generated=True)
+    source = Data(data_dir=str(folder / "tfds"), generated=True)
     vocabulary = Vocabulary(folder / "vocabulary.model")
 
     def split(task: str, name: str) -> prepared.Examples:

@@ -145,9 +145,8 @@ def test_prefix_lm_splits_uniformly_and_does_not_merge_documents() -> None:
 
 
 def test_prefix_lm_cuts_long_targets_and_takes_single_tokens() -> None:
-    stream = PrefixLM(
-        [documents([30, 1])], inputs_length=31, targets_length=4, seed=0, batch_size=50
-    )
+    stream = PrefixLM([documents([30, 1])], inputs_length=31, seed=0, batch_size=50)
+    stream.targets_length = 4
     batch = stream.batch(0)
     assert batch.targets.shape == (50, 4)
     for inputs, targets in zip(batch.inputs, batch.targets, strict=True):

@@ -149,24 +149,24 @@ def test_metric_cases(shared: Path) -> None:
 
 @pytest.mark.parametrize("name", TASKS)
 def test_perfect_and_illegal_predictions(name: str) -> None:
-    one = task(name)
-    targets = list(one.labels) or ["the red fox", "Ann's hat", "four"]
+    tested = task(name)
+    targets = list(tested.labels) or ["the red fox", "Ann's hat", "four"]
     rows = [
         {
             "targets": text,
-            "label": 1 if one.kind == "wsc" else i,
+            "label": 1 if tested.kind == "wsc" else i,
             "answers": [text],
             "group": str(i),
         }
         for i, text in enumerate(targets)
     ]
-    perfect = metrics.score(one, targets, rows)
-    assert perfect == {key: close(100) for key in (*one.metrics, "score")}
-    assert all(metrics.correct(one, t, r) for t, r in zip(targets, rows, strict=True))
+    perfect = metrics.score(tested, targets, rows)
+    assert perfect == {key: close(100) for key in (*tested.metrics, "score")}
+    assert all(metrics.correct(tested, t, r) for t, r in zip(targets, rows, strict=True))
     for wrong in ("", "<extra_id_0> nonsense", "TRUE", " "):
-        scores = metrics.score(one, [wrong] * len(rows), rows)
-        assert scores == dict.fromkeys((*one.metrics, "score"), 0.0)
-        assert not any(metrics.correct(one, wrong, row) for row in rows)
+        scores = metrics.score(tested, [wrong] * len(rows), rows)
+        assert scores == dict.fromkeys((*tested.metrics, "score"), 0.0)
+        assert not any(metrics.correct(tested, wrong, row) for row in rows)
 
 
 def test_predictions_must_match_the_examples() -> None:

@@ -1,4 +1,4 @@
-"""How prompts start, and the files they live in."""
+"""How prompts start, and their files."""
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ EMBEDDING = jax.random.normal(jax.random.key(0), (6000, 8))
 
 
 def pieces(text: str) -> list[int]:
-    """A stand-in tokeniser: one id per letter."""
+    """A stand-in tokeniser: an id per letter."""
     return [ord(letter) for letter in text]
 
 
@@ -26,36 +26,41 @@ def rows_of(prompt) -> list[int]:
     return list(distance.argmin(axis=1))
 
 
+def initial(method: str, length: int, labels: tuple[str, ...] = (), **settings):
+    """A prompt that starts by a method."""
+    settings = PromptInitialization(method=method, **settings)
+    return prompts.initialize(settings, KEY, length, EMBEDDING, labels, pieces)
+
+
 @pytest.mark.parametrize(("low", "high"), [(-0.5, 0.5), (0.0, 0.5)])
 def test_uniform_covers_its_range(low, high):
-    drawn = np.asarray(prompts.uniform(KEY, 100, 64, low, high))
+    drawn = np.asarray(initial("random_uniform", 800, uniform_range=(low, high)))
     assert low <= drawn.min() < low + 0.01 and high - 0.01 < drawn.max() < high
 
 
 def test_sampled_vocabulary_draws_common_tokens_once():
-    ids = rows_of(prompts.sampled_vocabulary(KEY, 100, EMBEDDING, 5000))
+    ids = rows_of(initial("sampled_vocab", 100))
     assert len(set(ids)) == 100 and max(ids) < 5000
-    # A population no larger than the prompt is used up whole: nothing is drawn twice.
-    assert sorted(rows_of(prompts.sampled_vocabulary(KEY, 50, EMBEDDING, 50))) == list(range(50))
+    # A population of the prompt's length is used up whole: no token is drawn twice.
+    assert sorted(rows_of(initial("sampled_vocab", 50, population=50))) == list(range(50))
 
 
 def test_class_labels_fill_the_first_rows_with_mean_pieces():
-    start = prompts.class_labels(KEY, 6, EMBEDDING, 5000, ["ab", "c"], pieces)
+    start = initial("class_label", 6, ("ab", "c"))
     mean = (EMBEDDING[ord("a")] + EMBEDDING[ord("b")]) / 2
     np.testing.assert_allclose(start[0], mean, rtol=1e-6)
     np.testing.assert_array_equal(start[1], EMBEDDING[ord("c")])
-    sampled = prompts.sampled_vocabulary(KEY, 6, EMBEDDING, 5000)
-    np.testing.assert_array_equal(start[2:], sampled[2:])
+    np.testing.assert_array_equal(start[2:], initial("sampled_vocab", 6)[2:])
 
 
 def test_a_short_prompt_takes_the_labels_that_fit():
-    start = prompts.class_labels(KEY, 1, EMBEDDING, 5000, ["b", "c"], pieces)
+    start = initial("class_label", 1, ("b", "c"))
     np.testing.assert_array_equal(start, EMBEDDING[ord("b")][None])
 
 
-def test_text_gives_one_row_per_token():
-    assert rows_of(prompts.from_text(KEY, 2, EMBEDDING, 5000, "xyz", pieces)) == [120, 121]
-    padded = rows_of(prompts.from_text(KEY, 5, EMBEDDING, 5000, "xyz", pieces))
+def test_text_gives_a_row_per_token():
+    assert rows_of(initial("text", 2, text="xyz")) == [120, 121]
+    padded = rows_of(initial("text", 5, text="xyz"))
     assert padded[:3] == [120, 121, 122] and len(padded) == 5
 
 
@@ -69,15 +74,14 @@ def test_the_prompt_stands_before_the_input_only():
 
 
 def test_saving_and_loading(tmp_path):
-    prompt = np.asarray(prompts.uniform(KEY, 5, 8, -0.5, 0.5))
+    prompt = np.asarray(initial("random_uniform", 5))
     prompts.save(tmp_path / "p.npy", prompt)
-    settings = PromptInitialization(method="file", file=str(tmp_path / "p.npy"))
-    start = prompts.initialize(settings, KEY, 5, EMBEDDING, [], pieces)
+    start = initial("file", 5, file=str(tmp_path / "p.npy"))
     np.testing.assert_array_equal(start, prompt)
     assert [path.name for path in tmp_path.iterdir()] == ["p.npy"]
 
 
-def test_a_wrong_prompt_file_is_one_sentence(tmp_path):
+def test_a_wrong_prompt_file_is_a_clear_error(tmp_path):
     np.save(tmp_path / "wide.npy", np.zeros((5, 9), np.float32))
     with pytest.raises(CheckpointError, match=r"wide.npy is 5 x 9, but this run needs 5 x 8"):
         prompts.load(tmp_path / "wide.npy", (5, 8))

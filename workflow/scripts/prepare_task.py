@@ -12,14 +12,13 @@ with script_setup(snakemake):
     from promptscale.config.schema import Data
     from promptscale.config.tasks import task
     from promptscale.data.raw.prepare import prepare
-    from promptscale.data.raw.sources import configured_source
     from promptscale.data.vocabulary import Vocabulary
 
     data = Data.model_validate_json(snakemake.params.data)
     prepare(
         task(snakemake.wildcards.task),
         snakemake.wildcards.split,
-        configured_source(data, Path(snakemake.params.data_dir)),
+        data.model_copy(update={"data_dir": snakemake.params.data_dir}),
         Vocabulary(Path(snakemake.input.vocabulary)),
         Path(snakemake.output.tokens).with_suffix(""),
     )

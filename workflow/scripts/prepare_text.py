@@ -11,14 +11,13 @@ if TYPE_CHECKING:
 with script_setup(snakemake):
     from promptscale.config.schema import Data
     from promptscale.data.raw.prepare import prepare_text
-    from promptscale.data.raw.sources import configured_source
     from promptscale.data.vocabulary import Vocabulary
 
     data = Data.model_validate_json(snakemake.params.data)
     prepare_text(
         data.corpus,
         "train",
-        configured_source(data, Path(snakemake.params.data_dir)),
+        data.model_copy(update={"data_dir": snakemake.params.data_dir}),
         Vocabulary(Path(snakemake.input.vocabulary)),
         Path(snakemake.output[0]),
         shard=int(snakemake.wildcards.shard),

@@ -24,18 +24,16 @@ class Batch(NamedTuple):
     targets: Int[Any, "*N B T"]
 
 
+@functools.lru_cache(maxsize=16)
 def epoch_order(seed: int, epoch: int, size: int) -> Int[np.ndarray, " size"]:
     """The order in which an epoch visits `size` examples."""
     return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(size)
 
 
-_cached_order = functools.lru_cache(maxsize=16)(epoch_order)
-
-
 def indices(seed: int, step: int, batch_size: int, size: int) -> Int[np.ndarray, " B"]:
     """The examples in batch `step` (from 0) of a run with this seed, out of `size` examples."""
     epochs, positions = np.divmod(np.arange(step * batch_size, (step + 1) * batch_size), size)
-    return np.array([_cached_order(seed, int(epoch), size)[position]
+    return np.array([epoch_order(seed, int(epoch), size)[position]
                      for epoch, position in zip(epochs, positions, strict=True)])  # fmt: skip
 
 

@@ -9,7 +9,7 @@ Letters: B batch, S input positions, T target positions.
 
 import abc
 from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Int, Int32, Integer
@@ -44,65 +44,52 @@ def span_lengths(inputs_length: int) -> tuple[int, int]:
     return tokens, corrupted(tokens)[1]
 
 
-class _Segments(NamedTuple):
-    """For each segment its shard, and its start and end in that shard in tokens."""
-
-    shards: Int32[np.ndarray, " B"]
-    starts: Int[np.ndarray, " B"]
-    ends: Int[np.ndarray, " B"]
-
-
 class _Stream(abc.ABC):
     """Segments of documents, drawn in a new order each epoch and turned into examples.
 
     Documents (without EOS) are laid end to end in groups. A group is cut into segments of
-    `segment_length` tokens; its last segment may be shorter. `seed` determines the order and the
-    draws, and `batch_size` counts the examples of all hosts.
+    `segment_length` tokens; its last segment may be shorter.
     """
 
     documents_per_group: int
-    inputs_length: int
-    targets_length: int
+    _first_sentinel: int | None = None  # None: no sentinels
 
     def __init__(
-        self, documents: Sequence[Shard], *, segment_length: int, seed: int, batch_size: int
+        self, documents: Sequence[Shard], *, inputs_length: int, seed: int, batch_size: int
     ) -> None:
+        """`seed` determines order and draws; `batch_size` counts the examples of all hosts.
+
+        Raises:
+          DataError: there are no tokens.
+        """
         self.seed = seed
         self.batch_size = batch_size
-        self._length = segment_length
-        self._shards = documents
-        # For each group: its start and end in its shard, and the number of segments before it.
-        starts, ends, shards = [], [], []
-        for i, shard in enumerate(documents):
-            edges = np.append(shard.offsets[: -1 : self.documents_per_group], shard.offsets[-1])
-            starts.append(edges[:-1])
-            ends.append(edges[1:])
-            shards.append(np.full(len(edges) - 1, i, np.int32))
-        self._starts, self._ends = np.concatenate(starts), np.concatenate(ends)
-        self._shard = np.concatenate(shards)
-        segments = -(-(self._ends - self._starts) // segment_length)
+        self.inputs_length = inputs_length
+        self.segment_length, self.targets_length = self._lengths(inputs_length)
+        self._documents = documents
+        size = self.documents_per_group
+        edges = [np.append(shard.offsets[:-1:size], shard.offsets[-1]) for shard in documents]
+        # For each group: its shard, its start and end there, and the number of segments before it.
+        self._shards = np.repeat(np.arange(len(edges)), [len(groups) - 1 for groups in edges])
+        self._starts = np.concatenate([groups[:-1] for groups in edges])
+        self._ends = np.concatenate([groups[1:] for groups in edges])
+        segments = -(-(self._ends - self._starts) // self.segment_length)
         self._before = np.concatenate([[0], np.cumsum(segments)])
+        self.num_segments = int(self._before[-1])  # examples per epoch
         if not self.num_segments:
             raise DataError("There is no text to train on: every document is empty.")
 
-    @property
-    def num_segments(self) -> int:
-        """Examples per epoch."""
-        return int(self._before[-1])
-
-    def segments(self, indices: Int[np.ndarray, " B"]) -> _Segments:
-        """Locates segments; segments are numbered in the order of the documents."""
+    def segments(self, indices: Int[np.ndarray, " B"]) -> Int[np.ndarray, "3 B"]:
+        """The shards, starts and ends of segments, which are numbered in the documents' order."""
         groups = np.searchsorted(self._before, indices, side="right") - 1
-        starts = self._starts[groups] + (indices - self._before[groups]) * self._length
-        ends = np.minimum(starts + self._length, self._ends[groups])
-        return _Segments(self._shard[groups], starts, ends)
+        starts = self._starts[groups] + (indices - self._before[groups]) * self.segment_length
+        ends = np.minimum(starts + self.segment_length, self._ends[groups])
+        return np.stack([self._shards[groups], starts, ends])
 
-    def read(self, segments: _Segments) -> list[Integer[np.ndarray, " length"]]:
+    def read(self, segments: Int[np.ndarray, "3 B"]) -> list[Integer[np.ndarray, " length"]]:
         """Reads the tokens of segments; all reads start before the first is waited for."""
-        pending = [
-            self._shards[shard].read_async(int(start), int(end))
-            for shard, start, end in zip(*segments, strict=True)
-        ]
+        shards = self._documents
+        pending = [shards[i].read_async(start, end) for i, start, end in segments.T.tolist()]
         return [wait() for wait in pending]
 
     def batch(self, step: int, rows: slice = slice(None)) -> Batch:
@@ -114,44 +101,42 @@ class _Stream(abc.ABC):
         positions = step * self.batch_size + np.arange(self.batch_size)
         epochs, positions = np.divmod(positions, self.num_segments)
         segments = self.segments(permute(positions, epochs, self.num_segments, self.seed))
-        selected = _Segments(*(field[rows] for field in segments))
-        tokens = np.concatenate(self.read(selected)).astype(np.int32)
-        lengths, size = segments.ends - segments.starts, len(selected.shards)
-        row = np.repeat(np.arange(size), lengths[rows])
-        rng = np.random.default_rng([self.seed, step])
-        inputs, targets = self._divide(tokens, row, lengths, rows, rng)
+        tokens = np.concatenate(self.read(segments[:, rows])).astype(np.int32)
+        lengths = segments[2] - segments[1]
+        edges = np.concatenate([[0], np.cumsum(lengths)])
+        first, stop, _ = rows.indices(self.batch_size)
+        in_targets = self._in_targets(lengths, np.random.default_rng([self.seed, step]))
+        in_targets = in_targets[edges[first] : edges[stop]]
+        row = np.repeat(np.arange(stop - first), lengths[rows])
+        inputs = hide(tokens, row, in_targets, self._first_sentinel)
+        targets = hide(tokens, row, ~in_targets, self._first_sentinel)
         return Batch(
-            _padded(*inputs, size, self.inputs_length),
-            _padded(*targets, size, self.targets_length),
+            _padded(*inputs, stop - first, self.inputs_length),
+            _padded(*targets, stop - first, self.targets_length),
         )
 
-    @abc.abstractmethod
-    def _divide(
-        self,
-        tokens: Tokens,
-        row: Rows,
-        lengths: Int[np.ndarray, " B"],
-        rows: slice,
-        rng: np.random.Generator,
-    ) -> tuple[tuple[Tokens, Rows], tuple[Tokens, Rows]]:
-        """Makes inputs and targets of the selected `rows` of a batch.
+    @staticmethod
+    def _lengths(inputs_length: int) -> tuple[int, int]:
+        """The length of a segment without EOS, and of the targets with EOS."""
+        return inputs_length - 1, inputs_length
 
-        Args:
-          tokens: the tokens of the selected rows, end to end.
-          row: the row of each token, counted from the first selected row.
-          lengths: the lengths of all rows of the batch.
-          rows: the selected rows.
-          rng: draws for all rows of the batch.
-        """
+    @staticmethod
+    @abc.abstractmethod
+    def _in_targets(
+        lengths: Int[np.ndarray, " B"], rng: np.random.Generator
+    ) -> Bool[np.ndarray, " tokens"]:
+        """Marks the tokens of the targets in segments of the given lengths, laid end to end."""
+
+
+def _columns(lengths: Int[np.ndarray, " B"]) -> Int[np.ndarray, " tokens"]:
+    """The position of each token in its row, for rows of these lengths laid end to end."""
+    return np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
 
 
 def _padded(tokens: Tokens, rows: Rows, size: int, length: int) -> Int32[np.ndarray, "B T"]:
-    """Turns flat tokens with their row numbers into a padded array.
-
-    A row is cut to `length - 1` tokens and ends with EOS.
-    """
+    """An array of flat tokens by row; rows are cut to `length - 1` tokens and end with EOS."""
     counts = np.bincount(rows, minlength=size)
-    columns = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    columns = _columns(counts)
     fits = columns < length - 1
     array = np.zeros((size, length), np.int32)
     array[rows[fits], columns[fits]] = tokens[fits]
@@ -164,8 +149,7 @@ def _partition(
 ) -> Int[np.ndarray, "B P"]:
     """Divides `items[i]` items into `parts[i]` non-empty parts; all divisions are equally likely.
 
-    Returns:
-      The sizes of the parts; a row with fewer than P parts ends with zeros.
+    Returns the sizes of the parts; a row with fewer than P parts ends with zeros.
     """
     inner = max(int(items.max()) - 1, 1)
     keys = rng.random((len(items), inner))
@@ -203,13 +187,16 @@ def noise_mask(
     return np.delete(mask, second[lengths < padded])
 
 
-def _with_sentinels(
-    tokens: Tokens, rows: Rows, hidden: Bool[np.ndarray, " tokens"], first_sentinel: int
+def hide(
+    tokens: Tokens, rows: Rows, hidden: Bool[np.ndarray, " tokens"], first_sentinel: int | None
 ) -> tuple[Int32[np.ndarray, " rest"], Int[np.ndarray, " rest"]]:
-    """Replaces each run of hidden tokens by a sentinel, and returns tokens with their row numbers.
+    """Removes the hidden tokens, and returns tokens with their row numbers.
 
-    The sentinels of a row count down from `first_sentinel`.
+    Given a `first_sentinel`, a sentinel replaces each run of hidden tokens. The sentinels of a row
+    count down from it.
     """
+    if first_sentinel is None:
+        return tokens[~hidden], rows[~hidden]
     new_row = np.diff(rows, prepend=-1) != 0
     before = np.concatenate([[False], hidden[:-1]]) & ~new_row
     starts = hidden & ~before
@@ -224,38 +211,17 @@ def _with_sentinels(
 class SpanCorruption(_Stream):
     """T5's pre-training objective, in which sentinels replace spans of 15 % of the tokens.
 
-    Documents are merged in groups of 128 before they are cut into segments.
+    Documents are merged in groups of 128 before they are cut into segments. `vocabulary_size`
+    includes the extra ids; `<extra_id_0>` is the last id.
     """
 
     documents_per_group = 128
+    _lengths = staticmethod(span_lengths)
+    _in_targets = staticmethod(noise_mask)
 
-    def __init__(
-        self,
-        documents: Sequence[Shard],
-        *,
-        vocabulary_size: int,
-        inputs_length: int,
-        seed: int,
-        batch_size: int,
-    ) -> None:
-        """Derives the targets' length from `inputs_length`, and sentinels from the vocabulary.
-
-        `vocabulary_size` includes the extra ids; `<extra_id_0>` is the last id.
-
-        Raises:
-          DataError: there are no tokens.
-        """
-        tokens_length, self.targets_length = span_lengths(inputs_length)
-        self.inputs_length = inputs_length
+    def __init__(self, documents: Sequence[Shard], *, vocabulary_size: int, **common: int) -> None:
+        super().__init__(documents, **common)
         self._first_sentinel = vocabulary_size - 1
-        super().__init__(documents, segment_length=tokens_length, seed=seed, batch_size=batch_size)
-
-    def _divide(self, tokens, row, lengths, rows, rng):
-        first, stop, _ = rows.indices(len(lengths))
-        edges = np.concatenate([[0], np.cumsum(lengths)])
-        mask = noise_mask(lengths, rng)[edges[first] : edges[stop]]
-        inputs = _with_sentinels(tokens, row, mask, self._first_sentinel)
-        return inputs, _with_sentinels(tokens, row, ~mask, self._first_sentinel)
 
 
 class PrefixLM(_Stream):
@@ -267,30 +233,10 @@ class PrefixLM(_Stream):
 
     documents_per_group = 1
 
-    def __init__(
-        self,
-        documents: Sequence[Shard],
-        *,
-        inputs_length: int,
-        seed: int,
-        batch_size: int,
-        targets_length: int | None = None,
-    ) -> None:
-        """Cuts continuations to `targets_length`; the default `inputs_length` cuts none.
-
-        Raises:
-          DataError: there are no tokens.
-        """
-        self.inputs_length = inputs_length
-        self.targets_length = targets_length or inputs_length
-        super().__init__(
-            documents, segment_length=inputs_length - 1, seed=seed, batch_size=batch_size
-        )
-
-    def _divide(self, tokens, row, lengths, rows, rng):
+    @staticmethod
+    def _in_targets(
+        lengths: Int[np.ndarray, " B"], rng: np.random.Generator
+    ) -> Bool[np.ndarray, " tokens"]:
         # A segment of 1 token has an empty prefix.
-        split = rng.integers(np.minimum(lengths - 1, 1), np.maximum(lengths, 1))[rows]
-        lengths = lengths[rows]
-        columns = np.arange(len(tokens)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        prefix = columns < split[row]
-        return (tokens[prefix], row[prefix]), (tokens[~prefix], row[~prefix])
+        split = rng.integers(np.minimum(lengths - 1, 1), np.maximum(lengths, 1))
+        return _columns(lengths) >= np.repeat(split, lengths)

@@ -23,13 +23,9 @@ def _hash(values: np.ndarray) -> np.ndarray:
 def permute(
     positions: Int[np.ndarray, " B"], epochs: Int[np.ndarray, " B"], size: int, seed: int
 ) -> Int[np.ndarray, " B"]:
-    """The items at the given positions of the given epochs' random orders of `range(size)`.
+    """The items at positions (0 to `size - 1`) of the random orders of `range(size)`.
 
-    Args:
-      positions: positions in an order, from 0 to `size - 1`.
-      epochs: the epoch of each position; every epoch has a different order.
-      size: the number of items.
-      seed: the seed of all orders.
+    Each position has its epoch, and every epoch a different order; `seed` is that of all orders.
     """
     half = np.uint64(max((size - 1).bit_length() + 1, 2) // 2)
     low = np.uint64((1 << int(half)) - 1)

@@ -113,7 +113,7 @@ def write_rows(path: Path, rows: Iterable[Mapping]) -> None:
 
 
 class ArrayLocation(NamedTuple):
-    """Where an array is in a safetensors file, in bytes after the header."""
+    """An array in a safetensors file; `start` and `end` count bytes after the header."""
 
     dtype: Any  # a NumPy type
     shape: list[int]

@@ -18,6 +18,10 @@ class Vocabulary:
 
     The sentinels have the last ids: `<extra_id_0>` is `size - 1`, `<extra_id_1>` is `size - 2`,
     and so on, as in the T5 library (`seqio.SentencePieceVocabulary`).
+
+    Attributes:
+      num_pieces: the number of pieces without the extra ids.
+      size: the number of pieces and extra ids; an embedding table may have more rows.
     """
 
     def __init__(self, path: Path, extra_ids: int = 100) -> None:
@@ -35,16 +39,8 @@ class Vocabulary:
             raise DataError(f"{path} is not a SentencePiece model file.") from error
         self.path = path
         self.extra_ids = extra_ids
-
-    @property
-    def num_pieces(self) -> int:
-        """The number of pieces without the extra ids."""
-        return self._pieces.GetPieceSize()
-
-    @property
-    def size(self) -> int:
-        """The number of pieces and extra ids; an embedding table may have more rows."""
-        return self.num_pieces + self.extra_ids
+        self.num_pieces: int = self._pieces.GetPieceSize()
+        self.size = self.num_pieces + extra_ids
 
     def sentinel(self, index: int) -> int:
         """The id of `<extra_id_{index}>`."""
@@ -63,8 +59,7 @@ class Vocabulary:
     def decode(self, tokens: Iterable[SupportsInt]) -> str:
         """The text up to the first EOS or padding, as seqio decodes it.
 
-        Ids outside the vocabulary are decoded as unknown. Sentinels become `<extra_id_N>` between
-        spaces.
+        Ids outside the vocabulary become unknown, and sentinels `<extra_id_N>` between spaces.
         """
         parts: list[str] = []
         run: list[int] = []

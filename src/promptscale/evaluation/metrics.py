@@ -7,7 +7,7 @@ rules are those of `t5.data.postprocessors` and `t5.evaluation.metrics`; the tes
 import collections
 import re
 import string
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,10 +30,7 @@ _CONSTANT_ANSWERS = 20  # candidates for the best constant output of a task with
 
 
 def remove_sentinel(prediction: str) -> str:
-    """Removes the sentinel at the start of a prediction.
-
-    Only the targets of `span corruption + sentinel` have it; in other runs it makes output illegal.
-    """
+    """Removes the sentinel that the targets of `span corruption + sentinel` start with."""
     return prediction.removeprefix(SENTINEL).lstrip()
 
 
@@ -95,61 +92,47 @@ def _f1(labels: np.ndarray, classes: np.ndarray, positive: int) -> float:
     return float(200 * hits / total) if total else 0.0
 
 
-def _invalid_is_wrong(labels: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    return np.where((classes == 0) | (classes == 1), classes, 1 - labels)
-
-
-def _classes(task: Task, predictions: Sequence[str], rows: Sequence[Row]) -> np.ndarray:
+def _class(task: Task, prediction: str, row: Row) -> int:
     if task.kind == "wsc":
-        pairs = zip(predictions, rows, strict=True)
-        return np.array([names_referent(text, row["targets"]) for text, row in pairs])
-    return np.array([class_id(task, text) for text in predictions])
+        return names_referent(prediction, row["targets"])
+    return class_id(task, prediction)
 
 
-def _score_classes(
-    task: Task, predictions: Sequence[str], rows: Sequence[Row]
-) -> dict[str, Callable[[], float]]:
+def _score_classes(task: Task, predictions: Sequence[str], rows: Sequence[Row]) -> dict[str, float]:
     labels = np.array([row["label"] for row in rows])
-    classes = _classes(task, predictions, rows)
-
-    def exact_groups() -> float:
-        right: dict[str, bool] = {}
-        for row, hit in zip(rows, labels == classes, strict=True):
-            right[row["group"]] = right.get(row["group"], True) and bool(hit)
-        return 100 * sum(right.values()) / len(right)
-
-    def binary_f1() -> float:
-        return _f1(labels, _invalid_is_wrong(labels, classes), positive=1)
-
+    classes = np.array([_class(task, *pair) for pair in zip(predictions, rows, strict=True)])
+    right = labels == classes
+    # Of two classes, an invalid prediction counts as the wrong class.
+    binary_f1 = _f1(labels, np.where(classes == INVALID, 1 - labels, classes), positive=1)
+    numbers = range(len(task.labels) or 2)  # the two classes of WSC have no label texts
+    macro_f1 = np.mean([_f1(labels, classes, positive) for positive in numbers])
+    groups: dict[Any, bool] = {}
+    for i, row in enumerate(rows):
+        group = row.get("group", i)
+        groups[group] = groups.get(group, True) and bool(right[i])
     return {
-        "accuracy": lambda: 100 * float(np.mean(labels == classes)),
-        "f1_macro": lambda: float(
-            np.mean([_f1(labels, classes, positive) for positive in range(len(task.labels))])
-        ),
+        "accuracy": 100 * float(np.mean(right)),
+        "f1_macro": float(macro_f1),
         "f1": binary_f1,
         "f1a": binary_f1,
-        "em": exact_groups,
+        "em": 100 * sum(groups.values()) / len(groups),
     }
 
 
-def _score_answers(
-    predictions: Sequence[str], rows: Sequence[Row]
-) -> dict[str, Callable[[], float]]:
+def _score_answers(predictions: Sequence[str], rows: Sequence[Row]) -> dict[str, float]:
     first: dict[Any, int] = {}  # by query, its first example
     for i, row in enumerate(rows):
         first.setdefault(row.get("group", i), i)
     scores = np.array([answer_scores(predictions[i], rows[i]["answers"]) for i in first.values()])
     exact, f1 = 100 * scores.mean(axis=0)
-    return {"em": lambda: float(exact), "f1": lambda: float(f1)}
+    return {"em": float(exact), "f1": float(f1)}
 
 
 def score(task: Task, predictions: Sequence[str], rows: Sequence[Row]) -> dict[str, float]:
-    """The task's metrics and its score.
+    """Each of `task.metrics`, and `score`, the mean of `task.score_metrics`.
 
     ReCoRD counts the first example of each query. MultiRC's exact match is per question.
 
-    Returns:
-      Each of `task.metrics`, and `score`, the mean of `task.score_metrics`.
     Raises:
       ResultsError: there are no examples, or their number is not that of the predictions.
     """
@@ -158,11 +141,11 @@ def score(task: Task, predictions: Sequence[str], rows: Sequence[Row]) -> dict[s
             f"{task.title} has {len(predictions)} predictions for {len(rows)} examples; "
             "scoring needs a prediction for each example, and at least 1 example."
         )
-    free_form = task.kind in ("qa", "record")
-    metrics = (
-        _score_answers(predictions, rows) if free_form else _score_classes(task, predictions, rows)
-    )
-    values = {name: metrics[name]() for name in task.metrics}
+    if task.kind in ("qa", "record"):
+        metrics = _score_answers(predictions, rows)
+    else:
+        metrics = _score_classes(task, predictions, rows)
+    values = {name: metrics[name] for name in task.metrics}
     return values | {"score": float(np.mean([values[name] for name in task.score_metrics]))}
 
 
@@ -170,7 +153,7 @@ def correct(task: Task, prediction: str, row: Row) -> bool:
     """Whether a prediction is right: it is the class, names the referent, or matches an answer."""
     if task.kind in ("qa", "record"):
         return answer_scores(prediction, row["answers"])[0] == 1.0
-    return bool(_classes(task, [prediction], [row])[0] == row["label"])
+    return _class(task, prediction, row) == row["label"]
 
 
 def majority_score(task: Task, rows: Sequence[Row]) -> dict[str, float]:

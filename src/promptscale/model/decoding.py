@@ -7,6 +7,7 @@ can differ from greedy search. The authors evaluate with it.
 Letters: B batch, S source positions, D d_model, L decode length.
 """
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -33,6 +34,7 @@ def greedy_search(
     sets with different limits share a compiled program.
     """
     end = length if limit is None else jnp.minimum(limit, length)
+    step = functools.partial(model.apply, {"params": params}, method="decode_step")
 
     class State(NamedTuple):
         index: Int[Array, ""]
@@ -44,7 +46,7 @@ def greedy_search(
         return (state.index < end) & ~jnp.all(state.finished)
 
     def extend(state: State) -> State:
-        logits, cache = _step(model, params, state.tokens[:, state.index], state.cache, state.index)
+        logits, cache = step(state.tokens[:, state.index], state.cache, state.index)
         chosen = jnp.where(state.finished, 0, jnp.argmax(logits, axis=-1).astype(jnp.int32))
         tokens = state.tokens.at[:, state.index + 1].set(chosen)
         return State(state.index + 1, tokens, state.finished | (chosen == _EOS), cache)
@@ -54,7 +56,7 @@ def greedy_search(
         jnp.int32(0),
         jnp.zeros((batch, length + 1), jnp.int32),
         jnp.zeros(batch, bool),
-        _start(model, params, encoded, mask, length),
+        model.apply({"params": params}, encoded, mask, length, method="start_decoding"),
     )
     return jax.lax.while_loop(unfinished, extend, start).tokens[:, 1:]
 
@@ -74,6 +76,7 @@ def beam_search(
     finished hypothesis of each row, or the live hypothesis if none finished.
     """
     last = length if limit is None else jnp.minimum(limit, length)
+    step = functools.partial(model.apply, {"params": params}, method="decode_step")
 
     class State(NamedTuple):
         index: Int[Array, ""]
@@ -94,7 +97,7 @@ def beam_search(
         return (state.index < last) & ~jnp.all(best > bound)
 
     def extend(state: State) -> State:
-        logits, cache = _step(model, params, state.live[:, state.index], state.cache, state.index)
+        logits, cache = step(state.live[:, state.index], state.cache, state.index)
         scores = jax.nn.log_softmax(logits) + state.live_score[:, None]
         top, tokens = jax.lax.top_k(scores, 2)
         tokens = tokens.astype(jnp.int32)
@@ -126,19 +129,7 @@ def beam_search(
         finished=empty,
         finished_score=jnp.full(batch, _UNREACHED),
         has_finished=jnp.zeros(batch, bool),
-        cache=_start(model, params, encoded, mask, length),
+        cache=model.apply({"params": params}, encoded, mask, length, method="start_decoding"),
     )
     end = jax.lax.while_loop(improvable, extend, start)
     return jnp.where(end.has_finished[:, None], end.finished, end.live)[:, 1:]
-
-
-def _start(
-    model: T5, params: dict, encoded: Float[Array, "B S D"], mask: Bool[Array, "B S"], length: int
-) -> DecodingCache:
-    return model.apply({"params": params}, encoded, mask, length, method="start_decoding")
-
-
-def _step(
-    model: T5, params: dict, tokens: Int[Array, " B"], cache: DecodingCache, index: Int[Array, ""]
-) -> tuple[Float[Array, "B V"], DecodingCache]:
-    return model.apply({"params": params}, tokens, cache, index, method="decode_step")

@@ -17,32 +17,17 @@ MASKED = -1e10
 _KERNEL_INIT = nn.initializers.variance_scaling(1.0, "fan_in", "truncated_normal")
 
 
-def rms_norm(
-    x: Float[Array, "*B D"], scale: Float[Array, " D"], epsilon: float = 1e-6
-) -> Float[Array, "*B D"]:
-    """Divides by the root mean square over the last axis and multiplies by `scale`.
-
-    The mean square is computed in float32; the result has the dtype of `x`.
-    """
-    wide = x.astype(jnp.float32)
-    mean_square = jnp.mean(jnp.square(wide), axis=-1, keepdims=True)
-    normed = (wide * jax.lax.rsqrt(mean_square + epsilon)).astype(x.dtype)
-    return normed * jnp.broadcast_to(scale.astype(x.dtype), x.shape)
-
-
 def relative_position_bucket(
-    relative_position: Int[Array, "T S"],
-    *,
-    bidirectional: bool,
-    num_buckets: int,
-    max_distance: int,
+    relative_position: Int[Array, "T S"], config: ModelConfig, bidirectional: bool
 ) -> Int[Array, "T S"]:
     """The bucket of each relative position (key position minus query position).
 
-    Half of the buckets hold single distances. The other half grow logarithmically up to
-    `max_distance`; larger distances share the last bucket. Bidirectional attention gives each
-    direction half of the buckets; causal attention maps the future to bucket 0.
+    Half of the buckets hold single distances. The other half grow logarithmically up to the maximum
+    distance; larger distances share the last bucket. Bidirectional attention gives each direction
+    half of the buckets; causal attention maps the future to bucket 0.
     """
+    num_buckets = config.relative_attention_num_buckets
+    max_distance = config.relative_attention_max_distance
     distance = -relative_position
     bucket = jnp.zeros_like(distance)
     if bidirectional:
@@ -65,43 +50,39 @@ def mask_bias(mask: Bool[Array, "B S"], dtype: jnp.dtype) -> Float[Array, "B 1 1
     return jnp.where(mask, 0.0, MASKED).astype(dtype)[:, None, None, :]
 
 
-def attend(
-    queries: Float[Array, "B H T K"],
-    keys: Float[Array, "B H S K"],
-    values: Float[Array, "B H S K"],
-    *biases: Float[Array, "_ _ _ S"],
-) -> Float[Array, "B H T K"]:
-    """Dot-product attention in the activation dtype, unscaled: T5's weights contain the scale.
-
-    The heads' axis precedes the positions' axis, so that both products are plain batched matrix
-    products. In the other order XLA's CPU backend takes four times as long.
-    """
-    logits = jnp.einsum("bhtk,bhsk->bhts", queries, keys)
-    for bias in biases:
-        logits = logits + bias
-    return jnp.einsum("bhts,bhsk->bhtk", jax.nn.softmax(logits), values)
-
-
 def dense(features: int, dtype: jnp.dtype, init=_KERNEL_INIT, name: str | None = None) -> nn.Dense:
     """A linear map without bias; its parameter is `kernel` [in, out]."""
     return nn.Dense(features, use_bias=False, dtype=dtype, kernel_init=init, name=name)
 
 
 class Part(nn.Module):
-    """A part of the network that has dropout; `dtype` is the dtype of its activations."""
+    """The model, or a part of it that has dropout.
+
+    Attributes:
+      config: the architecture.
+      dropout_rate: the rate of every dropout, used where `deterministic` is false.
+      dtype: the dtype of the activations; parameters are cast to it when they are used.
+    """
 
     config: ModelConfig
-    dropout_rate: float
-    dtype: jnp.dtype
+    dropout_rate: float = 0.0
+    dtype: jnp.dtype = jnp.dtype(jnp.float32)
 
 
 class RMSNorm(nn.Module):
-    """`rms_norm` with a learned scale."""
+    """Divides by the root mean square over the last axis and multiplies by a learned scale.
+
+    The mean square is computed in float32; the result has the dtype of the input.
+    """
 
     @nn.compact
     def __call__(self, x: Float[Array, "*B D"]) -> Float[Array, "*B D"]:
         """Normalises the last axis."""
-        return rms_norm(x, self.param("scale", nn.initializers.ones, (x.shape[-1],)))
+        scale = self.param("scale", nn.initializers.ones, (x.shape[-1],))
+        wide = x.astype(jnp.float32)
+        mean_square = jnp.mean(jnp.square(wide), axis=-1, keepdims=True)
+        normed = (wide * jax.lax.rsqrt(mean_square + 1e-6)).astype(x.dtype)
+        return normed * jnp.broadcast_to(scale.astype(x.dtype), x.shape)
 
 
 class Dropout(nn.Module):
@@ -130,12 +111,8 @@ class RelativePositionBias(nn.Module):
             nn.initializers.variance_scaling(1.0, "fan_avg", "uniform"),
             (self.config.num_heads, self.config.relative_attention_num_buckets),
         )
-        buckets = relative_position_bucket(
-            jnp.arange(num_keys)[None, :] - jnp.arange(num_queries)[:, None],
-            bidirectional=self.bidirectional,
-            num_buckets=self.config.relative_attention_num_buckets,
-            max_distance=self.config.relative_attention_max_distance,
-        )
+        relative_position = jnp.arange(num_keys)[None, :] - jnp.arange(num_queries)[:, None]
+        buckets = relative_position_bucket(relative_position, self.config, self.bidirectional)
         return jnp.take(table.astype(self.dtype), buckets, axis=1)[None]
 
 
@@ -146,9 +123,8 @@ class Attention(Part):
         """Declares `query`, `key`, `value` and `out`, all two-dimensional as in T5X."""
         joint = self.config.num_heads * self.config.head_dim
         # T5X divides the initial query kernel by sqrt(head_dim) in place of scaling the logits.
-        query_init = nn.initializers.variance_scaling(
-            1.0 / self.config.head_dim, "fan_in", "truncated_normal"
-        )
+        scale = 1.0 / self.config.head_dim
+        query_init = nn.initializers.variance_scaling(scale, "fan_in", "truncated_normal")
         self.query = dense(joint, self.dtype, query_init)
         self.key = dense(joint, self.dtype)
         self.value = dense(joint, self.dtype)
@@ -171,9 +147,16 @@ class Attention(Part):
         *biases: Float[Array, "_ _ _ S"],
         deterministic: bool = True,
     ) -> Float[Array, "B T D"]:
-        """Attends from `x` to the given keys and values."""
+        """Attends from `x` to the given keys and values, in the activation dtype.
+
+        The heads' axis precedes the positions' axis, so that both products are plain batched matrix
+        products. In the other order XLA's CPU backend takes four times as long.
+        """
         values = self.value_dropout(values, deterministic=deterministic)
-        mixed = attend(self._heads(self.query(x)), keys, values, *biases)
+        logits = jnp.einsum("bhtk,bhsk->bhts", self._heads(self.query(x)), keys)
+        for bias in biases:
+            logits = logits + bias
+        mixed = jnp.einsum("bhts,bhsk->bhtk", jax.nn.softmax(logits), values)
         return self.out(mixed.swapaxes(1, 2).reshape(*x.shape[:2], -1))
 
     def _heads(self, x: Float[Array, "B L HK"]) -> Float[Array, "B H L K"]:

@@ -33,25 +33,20 @@ from promptscale.model.layers import (
 class EncoderLayer(Part):
     """Self-attention and MLP; each has a norm before it and is added to the residual stream."""
 
-    def setup(self) -> None:
-        """Declares the layer's parts under T5X's names."""
-        parts = (self.config, self.dropout_rate, self.dtype)
-        self.pre_attention_layer_norm = RMSNorm()
-        self.attention = Attention(*parts)
-        self.pre_mlp_layer_norm = RMSNorm()
-        self.mlp = GatedMLP(*parts)
-        self.dropout = Dropout(self.dropout_rate)
-
+    @nn.compact
     def __call__(
         self, x: Float[Array, "B S D"], *biases: Float[Array, "_ _ _ S"], deterministic: bool
     ) -> Float[Array, "B S D"]:
         """Applies the layer; `biases` are added to the attention logits."""
-        normed = self.pre_attention_layer_norm(x)
-        keys, values = self.attention.keys_values(normed)
-        attended = self.attention(normed, keys, values, *biases, deterministic=deterministic)
-        x = x + self.dropout(attended, deterministic)
-        hidden = self.mlp(self.pre_mlp_layer_norm(x), deterministic)
-        return x + self.dropout(hidden, deterministic)
+        parts = (self.config, self.dropout_rate, self.dtype)
+        dropout = Dropout(self.dropout_rate, name="dropout")
+        normed = RMSNorm(name="pre_attention_layer_norm")(x)
+        attention = Attention(*parts, name="attention")
+        keys, values = attention.keys_values(normed)
+        attended = attention(normed, keys, values, *biases, deterministic=deterministic)
+        x = x + dropout(attended, deterministic)
+        hidden = GatedMLP(*parts, name="mlp")(RMSNorm(name="pre_mlp_layer_norm")(x), deterministic)
+        return x + dropout(hidden, deterministic)
 
 
 class Encoder(Part):
@@ -98,10 +93,6 @@ class DecoderLayer(Part):
         self.pre_mlp_layer_norm = RMSNorm()
         self.mlp = GatedMLP(*parts)
         self.dropout = Dropout(self.dropout_rate)
-
-    def cross_keys_values(self, encoded: Float[Array, "B S D"]) -> CrossKeysValues:
-        """Keys and values of the encoder's output, which all target positions share."""
-        return self.encoder_decoder_attention.keys_values(encoded)
 
     def __call__(
         self,
@@ -159,21 +150,9 @@ class Decoder(Part):
         cross_bias = mask_bias(encoded_mask, self.dtype)
         x = self.dropout(embedded.astype(self.dtype), deterministic)
         for layer in self.layers:
-            cross = layer.cross_keys_values(encoded)
+            cross = layer.encoder_decoder_attention.keys_values(encoded)
             x, _ = layer(x, cross, self_bias, cross_bias, deterministic=deterministic)
         return self._logits(x, deterministic)
-
-    def start(
-        self, encoded: Float[Array, "B S D"], encoded_mask: Bool[Array, "B S"], length: int
-    ) -> DecodingCache:
-        """An empty cache for `length` target positions."""
-        shape = (encoded.shape[0], self.config.num_heads, length, self.config.head_dim)
-        empty = jnp.zeros(shape, self.dtype)
-        return DecodingCache(
-            tuple((empty, empty) for _ in self.layers),
-            tuple(layer.cross_keys_values(encoded) for layer in self.layers),
-            mask_bias(encoded_mask, self.dtype),
-        )
 
     def step(
         self, embedded: Float[Array, "B 1 D"], cache: DecodingCache, index: Int[Array, ""]
@@ -198,27 +177,14 @@ class Decoder(Part):
         return self.logits_dense(x.astype(jnp.float32))
 
 
-class T5(nn.Module):
-    """T5 1.1 as pure functions: all state is in the arguments and the results.
-
-    Attributes:
-      config: the architecture.
-      dropout_rate: the rate of every dropout, used where `deterministic` is false.
-      dtype: the dtype of the activations; parameters are cast to it when they are used.
-    """
-
-    config: ModelConfig
-    dropout_rate: float = 0.0
-    dtype: jnp.dtype = jnp.dtype(jnp.float32)
+class T5(Part):
+    """T5 1.1 as pure functions: all state is in the arguments and the results."""
 
     def setup(self) -> None:
         """Declares the shared embedding and the towers."""
-        self.token_embedder = nn.Embed(
-            self.config.vocab_size,
-            self.config.d_model,
-            dtype=self.dtype,
-            embedding_init=nn.initializers.normal(1.0),
-        )
+        shape = (self.config.vocab_size, self.config.d_model)
+        init = nn.initializers.normal(1.0)
+        self.token_embedder = nn.Embed(*shape, dtype=self.dtype, embedding_init=init)
         self.encoder = Encoder(self.config, self.dropout_rate, self.dtype)
         self.decoder = Decoder(self.config, self.dropout_rate, self.dtype)
 
@@ -249,8 +215,15 @@ class T5(nn.Module):
     def start_decoding(
         self, encoded: Float[Array, "B S D"], mask: Bool[Array, "B S"], length: int
     ) -> DecodingCache:
-        """A cache for decoding up to `length` tokens, token by token."""
-        return self.decoder.start(encoded, mask, length)
+        """An empty cache for decoding up to `length` tokens, token by token."""
+        layers = self.decoder.layers
+        shape = (encoded.shape[0], self.config.num_heads, length, self.config.head_dim)
+        empty = jnp.zeros(shape, self.dtype)
+        return DecodingCache(
+            tuple((empty, empty) for _ in layers),
+            tuple(layer.encoder_decoder_attention.keys_values(encoded) for layer in layers),
+            mask_bias(mask, self.dtype),
+        )
 
     def decode_step(
         self, tokens: Int[Array, " B"], cache: DecodingCache, index: Int[Array, ""]

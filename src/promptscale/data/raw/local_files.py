@@ -1,17 +1,19 @@
 """Datasets that TFDS's builders prepare from a folder of published files, without a network.
 
 The builder's code reads the files and writes its records; only its download manager is replaced,
-by `LocalDownloads`. Each split is built separately, so missing files of a split do not block other
+by `local_downloads`. Each split is built separately, so missing files of a split do not block other
 splits.
 """
 
 import gzip
 import shutil
+import types
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from promptscale.config.tasks import TASKS, Task
@@ -20,23 +22,18 @@ from promptscale.data.raw.tfds_builder import download_and_prepare
 from promptscale.errors import DataError
 
 
-class LocalDownloads:
-    """Answers a builder's downloads with local files, in place of TFDS's download manager."""
+def local_downloads(staged: Mapping[str, Path], absent: Path) -> types.SimpleNamespace:
+    """Stands in for TFDS's download manager, and answers each URL of `staged` with its file.
 
-    downloaded_size = 0
+    `absent` answers the URLs that only other splits need.
+    """
 
-    def __init__(self, staged: Mapping[str, Path], absent: Path) -> None:
-        """Maps each URL to a file; `absent` answers URLs that only other splits need."""
-        self._staged = staged
-        self._absent = absent
+    def download(urls: Any) -> Any:  # a string, or a dict of strings
+        return tf.nest.map_structure(lambda url: str(staged.get(url, absent)), urls)
 
-    def download(self, urls: Any) -> Any:
-        """The local path of each URL, in the structure (a string or a dict) of `urls`."""
-        if isinstance(urls, Mapping):
-            return {key: self.download(url) for key, url in urls.items()}
-        return str(self._staged.get(urls, self._absent))
-
-    download_and_extract = download
+    return types.SimpleNamespace(
+        download=download, download_and_extract=download, downloaded_size=0
+    )
 
 
 def _find(folder: Path, path: str) -> Path | None:
@@ -52,8 +49,7 @@ def _find(folder: Path, path: str) -> Path | None:
 def _verified(file: PublishedFile, task: Task, split: str, folder: Path, scratch: Path) -> Path:
     """Finds a published file in the folder or in its archive there, and verifies its checksum."""
     path = _find(folder, file.path)
-    archive = _find(folder, file.archive)
-    if path is None and archive is not None:
+    if path is None and (archive := _find(folder, file.archive)):
         try:
             with zipfile.ZipFile(archive) as members:
                 path = Path(members.extract(file.path, scratch / "extracted"))
@@ -99,47 +95,30 @@ def _stage_mrpc(source: Path, split: str, scratch: Path) -> None:
     ids.write_text("".join(pairs) if split == "validation" else "", encoding="utf-8")
 
 
-def _stage_all(
-    task: Task, split: str, folder: Path, substitute: str | None, scratch: Path
-) -> LocalDownloads:
-    """Stages what the builder reads for a split: the published files, or their substitute."""
-    scratch.mkdir(parents=True)
-    files = published_files(task, split)
-    other = folder / substitute if substitute else None
-    if other is not None and not other.is_file():
-        raise DataError(
-            f"data.substitutes names {other} for {task.name}/{split}, but there is no such file."
-        )
-    if task.name == "mrpc" and other is None and _find(folder, files[0].path) is None:
-        other = _find(folder, MRPC_TSV[split])
-    if task.name == "mrpc" and other is not None:
-        _stage_mrpc(other, split, scratch)
-    else:
-        for file in files:
-            source = other or _verified(file, task, split, folder, scratch)
-            _stage(source, file.path, scratch)
-    staged = {
-        file.url: scratch if file.archive else scratch / file.path.removesuffix(".gz")
-        for file in files
-    }
-    return LocalDownloads(staged, scratch / "absent")
-
-
 def build(
-    task: Task, split: str, folder: Path, substitute: str | None, scratch: Path
+    task: Task, split: str, folder: Path, substitute: Path | None, scratch: Path
 ) -> tfds.core.DatasetBuilder:
-    """Builds a split with TFDS's builder from local files, below `scratch`.
+    """Builds a split with TFDS's builder from local files, below the empty folder `scratch`.
 
-    Args:
-      task: the task.
-      split: our split.
-      folder: the folder of published files, each anywhere below it, or inside its zip archive.
-      substitute: a file (relative to the folder) to use instead of the published file, unverified.
-      scratch: an empty folder; it may be deleted after the dataset was read.
+    The published files are anywhere below `folder`, or inside their zip archives there. A
+    `substitute` is used instead of them, unverified.
+
     Raises:
       DataError: a file is missing, damaged or incomplete, or its checksum differs.
     """
-    downloads = _stage_all(task, split, folder, substitute, scratch / "files")
+    staging = scratch / "files"
+    staging.mkdir(parents=True)
+    files = published_files(task, split)
+    if task.name == "mrpc" and _find(folder, files[0].path) is None:
+        substitute = substitute or _find(folder, MRPC_TSV[split])
+    if task.name == "mrpc" and substitute is not None:
+        _stage_mrpc(substitute, split, staging)
+    else:
+        for file in files:
+            _stage(substitute or _verified(file, task, split, folder, staging), file.path, staging)
+    paths = ["" if file.archive else file.path.removesuffix(".gz") for file in files]
+    staged = {file.url: staging / path for file, path in zip(files, paths, strict=True)}
+    downloads = local_downloads(staged, staging / "absent")
     builder = tfds.builder(task.tfds.split(":")[0], data_dir=scratch / "tfds")
     try:
         download_and_prepare(builder, downloads, task.tfds_split(split))

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from promptscale.config.schema import Data
 from promptscale.config.tasks import Task
 from promptscale.data import prepared
 from promptscale.data.corpus import write_text
-from promptscale.data.raw.sources import Source, open_split, read_texts
+from promptscale.data.raw.sources import open_split, read_texts
 from promptscale.data.raw.t5_text import to_text
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.errors import DataError
@@ -23,7 +24,6 @@ _FIELDS = ("inputs", "targets", "label", "answers", "id", "idx")
 
 
 def _text(value: Any) -> Any:
-    """Decodes bytes, or lists of bytes."""
     if isinstance(value, bytes):
         return value.decode("utf-8")
     return [_text(item) for item in value] if isinstance(value, list) else value
@@ -49,11 +49,8 @@ def _row(task: Task, example: Mapping[str, Any], position: int) -> dict[str, Any
     Raises:
       DataError: the label of the example is not a label of the task.
     """
-    row: dict[str, Any] = {
-        "id": str(example.get("id", example.get("idx", position))),
-        "inputs": example["inputs"],
-        "targets": example["targets"],
-    }
+    row: dict[str, Any] = {"id": str(example.get("id", example.get("idx", position)))}
+    row |= {field: example[field] for field in ("inputs", "targets")}
     if task.kind in ("classification", "multirc"):
         if example["targets"] not in task.labels:
             raise DataError(
@@ -74,7 +71,7 @@ def _row(task: Task, example: Mapping[str, Any], position: int) -> dict[str, Any
     return row
 
 
-def prepare(task: Task, split: str, source: Source, vocabulary: Vocabulary, prefix: Path) -> None:
+def prepare(task: Task, split: str, data: Data, vocabulary: Vocabulary, prefix: Path) -> None:
     """Writes our `split` of a task to `PREFIX.safetensors` and `PREFIX.jsonl`.
 
     Inputs have no task name and targets no sentinel. A run that needs either prepends its ids
@@ -84,33 +81,30 @@ def prepare(task: Task, split: str, source: Source, vocabulary: Vocabulary, pref
       DataError: the dataset is missing, incomplete or damaged.
       ConfigError: the task has no such split.
     """
-    with open_split(task, split, source) as dataset:
+    with open_split(task, split, data) as dataset:
         examples = _examples(to_text(task, split, dataset))
         rows = [_row(task, example, position) for position, example in enumerate(examples)]
-    inputs, targets = (
-        _encode(vocabulary, (row[field] for row in rows)) for field in ("inputs", "targets")
-    )
+    inputs = _encode(vocabulary, (row["inputs"] for row in rows))
+    targets = _encode(vocabulary, (row["targets"] for row in rows))
     prepared.write(prefix, inputs, targets, rows)
 
 
 def prepare_text(
     corpus: str,
     split: str,
-    source: Source,
+    data: Data,
     vocabulary: Vocabulary,
     path: Path,
     *,
     shard: int = 0,
     num_shards: int = 1,
 ) -> None:
-    """Writes slice `shard` (from 0) of the `num_shards` slices of a text corpus as a shard.
-
-    `corpus` is a TFDS name with its version, such as `c4/en:3.1.0`; its feature `text` is read.
+    """Writes slice `shard` (from 0) of the `num_shards` slices of a corpus of TFDS as a shard.
 
     Raises:
       DataError: the corpus is missing or damaged.
     """
-    texts = read_texts(corpus, split, source, shard, num_shards)
+    texts = read_texts(corpus, split, data, shard, num_shards)
     write_text(path, _encode(vocabulary, texts))
 
 

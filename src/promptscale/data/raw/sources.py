@@ -4,11 +4,10 @@ TFDS looks nothing up in the cloud unless downloading is allowed.
 """
 
 import contextlib
-import dataclasses
 import itertools
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,40 +29,17 @@ TFDS_BUCKET = "gs://tfds-data/datasets"
 tfds.disable_progress_bar()
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Source:
-    """How to get datasets.
-
-    Attributes:
-      data_dir: TFDS's folder of prepared datasets; downloads are written to it.
-      local_files: a folder of published files to build datasets from; None to use `data_dir`.
-      substitutes: by `task/split` (or `corpus/split`), a file relative to `local_files` that is
-        used instead of the published file; neither its rows nor its checksum are verified.
-      download: whether TFDS may download what `data_dir` lacks.
-      generated: whether the datasets are a generated world under the published names; otherwise
-        their numbers of rows are verified.
-    """
-
-    data_dir: Path
-    local_files: Path | None = None
-    substitutes: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    download: bool = False
-    generated: bool = False
-
-    def substitute(self, name: str, split: str) -> str | None:
-        """The substitute of a split, if there is any."""
-        return self.substitutes.get(f"{name}/{split}") if self.local_files else None
-
-
-def configured_source(data: Data, data_dir: Path) -> Source:
-    """The source that a configuration describes, with TFDS's folder at `data_dir`."""
-    return Source(
-        data_dir=data_dir,
-        local_files=Path(data.local_files) if data.local_files else None,
-        substitutes=data.substitutes,
-        download=data.download,
-        generated=data.generated,
-    )
+def _substitute(data: Data, name: str, split: str) -> Path | None:
+    """The local file that replaces a published file; neither rows nor checksum are verified."""
+    file = data.substitutes.get(f"{name}/{split}")
+    if file is None or data.local_files is None:
+        return None
+    path = Path(data.local_files, file)
+    if not path.is_file():
+        raise DataError(
+            f"data.substitutes names {path} for {name}/{split}, but there is no such file."
+        )
+    return path
 
 
 def _read(builder: Any, split: Any) -> tf.data.Dataset:
@@ -72,55 +48,49 @@ def _read(builder: Any, split: Any) -> tf.data.Dataset:
     return builder.as_dataset(split=split, shuffle_files=False, read_config=read_config)
 
 
-def _verify_mrqa(task: Task, manager: tfds.download.DownloadManager) -> None:
-    """Downloads MRQA's files to TFDS's cache and verifies them; TFDS has no checksums of MRQA."""
-    for split in task.splits:
-        for file in published_files(task, split):
-            path = Path(manager.download(file.url))
-            if not file.matches(path):
-                raise DataError(
-                    f"The download of {file.url} for {task.title} is damaged: its checksum is not "
-                    f"{file.checksum}; delete {path} and try again."
-                )
-
-
-def _download(builder: Any, task: Task | None, source: Source) -> None:
+def _download(builder: Any, task: Task | None, data: Data) -> None:
     """Downloads and prepares a dataset and verifies checksums; a lock admits a single process."""
-    downloads = source.data_dir / "downloads"
+    downloads = Path(data.data_dir, "downloads")
     downloads.mkdir(parents=True, exist_ok=True)
     with FileLock(downloads / f".{builder.name}.lock"):
         if builder.is_prepared():
             return
-        mrqa = task if task is not None and task.name in MRQA else None
+        # TFDS has no checksums of MRQA. Its files, a split of each task, are verified here.
+        mrqa = published_files(task, "validation") if task and task.name in MRQA else ()
         manager = tfds.download.DownloadManager(
             download_dir=downloads,
             dataset_name=builder.name,
-            force_checksums_validation=mrqa is None,
+            force_checksums_validation=not mrqa,
         )
-        if mrqa is not None:
-            _verify_mrqa(mrqa, manager)
+        for file in mrqa:
+            path = Path(manager.download(file.url))
+            if not file.matches(path):
+                raise DataError(
+                    f"The download of {file.url} for {builder.info.full_name} is damaged: its "
+                    f"checksum is not {file.checksum}; delete {path} and try again."
+                )
         download_and_prepare(builder, manager)
 
 
-def _builder(name: str, source: Source, task: Task | None = None) -> tfds.core.DatasetBuilder:
+def _builder(name: str, data: Data, task: Task | None = None) -> tfds.core.DatasetBuilder:
     """The builder of the prepared dataset `name` (with its version), downloaded if necessary.
 
     Raises:
       DataError: the dataset is missing, and a download is not allowed or fails.
     """
     with contextlib.suppress(tfds.core.DatasetNotFoundError, AssertionError):
-        builder = tfds.builder(name, data_dir=source.data_dir)
+        builder = tfds.builder(name, data_dir=data.data_dir)
         if builder.is_prepared():
             return builder
-    if not source.download:
+    if not data.download:
         raise DataError(
-            f"{name} is not in {source.data_dir}; set data.download to true where there is a "
+            f"{name} is not in {data.data_dir}; set data.download to true where there is a "
             "network, or data.local_files to a folder of the published files."
         )
     try:
-        builder = tfds.builder(name, data_dir=source.data_dir)
+        builder = tfds.builder(name, data_dir=data.data_dir)
         if builder.version == builder.canonical_version:
-            _download(builder, task, source)
+            _download(builder, task, data)
         else:  # a version that today's builder can read but not generate
             builder = tfds.builder(name, data_dir=TFDS_BUCKET)
             if not builder.is_prepared():
@@ -128,12 +98,12 @@ def _builder(name: str, source: Source, task: Task | None = None) -> tfds.core.D
     except DataError:
         raise
     except Exception as error:
-        raise DataError(f"{name} could not be downloaded to {source.data_dir}: {error}") from error
+        raise DataError(f"{name} could not be downloaded to {data.data_dir}: {error}") from error
     return builder
 
 
 @contextlib.contextmanager
-def open_split(task: Task, split: str, source: Source) -> Iterator[tf.data.Dataset]:
+def open_split(task: Task, split: str, data: Data) -> Iterator[tf.data.Dataset]:
     """The rows of a task's split as TFDS gives them; they can be read inside the context only.
 
     Raises:
@@ -141,15 +111,15 @@ def open_split(task: Task, split: str, source: Source) -> Iterator[tf.data.Datas
       ConfigError: the task has no such split.
     """
     tfds_split = task.tfds_split(split)
-    substitute = source.substitute(task.name, split)
+    substitute = _substitute(data, task.name, split)
     with contextlib.ExitStack() as stack:
-        if source.local_files is None:
-            builder = _builder(task.tfds, source, task)
+        if data.local_files is None:
+            builder = _builder(task.tfds, data, task)
         else:
-            source.data_dir.mkdir(parents=True, exist_ok=True)
-            scratch = tempfile.TemporaryDirectory(dir=source.data_dir, prefix=f".{task.name}-")
+            Path(data.data_dir).mkdir(parents=True, exist_ok=True)
+            scratch = tempfile.TemporaryDirectory(dir=data.data_dir, prefix=f".{task.name}-")
             builder = local_files.build(
-                task, split, source.local_files, substitute, Path(stack.enter_context(scratch))
+                task, split, Path(data.local_files), substitute, Path(stack.enter_context(scratch))
             )
         if tfds_split not in builder.info.splits:
             raise DataError(
@@ -157,7 +127,7 @@ def open_split(task: Task, split: str, source: Source) -> Iterator[tf.data.Datas
                 f"{', '.join(builder.info.splits)}."
             )
         rows, published = builder.info.splits[tfds_split].num_examples, task.rows[split]
-        if not source.generated and substitute is None and rows != published:
+        if not data.generated and substitute is None and rows != published:
             urls = ", ".join(file.url for file in published_files(task, split))
             raise DataError(
                 f"{task.title} ({split}) has {rows} rows where the published dataset has "
@@ -168,7 +138,7 @@ def open_split(task: Task, split: str, source: Source) -> Iterator[tf.data.Datas
 
 
 def read_texts(
-    corpus: str, split: str, source: Source, shard: int = 0, num_shards: int = 1
+    corpus: str, split: str, data: Data, shard: int = 0, num_shards: int = 1
 ) -> Iterator[str]:
     """The documents of slice `shard` (from 0) of a text corpus, always in the same order.
 
@@ -178,11 +148,8 @@ def read_texts(
     Raises:
       DataError: the corpus is missing or damaged.
     """
-    substitute = source.substitute(corpus.split(":")[0], split)
-    if source.local_files is not None and substitute is not None:
-        path = source.local_files / substitute
-        if not path.is_file():
-            raise DataError(f"data.substitutes names {path}, but there is no such file.")
+    path = _substitute(data, corpus.split(":")[0], split)
+    if path is not None:
         with path.open(encoding="utf-8") as file:
             for number, line in itertools.islice(enumerate(file, 1), shard, None, num_shards):
                 try:
@@ -193,6 +160,6 @@ def read_texts(
                     ) from error
                 yield text
     else:
-        dataset = _read(_builder(corpus, source), tfds.even_splits(split, num_shards)[shard])
+        dataset = _read(_builder(corpus, data), tfds.even_splits(split, num_shards)[shard])
         for text in dataset.map(lambda row: row["text"]).as_numpy_iterator():
             yield bytes(text).decode("utf-8")

@@ -6,7 +6,6 @@ dataset's inputs; `promptscale.evaluation.metrics.transfer_labels` renames the l
 """
 
 import functools
-from collections.abc import Callable
 
 import seqio
 import t5.data.tasks  # noqa: F401  registers the library's tasks
@@ -16,12 +15,7 @@ from t5.data import preprocessors
 from promptscale.config.tasks import Task
 
 
-def _map(dataset: tf.data.Dataset, change: Callable[[dict], dict]) -> tf.data.Dataset:
-    return dataset.map(change, num_parallel_calls=tf.data.AUTOTUNE)
-
-
 def _drop_task_name(example: dict) -> dict:
-    """Deletes the first word of the inputs and the space after it."""
     return example | {"inputs": tf.strings.regex_replace(example["inputs"], "^[^ ]* ", "")}
 
 
@@ -35,22 +29,18 @@ def _mrqa_as_squad(example: dict) -> dict:
     }
 
 
-def _label_as_right(example: dict) -> dict:
-    """Adds the label that scoring a referent needs; DPR's targets are always right."""
-    return example | {"label": tf.constant(1, tf.int64)}
-
-
 def to_text(task: Task, split: str, dataset: tf.data.Dataset) -> tf.data.Dataset:
     """Adds the strings `inputs` and `targets` to TFDS's rows of our `split` of a task.
 
     The split matters for WSC, whose training and evaluation have different preprocessors.
     """
     if task.seqio is None:
-        return preprocessors.squad(_map(dataset, _mrqa_as_squad))
+        return preprocessors.squad(dataset.map(_mrqa_as_squad, tf.data.AUTOTUNE))
     name = task.seqio if split == "train" else task.seqio_eval or task.seqio
     steps = seqio.TaskRegistry.get(name).preprocessors
     text_steps = steps[: steps.index(seqio.preprocessors.tokenize)]
     dataset = functools.reduce(lambda rows, step: step(rows), text_steps, dataset)
     if task.name == "dpr":
-        dataset = _map(dataset, _label_as_right)
-    return _map(dataset, _drop_task_name) if task.prefix else dataset
+        # Scoring a referent needs a label; DPR's targets are always right.
+        dataset = dataset.map(lambda example: example | {"label": tf.constant(1, tf.int64)})
+    return dataset.map(_drop_task_name, tf.data.AUTOTUNE) if task.prefix else dataset

@@ -11,12 +11,8 @@ def download_and_prepare(builder: Any, downloads: Any, split: str | None = None)
 
     TFDS 4.9.10 has no public way to replace a builder's download manager or to prepare a single
     split. Two private methods are therefore replaced, on this instance only; nothing else in the
-    project touches TFDS's private interface.
-
-    Args:
-      builder: the builder.
-      downloads: answers the builder's downloads, as `tfds.download.DownloadManager` does.
-      split: TFDS's split to prepare; None for all.
+    project touches TFDS's private interface. `downloads` answers the builder's downloads, as
+    `tfds.download.DownloadManager` does. `split` is the only TFDS split to prepare; None for all.
     """
     builder._make_download_manager = lambda **_: downloads
     if split is not None:

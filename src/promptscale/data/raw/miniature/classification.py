@@ -6,18 +6,15 @@ split, with `idx`.
 
 from collections.abc import Iterator
 from random import Random
-from typing import Any
 
 from promptscale.data.raw.miniature import world
+from promptscale.data.raw.miniature.world import Fact, Row
 
-Row = dict[str, Any]
 _BOOL = {1: "True", -1: "False"}
 _CB = {1: "entailment", -1: "contradiction", 0: "neutral"}
 
 
-def _dispute(
-    rng: Random, polarities: tuple[world.Polarity, ...] = (1, -1)
-) -> tuple[list[world.Fact], world.Fact]:
+def _dispute(rng: Random, polarities: world.Polarities = (1, -1)) -> tuple[list[Fact], Fact]:
     """Facts of different polarities (or a single fact), and the fact that is asked about."""
     stated = world.disputed(rng, rng.choice(world.POLAR), polarities)
     return stated, rng.choice(stated)
@@ -26,9 +23,14 @@ def _dispute(
 def boolq(rng: Random) -> Row:
     """A yes/no question about a fact; the passage has a fact of another kind as a distractor."""
     stated, target = _dispute(rng)
+    distractor = target
+    while distractor.subject in {fact.subject for fact in stated}:
+        (distractor,) = world.facts(rng, [rng.choice(world.PLAIN)], [1])
+    mixed = [*stated, distractor]
+    rng.shuffle(mixed)
     return {
         "question": target.put(target.relation.whether),
-        "passage": world.passage(_with_distractor(rng, stated)),
+        "passage": world.passage(mixed),
         "label": _BOOL[target.polarity],
     }
 
@@ -47,8 +49,7 @@ def rte(rng: Random) -> Row:
     return _entailment(stated, target) | {"label": label}
 
 
-def _entailment(stated: list[world.Fact], target: world.Fact) -> Row:
-    """The fields that CB and RTE share."""
+def _entailment(stated: list[Fact], target: Fact) -> Row:
     hypothesis = target.put(target.relation.claim)
     return {"premise": world.passage(stated), "hypothesis": hypothesis}
 
@@ -95,22 +96,16 @@ def multirc(rng: Random, count: int) -> Iterator[Row]:
         rng.shuffle(polarities)
         object_ = rng.choice(relation.objects)
         people = rng.sample(relation.subjects, 2)
-        stated = [
-            relation.state(rng, person, object_, polarity)
-            for person, polarity in zip(people, polarities, strict=True)
-        ]
-        rows = [
-            {
-                "paragraph": world.passage(stated),
-                "question": relation.who.format(o=object_),
+        pairs = zip(people, polarities, strict=True)
+        stated = [relation.state(rng, person, object_, polarity) for person, polarity in pairs]
+        question = {"paragraph": world.passage(stated), "question": relation.who.format(o=object_)}
+        rng.shuffle(stated)
+        for answer, fact in enumerate(stated):
+            yield question | {
                 "answer": fact.subject,
                 "label": _BOOL[fact.polarity],
+                "idx": {"paragraph": index, "question": 0, "answer": answer},
             }
-            for fact in stated
-        ]
-        rng.shuffle(rows)
-        for answer, row in enumerate(rows):
-            yield row | {"idx": {"paragraph": index, "question": 0, "answer": answer}}
 
 
 def wic(rng: Random) -> Row:
@@ -151,15 +146,3 @@ def dpr(rng: Random) -> Row:
     sentence = f"{drawn.states} and they {drawn.act} ."
     candidates = list(drawn.candidates)
     return {"sentence": sentence, "pronoun": "they", "candidates": candidates, "label": drawn.right}
-
-
-def _with_distractor(rng: Random, stated: list[world.Fact]) -> list[world.Fact]:
-    """Adds a fact of another kind about another person, and shuffles."""
-    subjects = {fact.subject for fact in stated}
-    while True:
-        extra = world.facts(rng, [rng.choice((world.VISITS, world.STUDIES))], [1])
-        if extra[0].subject not in subjects:
-            break
-    mixed = stated + extra
-    rng.shuffle(mixed)
-    return mixed

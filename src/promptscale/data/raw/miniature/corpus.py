@@ -5,36 +5,16 @@ senses of words. It has every word of the tasks, with the tasks' keys and with o
 a word from any of several sets, and more text follows it, so a prompt still has to select the task.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from random import Random
 
 from promptscale.data.raw.miniature import world
 from promptscale.data.raw.miniature.question_answering import MRQA
 
-# Words for yes, no and perhaps. Common sets occur more often: small models learn from them first
-# that a verdict follows from a fact.
-_COMMON = (
-    ("yes", "no", "maybe"),
-    ("yes", "no", "maybe"),
-    ("True", "False", "maybe"),
-    ("entailment", "contradiction", "neutral"),
-)
-_RARE = (
-    ("entailment", "not_entailment", "not_entailment"),
-    ("equivalent", "not_equivalent", "not_equivalent"),
-    ("duplicate", "not_duplicate", "not_duplicate"),
-)
-VERDICTS = _COMMON * 2 + _RARE * 2
-# Keys before a text, before a question or claim, and before an answer; some are the tasks' keys.
-FIRST = ("", "", "passage: ", "paragraph: ", "sentence1: ", "text: ")
-AFTER = ("context: ", "context: ", "paragraph: ", "premise: ", "text: ")  # after the question
-ASKED = ("", "question: ", "question: ", "question2: ")
-CLAIMED = ("", "hypothesis: ", "hypothesis: ", "sentence2: ")
-ANSWER = ("", "", "answer: ")
-RETOLD = ("so", "and so", "word:", "why is it that")
+TEXT = world.LANGUAGE["corpus"]
+VERDICTS = TEXT["verdicts"]["common"] * 2 + TEXT["verdicts"]["rare"] * 2
 PARAGRAPHS = 8  # per long document
 SHORT = 0.8  # share of documents that are short; they hold a third of the paragraphs
-PAIRS = (("choice1", "choice2"), ("first", "second"), ("left", "right"))
 
 
 def documents(rng: Random, count: int) -> Iterator[str]:
@@ -55,19 +35,20 @@ def documents(rng: Random, count: int) -> Iterator[str]:
 
 def _verdicts(rng: Random) -> str:
     """Facts, and whether claims about them hold, with verdicts from a single set of words."""
-    relations = rng.choice(world.POLAR)
-    stated = world.disputed(rng, relations, rng.choice([(1, -1), (1, -1), (1, -1, 0), (1, 0)]))
+    relation = rng.choice(world.POLAR)
+    stated = world.disputed(rng, relation, rng.choice([(1, -1), (1, -1), (1, -1, 0), (1, 0)]))
     words = dict(zip(world.POLARITIES, rng.choice(VERDICTS), strict=True))
-    extra = world.facts(rng, [rng.choice((world.VISITS, world.STUDIES))], [1])
+    (extra,) = world.facts(rng, [rng.choice(world.PLAIN)], [1])
     facts = list(stated)
-    if rng.random() < 0.4 and extra[0].subject not in {fact.subject for fact in stated}:
-        facts += extra
+    if rng.random() < 0.4 and extra.subject not in {fact.subject for fact in stated}:
+        facts.append(extra)
         rng.shuffle(facts)
     as_question = rng.random() < 0.5
-    mark, answer = rng.choice(ASKED if as_question else CLAIMED), rng.choice(ANSWER)
+    mark = rng.choice(TEXT["question" if as_question else "claim"])
+    answer = rng.choice(TEXT["answer"])
     asked = []
     for fact in rng.sample(stated, len(stated)):
-        form, end = (fact.relation.whether, "?") if as_question else (fact.relation.claim, ".")
+        form, end = (relation.whether, "?") if as_question else (relation.claim, ".")
         asked.append((f"{mark}{fact.put(form)} {end}", words[fact.polarity]))
     return _compose(rng, _passage(rng, facts), asked, answer)
 
@@ -83,13 +64,13 @@ def _who(rng: Random) -> str:
     question = f"{relation.who.format(o=object_)} ?"
     asked = [(f"{question} {fact.subject} ?", words[fact.polarity]) for fact in stated]
     rng.shuffle(asked)
-    return _compose(rng, world.passage(stated), asked, rng.choice(ANSWER))
+    return _compose(rng, world.passage(stated), asked, rng.choice(TEXT["answer"]))
 
 
-def _wh(rng: Random, relations: tuple[world.Relation, ...] = world.FACTUAL) -> str:
+def _wh(rng: Random, relations: Sequence[world.Relation] = world.FACTUAL) -> str:
     """Facts, and questions for their objects and subjects."""
     stated = world.affirmed(rng, relations, rng.choice((2, 3)))
-    mark, answer = rng.choice(ASKED), rng.choice(ANSWER)
+    mark, answer = rng.choice(TEXT["question"]), rng.choice(TEXT["answer"])
     asked = [(f"{mark}{fact.put(fact.relation.what)} ?", fact.object) for fact in stated]
     asked += [(f"{mark}{fact.put(fact.relation.who)} ?", fact.subject) for fact in stated]
     rng.shuffle(asked)
@@ -99,17 +80,14 @@ def _wh(rng: Random, relations: tuple[world.Relation, ...] = world.FACTUAL) -> s
 def _cloze(rng: Random) -> str:
     """Facts, the list of people in them, and a fact as a cloze query."""
     stated = world.affirmed(rng, world.FACTUAL, rng.choice((2, 3)))
-    people = ", ".join(sorted({fact.subject for fact in stated} | {stated[0].object}))
     again = [fact.put(fact.relation.claim) + " ." for fact in rng.sample(stated, 2)]
-    text = world.passage(stated)
     target = rng.choice(stated)
-    blank = target.relation.claim.format(s="@placeholder", o=target.object)
-    return rng.choice(
-        (
-            f"entities: {people} text: {text} query: {' '.join(again)}",
-            f"story: {text} query: {blank} . {target.subject}",
-            f"query: {blank} . text: {text} @placeholder is {target.subject}",
-        )
+    return rng.choice(TEXT["cloze"]).format(
+        people=", ".join(sorted({fact.subject for fact in stated} | {stated[0].object})),
+        text=world.passage(stated),
+        again=" ".join(again),
+        blank=target.relation.claim.format(s="@placeholder", o=target.object),
+        subject=target.subject,
     )
 
 
@@ -132,39 +110,27 @@ def _story(rng: Random) -> str:
         f"{fact.subject} {fact.relation.verbs[fact.polarity][0]} {fact.object} ."
         for fact in rng.sample(stated, len(stated))
     )
-    return f"{world.passage(stated)} {rng.choice(RETOLD)} {again}"
+    return f"{world.passage(stated)} {rng.choice(TEXT['retold'])} {again}"
 
 
 def _effects(rng: Random) -> str:
     """States of people and the acts that follow from them."""
     drawn = world.scene(rng, rng.choice(("and", ",")))
     who = drawn.candidates[drawn.right]
-    return rng.choice(
-        (
-            f"{drawn.states} so *{who}* {drawn.act} . they {drawn.act} .",
-            f"{drawn.states} and *they* {drawn.act} . {who} {drawn.act} .",
-            f"{drawn.states} so *they* {drawn.act} . who {drawn.act} ? {who} {drawn.act} .",
-            f"{drawn.states} . who {drawn.act} ? {who} .",
-            f"{who} {drawn.act} because {drawn.states} .",
-        )
-    )
+    return rng.choice(TEXT["effects"]).format(states=drawn.states, act=drawn.act, who=who)
 
 
 def _alternatives(rng: Random) -> str:
     """Two named alternatives, and the name of the alternative that fits."""
     drawn = world.dilemma(rng)
-    names = rng.choice(PAIRS)
-    options = f"{names[0]}: {drawn.choices[0]} {names[1]}: {drawn.choices[1]}"
-    right, wrong = names[drawn.fits], names[1 - drawn.fits]
-    given, asked = drawn.premise, drawn.question
-    return rng.choice(
-        (
-            f"{options} {given} {asked} ? {right} not {wrong} .",
-            f"{options} premise: {given} question: {asked} {right} .",
-            f"{options} premise: {given} question: {asked} answer: {right} .",
-            f"{given} {options} {asked} ? {right} .",
-            f"{given} {asked} ? {drawn.choices[drawn.fits]} {options} {right} .",
-        )
+    names = rng.choice(TEXT["names"])
+    return rng.choice(TEXT["alternatives"]).format(
+        options=f"{names[0]}: {drawn.choices[0]} {names[1]}: {drawn.choices[1]}",
+        premise=drawn.premise,
+        question=drawn.question,
+        choice=drawn.choices[drawn.fits],
+        right=names[drawn.fits],
+        wrong=names[1 - drawn.fits],
     )
 
 
@@ -173,10 +139,10 @@ def _senses(rng: Random) -> str:
     known = world.senses(rng)
     clauses = rng.choice((" and ", " . ")).join(clause for _, _, clause in known)
     yes, no, _ = rng.choice(VERDICTS)
-    form = rng.choice(("is the {} an animal ?", *("a {} is an animal . word: {}",) * 2))
-    asked = [(form.format(word, word), yes if animal else no) for word, animal, _ in known]
+    form = rng.choice(TEXT["senses"])
+    asked = [(form.format(word=word), yes if animal else no) for word, animal, _ in known]
     rng.shuffle(asked)
-    return _compose(rng, f"{clauses} .", asked, rng.choice(ANSWER))
+    return _compose(rng, f"{clauses} .", asked, rng.choice(TEXT["answer"]))
 
 
 def _passage(rng: Random, stated: list[world.Fact]) -> str:
@@ -191,9 +157,9 @@ def _compose(rng: Random, text: str, asked: list[tuple[str, str]], answer: str) 
     """The text, then questions with answers; or a question, then the text and its answer."""
     if rng.random() < 0.6:
         replies = " ".join(f"{question} {answer}{reply} ." for question, reply in asked[:4])
-        return f"{rng.choice(FIRST)}{text} {replies}"
+        return f"{rng.choice(TEXT['text'])}{text} {replies}"
     question, reply = asked[0]
-    return f"{question} {rng.choice(AFTER)}{text} {answer}{reply} ."
+    return f"{question} {rng.choice(TEXT['later_text'])}{text} {answer}{reply} ."
 
 
 _KINDS = (

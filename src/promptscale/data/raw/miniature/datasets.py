@@ -2,14 +2,13 @@
 
 import dataclasses
 import functools
-import itertools
 from collections.abc import Callable, Iterator
 from random import Random
-from typing import Any
 
+from promptscale.config.tasks import MRQA, TASKS
 from promptscale.data.raw.miniature import classification, corpus, question_answering
+from promptscale.data.raw.miniature.world import Row
 
-Row = dict[str, Any]
 Rows = Callable[[Random, int], Iterator[Row]]
 
 
@@ -31,21 +30,14 @@ class Dataset:
     """A TFDS dataset with generated rows.
 
     Attributes:
-      name, config, version: TFDS's; `config` is empty where the dataset has none.
+      tfds_name: the name that `tfds.load` takes, with the version.
       splits: by TFDS's split, the field of `Sizes` with the number of its rows.
       rows: `rows(rng, count)` yields rows as the real builder does.
     """
 
-    name: str
-    config: str
-    version: str
+    tfds_name: str
     splits: dict[str, str]
     rows: Rows
-
-    @property
-    def tfds_name(self) -> str:
-        """The name that `tfds.load` takes."""
-        return "/".join(filter(None, (self.name, self.config))) + f":{self.version}"
 
 
 def _rows(make: Callable[[Random, int], Row]) -> Rows:
@@ -56,15 +48,6 @@ def _rows(make: Callable[[Random, int], Row]) -> Rows:
 def _indexed(make: Callable[[Random], Row]) -> Rows:
     """Rows that `make` makes from the generator, with the row's index in the field `idx`."""
     return _rows(lambda rng, index: make(rng) | {"idx": index})
-
-
-def _dpr(rng: Random, count: int) -> Iterator[Row]:
-    return (classification.dpr(rng) for _ in range(count))
-
-
-def _mrqa(config: str) -> Dataset:
-    make = functools.partial(question_answering.mrqa, config)
-    return Dataset("mrqa", config, "1.0.0", {"test": "evaluation"}, _rows(make))
 
 
 def _c4(rng: Random, count: int) -> Iterator[Row]:
@@ -78,42 +61,26 @@ def _c4(rng: Random, count: int) -> Iterator[Row]:
         }
 
 
-_SUPERVISED = {"train": "train", "validation": "evaluation"}
-_DPR_SPLITS = {"train": "train", "test": "evaluation"}
-_C4_SPLITS = {"train": "corpus_train", "validation": "corpus_validation"}
-_SUPER_GLUE: dict[str, Rows] = {
-    "boolq": _indexed(classification.boolq),
-    "cb": _indexed(classification.cb),
-    "copa": _indexed(classification.copa),
+_INDEXED = ("boolq", "cb", "copa", "rte", "wic", "wsc", "mrpc", "qqp")
+_ROWS: dict[str, Rows] = {
+    **{task: _indexed(getattr(classification, task)) for task in _INDEXED},
     "multirc": classification.multirc,
+    "dpr": _rows(lambda rng, _: classification.dpr(rng)),
     "record": _rows(question_answering.record),
-    "rte": _indexed(classification.rte),
-    "wic": _indexed(classification.wic),
-    "wsc.fixed": _indexed(classification.wsc),
+    "squad": _rows(question_answering.squad),
+    **{task: _rows(functools.partial(question_answering.mrqa, task)) for task in MRQA},
 }
-_C4 = Dataset("c4", "en", "2.2.0", _C4_SPLITS, _c4)
+_SIZES = {"train": "train", "validation": "evaluation"}
+C4 = Dataset("c4/en:2.2.0", {"train": "corpus_train", "validation": "corpus_validation"}, _c4)
 
-DATASETS = (
-    *(
-        Dataset("super_glue", config, "1.0.2", _SUPERVISED, rows)
-        for config, rows in _SUPER_GLUE.items()
-    ),
-    Dataset("glue", "mrpc", "1.0.0", _SUPERVISED, _indexed(classification.mrpc)),
-    Dataset("glue", "qqp", "1.0.0", _SUPERVISED, _indexed(classification.qqp)),
-    Dataset("squad", "v1.1", "3.0.0", _SUPERVISED, _rows(question_answering.squad)),
-    Dataset("definite_pronoun_resolution", "", "1.1.0", _DPR_SPLITS, _dpr),
-    *map(_mrqa, question_answering.MRQA),
-    _C4,
-)
+DATASETS = [
+    Dataset(task.tfds, {split: _SIZES[ours] for ours, split in task.splits.items()}, _ROWS[task.name])
+    for task in TASKS.values()
+]
+DATASETS.append(C4)
 
 
 def split_rows(dataset: Dataset, split: str, sizes: Sizes, seed: int) -> Iterator[Row]:
     """The rows of a split, which depend on the seed, the dataset's name and the split only."""
     rng = Random(f"{seed} {dataset.tfds_name} {split}")
     return dataset.rows(rng, getattr(sizes, dataset.splits[split]))
-
-
-def corpus_text(sizes: Sizes, seed: int, count: int) -> Iterator[str]:
-    """The first `count` documents of the corpus's training split."""
-    rows = split_rows(_C4, "train", sizes, seed)
-    return (row["text"] for row in itertools.islice(rows, count))

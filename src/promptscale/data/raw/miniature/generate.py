@@ -1,16 +1,11 @@
 """Writes the miniature world as prepared TFDS datasets, and its vocabulary."""
 
+import itertools
 from pathlib import Path
 
 import tensorflow_datasets as tfds
 
-from promptscale.data.raw.miniature.datasets import (
-    DATASETS,
-    Dataset,
-    Sizes,
-    corpus_text,
-    split_rows,
-)
+from promptscale.data.raw.miniature import datasets
 from promptscale.data.raw.miniature.train_vocabulary import train_vocabulary
 from promptscale.errors import DataError
 from promptscale.storage.atomic import atomic_directory
@@ -18,20 +13,24 @@ from promptscale.storage.atomic import atomic_directory
 _VOCABULARY_DOCUMENTS = 2_500
 
 
-def generate(data_dir: Path, vocabulary: Path, seed: int, sizes: Sizes | None = None) -> None:
+def generate(
+    data_dir: Path, vocabulary: Path, seed: int, sizes: datasets.Sizes | None = None
+) -> None:
     """Generates a vocabulary, and all datasets as `tfds.load(..., data_dir=data_dir)` reads them.
 
-    The same seed and sizes give the same files, which are written atomically.
+    The same seed and sizes give the same rows. Files are written atomically.
 
     Raises:
       DataError: `data_dir` exists already.
     """
-    sizes = sizes or Sizes()
+    sizes = sizes or datasets.Sizes()
     if data_dir.exists():
         raise DataError(f"{data_dir} exists already; remove it to generate the miniature again.")
-    train_vocabulary(list(corpus_text(sizes, seed, _VOCABULARY_DOCUMENTS)), vocabulary)
+    rows = datasets.split_rows(datasets.C4, "train", sizes, seed)
+    documents = [row["text"] for row in itertools.islice(rows, _VOCABULARY_DOCUMENTS)]
+    train_vocabulary(documents, vocabulary)
     with atomic_directory(data_dir) as partial:
-        for dataset in DATASETS:
+        for dataset in datasets.DATASETS:
             _store(dataset, partial, sizes, seed)
 
 
@@ -41,18 +40,18 @@ class _Generated(tfds.dataset_builders.AdhocBuilder, skip_registration=True):  #
     url_infos = None
 
 
-def _store(dataset: Dataset, data_dir: Path, sizes: Sizes, seed: int) -> None:
+def _store(dataset: datasets.Dataset, data_dir: Path, sizes: datasets.Sizes, seed: int) -> None:
     """Writes a dataset with the real builder's features, name and version."""
-    config = {"config": dataset.config} if dataset.config else {}
-    real = tfds.builder_cls(dataset.name)(data_dir=data_dir, version=dataset.version, **config)
+    full_name, version = dataset.tfds_name.split(":")
+    name, _, config = full_name.partition("/")
+    options = {"version": version, "config": config or None, "data_dir": data_dir}
     _Generated(
-        name=dataset.name,
-        version=dataset.version,
-        features=real.info.features,
+        name=name,
+        features=tfds.builder_cls(name)(**options).info.features,
         split_datasets={
-            split: enumerate(split_rows(dataset, split, sizes, seed)) for split in dataset.splits
+            split: enumerate(datasets.split_rows(dataset, split, sizes, seed))
+            for split in dataset.splits
         },
-        data_dir=data_dir,
         description="promptscale's miniature world (generated)",
-        **config,
+        **options,
     ).download_and_prepare()

@@ -5,12 +5,12 @@ Each function makes a row, or the parts of a row, as TFDS's builder yields it.
 
 import dataclasses
 import re
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
 from promptscale.data.raw.miniature import world
-
-Row = dict[str, Any]
+from promptscale.data.raw.miniature.world import Row
 
 
 def record(rng: Random, index: int) -> Row:
@@ -29,33 +29,21 @@ def record(rng: Random, index: int) -> Row:
 
 @dataclasses.dataclass(frozen=True)
 class Domain:
-    """A style of passage and question.
+    """A style of passage and question; see `language.yaml`."""
 
-    Attributes:
-      relations: the relations of the passage's facts.
-      count: the largest number of facts in a passage.
-      passage: the form around the facts, with `{facts}`.
-      question: the form around the question, with `{q}`.
-    """
-
-    relations: tuple[world.Relation, ...]
+    relations: Sequence[world.Relation]
     count: int = 3
     passage: str = "{facts}"
     question: str = "{q} ?"
+    subset: str = ""
 
 
-SQUAD = Domain(world.FACTUAL)
+def _domain(fields: Mapping[str, Any]) -> Domain:
+    return Domain(**{**fields, "relations": world.relations(fields["relations"])})
 
-# The domains in order of their distance from SQuAD: fewer facts; a story around them; questions in
-# other words than the passage; numbers; other subjects and objects; the form of an abstract.
-MRQA = {
-    "relation_extraction": Domain((world.VISITS, world.STUDIES), count=2),
-    "race": Domain(world.FACTUAL, passage="one day {facts}", question="in this story , {q} ?"),
-    "duo_rc": Domain((world.ADORES, world.TOURS)),
-    "drop": Domain((world.SCORED,), passage="in the game , {facts}"),
-    "textbook_qa": Domain((world.EATS,), passage="in nature , {facts}"),
-    "bio_asq": Domain((world.TREATS,), passage="methods : drugs . results : {facts}"),
-}
+
+SQUAD = _domain(world.LANGUAGE["squad"])
+MRQA = {name: _domain(fields) for name, fields in world.LANGUAGE["mrqa"].items()}
 
 
 def _lookup(rng: Random, domain: Domain) -> tuple[str, str, str, int]:
@@ -82,21 +70,22 @@ def squad(rng: Random, index: int) -> Row:
     }
 
 
-def mrqa(name: str, rng: Random, index: int) -> Row:
+def mrqa(task: str, rng: Random, index: int) -> Row:
     """A question of an MRQA domain in the shared task's form, with the answer's positions."""
-    context, question, answer, start = _lookup(rng, MRQA[name])
+    domain = MRQA[task]
+    context, question, answer, start = _lookup(rng, domain)
     tokens = _tokens(context)
-    position = next(i for i, token in enumerate(tokens) if token["offsets"] == start)
+    position = [token["offsets"] for token in tokens].index(start)
     detected = {
         "text": answer,
         "char_spans": [{"start": start, "end": start + len(answer) - 1}],
         "token_spans": [{"start": position, "end": position}],
     }
     return {
-        "subset": name,
+        "subset": domain.subset,
         "context": context,
         "context_tokens": tokens,
-        "qid": f"{name}-{index}",
+        "qid": f"{domain.subset}-{index}",
         "question": question,
         "question_tokens": _tokens(question),
         "detected_answers": [detected],

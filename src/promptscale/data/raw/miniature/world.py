@@ -2,7 +2,7 @@
 
 Every fact has a subject, an object and a polarity. A question is answered by finding a fact by its
 subject or by its object. A two-layer T5 of width 64 learns this in minutes. It does not learn to
-compare two values, so no task needs that.
+compare two values, so no task needs that. The words and forms are in `language.yaml`.
 
 In `CONTRAST_SHARE` of the rows of every task the passage has facts with opposite answers, and only
 the question decides between them. In the other rows the passage is about a single fact or person,
@@ -12,63 +12,28 @@ two-layer model would stay at chance in the time that it has.
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 from random import Random
-from typing import Literal
+from typing import Any, Literal
 
+import yaml
+
+Row = dict[str, Any]
 Polarity = Literal[1, -1, 0]
-POLARITIES: tuple[Polarity, ...] = (1, -1, 0)  # stated, denied, only possible
+Polarities = tuple[Polarity, ...]
+POLARITIES: Polarities = (1, -1, 0)  # stated, denied, only possible
 
 CONTRAST_SHARE = 0.4
-
-PEOPLE = ("anna", "ben", "cara", "dan", "ella", "finn", "gina", "hugo")
-FOOD = ("soup", "rice", "bread", "cake", "fish")
-SKILLS = ("swim", "sing", "dance", "cook", "read")
-THINGS = ("lamps", "drums", "coats", "bikes", "books")
-PLACES = ("rome", "oslo", "cairo", "lima", "delhi")
-SUBJECTS = ("law", "art", "music", "logic", "latin")
-ANIMALS = ("frogs", "wolves", "ducks", "hares", "goats")
-PREY = ("flies", "grass", "worms", "seeds", "leaves")
-DRUGS = ("alpha", "beta", "gamma", "delta", "sigma")
-DISEASES = ("fever", "cough", "rash", "pain", "gout")
-NUMBERS = ("two", "three", "four", "five", "six")
-
-# The act that each state leads to: the world's common sense.
-EFFECTS = {
-    "hungry": "ate",
-    "thirsty": "drank",
-    "tired": "slept",
-    "dirty": "washed",
-    "sad": "cried",
-    "happy": "laughed",
-    "late": "ran",
-    "cold": "shivered",
-}
-
-# States and acts that no person has: wrong choices for every question.
-ABSURD = {"peeled": "leaked", "sliced": "rusted", "parked": "boiled", "printed": "thawed"}
-
-# Words with two senses (an animal or a tool), and the verbs that show the sense.
-AMBIGUOUS = ("bat", "crane", "seal", "mole", "kite", "mouse")
-ALIVE = ("slept", "grew", "ate", "drank")
-TOOL = ("broke", "rusted", "fell", "leaked")
+LANGUAGE = yaml.safe_load(Path(__file__).with_name("language.yaml").read_text(encoding="utf-8"))
 
 
 @dataclasses.dataclass(frozen=True)
 class Relation:
-    """A kind of fact and the ways to state it and to ask about it.
+    """A kind of fact and the ways to state it and to ask about it; see `language.yaml`."""
 
-    Forms contain `{s}` for the subject and `{o}` for the object.
-
-    Attributes:
-      verbs: by polarity, equivalent words between the subject and the object of a fact.
-      what: the question for the object.
-      who: the question for the subject.
-      whether: the yes/no question; only the relations in `POLAR` have it.
-    """
-
-    subjects: tuple[str, ...]
-    objects: tuple[str, ...]
-    verbs: dict[Polarity, tuple[str, ...]]
+    subjects: list[str]
+    objects: list[str]
+    verbs: dict[Polarity, list[str]]
     what: str
     who: str
     whether: str = ""
@@ -84,52 +49,12 @@ class Relation:
         return Fact(self, subject, object_, polarity, text)
 
 
-LIKES = Relation(
-    PEOPLE,
-    FOOD,
-    {1: ("likes", "loves"), -1: ("hates", "dislikes"), 0: ("tries", "tastes")},
-    what="what does {s} like",
-    who="who likes {o}",
-    whether="does {s} like {o}",
-)
-CAN = Relation(
-    PEOPLE,
-    SKILLS,
-    {1: ("can", "will"), -1: ("cannot", "never"), 0: ("may", "might")},
-    what="what can {s} do",
-    who="who can {o}",
-    whether="can {s} {o}",
-)
-HAS = Relation(
-    PEOPLE,
-    THINGS,
-    {1: ("has", "owns"), -1: ("lacks", "lost"), 0: ("wants", "seeks")},
-    what="what does {s} have",
-    who="who has {o}",
-    whether="does {s} have {o}",
-)
-VISITS = Relation(PEOPLE, PLACES, {1: ("visits", "tours")}, "where does {s} go", "who visits {o}")
-STUDIES = Relation(
-    PEOPLE, SUBJECTS, {1: ("studies", "teaches")}, "what does {s} study", "who studies {o}"
-)
-EATS = Relation(ANIMALS, PREY, {1: ("eat", "catch")}, "what do {s} eat", "which animals eat {o}")
-TREATS = Relation(
-    DRUGS,
-    DISEASES,
-    {1: ("treats", "inhibits")},
-    what="which disease does {s} treat",
-    who="which drug treats {o}",
-)
-SCORED = Relation(
-    PEOPLE, NUMBERS, {1: ("scored", "made")}, "how many points did {s} score", "who scored {o}"
-)
+def relations(names: Sequence[str]) -> list[Relation]:
+    """The relations of `language.yaml` with these names."""
+    return [Relation(**LANGUAGE["relations"][name]) for name in names]
 
-# DuoRC's questions use other words than its passages.
-ADORES = dataclasses.replace(LIKES, what="what is {s} fond of", who="who is fond of {o}")
-TOURS = dataclasses.replace(VISITS, what="what is {s} going to", who="who is going to {o}")
 
-POLAR = (LIKES, CAN, HAS)
-FACTUAL = (LIKES, CAN, HAS, VISITS, STUDIES)
+POLAR, PLAIN, FACTUAL = (relations(LANGUAGE[group]) for group in ("polar", "plain", "factual"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,21 +72,18 @@ class Fact:
         return form.format(s=self.subject, o=self.object)
 
 
-def facts(rng: Random, relations: list[Relation], polarities: list[Polarity]) -> list[Fact]:
+def facts(rng: Random, relations: Sequence[Relation], polarities: list[Polarity]) -> list[Fact]:
     """A fact for each relation and polarity; no subject and no object occurs twice."""
-    subjects: set[str] = set()
-    objects: set[str] = set()
-    made = []
+    made: list[Fact] = []
     for relation, polarity in zip(relations, polarities, strict=True):
+        subjects, objects = {fact.subject for fact in made}, {fact.object for fact in made}
         subject = rng.choice([s for s in relation.subjects if s not in subjects])
         object_ = rng.choice([o for o in relation.objects if o not in objects])
-        subjects.add(subject)
-        objects.add(object_)
         made.append(relation.state(rng, subject, object_, polarity))
     return made
 
 
-def passage(stated: list[Fact]) -> str:
+def passage(stated: Sequence[Fact]) -> str:
     """The facts as sentences."""
     return " ".join(f"{fact.text} ." for fact in stated)
 
@@ -180,9 +102,7 @@ def affirmed(rng: Random, relations: Sequence[Relation], count: int) -> list[Fac
     return [relation.state(rng, subject, rng.choice(relation.objects), 1) for relation in different]
 
 
-def disputed(
-    rng: Random, relation: Relation, polarities: tuple[Polarity, ...] = (1, -1)
-) -> list[Fact]:
+def disputed(rng: Random, relation: Relation, polarities: Polarities = (1, -1)) -> list[Fact]:
     """Facts of a relation for a verdict: a fact of each polarity, or a single fact."""
     drawn = rng.sample(polarities, len(polarities) if contrasted(rng) else 1)
     return facts(rng, [relation] * len(drawn), drawn)
@@ -200,17 +120,17 @@ class Dilemma:
 
 def dilemma(rng: Random) -> Dilemma:
     """A person's state and the act that follows; the wrong choice fits another state or none."""
-    person = rng.choice(PEOPLE)
-    right, other = rng.sample(sorted(EFFECTS.items()), 2)
-    wrong = other if contrasted(rng) else rng.choice(sorted(ABSURD.items()))
+    person = rng.choice(LANGUAGE["people"])
+    right, other = rng.sample(sorted(LANGUAGE["effects"].items()), 2)
+    wrong = other if contrasted(rng) else rng.choice(sorted(LANGUAGE["absurd"].items()))
     question = rng.choice(("cause", "effect"))
-    state, act = f"{person} was {{}} .", f"{person} {{}} ."
-    premise, choice = (act, state) if question == "cause" else (state, act)
-    known, sought = (1, 0) if question == "cause" else (0, 1)
+    forms = f"{person} was {{}} .", f"{person} {{}} ."  # of a state and of its act
+    known = 1 if question == "cause" else 0
+    sought = 1 - known
+    choices = (forms[sought].format(right[sought]), forms[sought].format(wrong[sought]))
     fits = rng.randrange(2)
-    choices = choice.format(right[sought]), choice.format(wrong[sought])
     ordered = choices if fits == 0 else choices[::-1]
-    return Dilemma(premise.format(right[known]), question, ordered, fits)
+    return Dilemma(forms[known].format(right[known]), question, ordered, fits)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -225,23 +145,23 @@ class Scene:
 
 def scene(rng: Random, joint: str = "and") -> Scene:
     """Two people in different states, or a person and a thing that cannot act."""
-    a, b = rng.sample(PEOPLE, 2)
-    x, y = rng.sample(sorted(EFFECTS), 2)
+    effects = LANGUAGE["effects"]
+    a, b = rng.sample(LANGUAGE["people"], 2)
+    x, y = rng.sample(sorted(effects), 2)
     if contrasted(rng):
         right = rng.randrange(2)
-        return Scene(f"{a} was {x} {joint} {b} was {y}", EFFECTS[(x, y)[right]], (a, b), right)
-    thing = rng.choice(THINGS)
+        return Scene(f"{a} was {x} {joint} {b} was {y}", effects[(x, y)[right]], (a, b), right)
+    thing = rng.choice(LANGUAGE["things"])
     if rng.random() < 0.5:
-        return Scene(f"{a} was {x} {joint} saw {thing}", EFFECTS[x], (a, thing), 0)
-    return Scene(f"{thing} were near {joint} {a} was {x}", EFFECTS[x], (thing, a), 1)
+        return Scene(f"{a} was {x} {joint} saw {thing}", effects[x], (a, thing), 0)
+    return Scene(f"{thing} were near {joint} {a} was {x}", effects[x], (thing, a), 1)
 
 
 def senses(rng: Random) -> list[tuple[str, bool, str]]:
     """A word in a sense, or two words in opposite senses: (word, is animal, clause) for each."""
-    count = 2 if contrasted(rng) else 1
-    alive = rng.sample((True, False), count)
-    words = rng.sample(AMBIGUOUS, count)
+    alive = rng.sample((True, False), 2 if contrasted(rng) else 1)
+    words = rng.sample(LANGUAGE["ambiguous"], len(alive))
     return [
-        (word, animal, f"the {word} {rng.choice(ALIVE if animal else TOOL)}")
+        (word, animal, f"the {word} {rng.choice(LANGUAGE['alive' if animal else 'tool'])}")
         for word, animal in zip(words, alive, strict=True)
     ]
