@@ -3,21 +3,21 @@
 Jobs end in this process, so that Snakemake records the same metadata as for local jobs.
 """
 
-import csv
 import hashlib
 import logging
 import os
 import re
 import socket
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd
 from filelock import FileLock, Timeout
 from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
-from snakemake_interface_executor_plugins.logging import LoggerExecutorInterface
 from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 
 from promptscale.config.accelerators import accelerators
@@ -28,7 +28,7 @@ from promptscale.tpu.cloud import Cloud, SliceType
 from promptscale.tpu.dispatcher import Dispatcher
 from promptscale.tpu.environment import environment
 from promptscale.tpu.pending_job import PendingJob
-from promptscale.tpu.pool import Timeouts
+from promptscale.tpu.pool import Limits
 from snakemake_executor_plugin_tpu_vm.packing import pack_job
 
 if TYPE_CHECKING:
@@ -50,7 +50,6 @@ class Controller:
         self._settings: ExecutorSettings = self._workflow.executor_settings
         self._check_settings()
         self._lock_folder()
-        self._infos: dict[PendingJob, SubmittedJobInfo] = {}
         self._pending_jobs: dict[JobExecutorInterface, PendingJob] = {}
         self._run = self._settings.run or _run_name()
         self._location = f"{str(self._settings.bucket).rstrip('/')}/{self._run}"
@@ -59,8 +58,8 @@ class Controller:
         # With a remote executor Snakemake does not limit local jobs to the number of cores.
         cores = self._workflow.resource_settings.cores or os.cpu_count()
         self._local.pool = ThreadPoolExecutor(max_workers=cores)
-        logging.getLogger("promptscale.tpu").handlers = [_ForwardHandler(self._logger)]
-        logging.getLogger("promptscale.tpu").propagate = False
+        library = logging.getLogger("promptscale.tpu")
+        library.handlers, library.propagate = self._logger.handlers, False
         try:
             self._dispatcher = self._make_dispatcher()
         except PromptscaleError as error:
@@ -100,16 +99,16 @@ class Controller:
             Store(self._location, TpuError),
             environment(Path(lock)),
             self._run,
-            Timeouts(
+            Limits(
                 idle=settings.idle_timeout,
                 startup=settings.startup_timeout,
                 heartbeat=settings.host_timeout,
                 queue=settings.queue_timeout,
                 retry=settings.heartbeat / 2,
+                chips=float(chips),
+                interruptions=settings.max_preemptions,
             ),
-            heartbeat_seconds=settings.heartbeat,
-            max_interruptions=settings.max_preemptions,
-            max_chips=float(chips),
+            settings.heartbeat,
         )
 
     @property
@@ -130,19 +129,21 @@ class Controller:
         except (PromptscaleError, OSError) as error:
             self._executor.report_job_error(info, msg=f"{error}\n")
             return
-        self._infos[pending], self._pending_jobs[job] = info, pending
+        self._pending_jobs[job] = pending
         self._executor.report_job_submission(info)
         self._dispatcher.add(pending)
 
-    def cycle(self) -> set[int]:
-        """Runs a cycle of the dispatcher; returns the ids of the infos of jobs that continue."""
-        for outcome in self._dispatcher.cycle():
-            info = self._infos.pop(outcome.job)
-            if outcome.error is None:
+    def cycle(self, active_jobs: list[SubmittedJobInfo]) -> Iterator[SubmittedJobInfo]:
+        """Runs a cycle of the dispatcher; reports jobs that have ended and yields the others."""
+        self._dispatcher.cycle()
+        for info in active_jobs:
+            pending = self._pending_jobs[info.job]
+            if not pending.ended:
+                yield info
+            elif pending.error is None:
                 self._executor.report_job_success(info)
             else:
-                self._executor.report_job_error(info, msg=outcome.error)
-        return {id(info) for info in list(self._infos.values())}
+                self._executor.report_job_error(info, msg=pending.error)
 
     def finish(self, job: JobExecutorInterface, *, success: bool) -> None:
         """Forgets a job that Snakemake has finished; a successful one is deleted in the bucket."""
@@ -164,17 +165,14 @@ class Controller:
         """Writes a table of interruptions, given by a job's title, and logs their number."""
         order = sorted(interrupted.items(), key=lambda item: -len(item[1]))
         rows = [(title, len(reasons), reasons[-1]) for title, reasons in order]
+        table = pd.DataFrame(rows, columns=["job", "interruptions", "last_reason"])
         path = Path(self._settings.report)
-        with (
-            atomic_write(path) as partial,
-            partial.open("w", newline="", encoding="utf-8") as file,
-        ):
-            table = csv.writer(file, lineterminator="\n")
-            table.writerows([("job", "interruptions", "last_reason"), *rows])
-        total = sum(count for _, count, _ in rows)
+        with atomic_write(path) as partial:
+            table.to_csv(partial, index=False, lineterminator="\n")
         self._logger.warning(
-            f"{len(rows)} jobs had {total} interruptions, after which they resumed from their "
-            f"saved states. The most frequent ({rows[0][1]}): {rows[0][0]}. All are in {path}."
+            f"{len(table)} jobs had {table['interruptions'].sum()} interruptions, after which they "
+            "resumed from their saved states. "
+            f"The most frequent ({rows[0][1]}): {rows[0][0]}. All are in {path}."
         )
 
     def _slice_type(self, job: JobExecutorInterface) -> SliceType:
@@ -212,18 +210,6 @@ class Controller:
                 "Another Snakemake runs jobs on TPU slices from this folder; wait until it ends, "
                 "or stop it."
             ) from None
-
-
-class _ForwardHandler(logging.Handler):
-    """Passes log records of the library, which are warnings, to Snakemake's logger."""
-
-    def __init__(self, logger: LoggerExecutorInterface) -> None:
-        super().__init__()
-        self._logger = logger
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Logs a record as a warning."""
-        self._logger.warning(record.getMessage())
 
 
 def _run_name() -> str:

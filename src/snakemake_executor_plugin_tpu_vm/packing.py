@@ -90,7 +90,7 @@ def pack_job(
             host_path(path): Path(path)
             for path in map(str, [*job.output, *([job.benchmark] if benchmark else [])])
         },
-        log=LogCopy(Path(str(job.log[0])) if job.log else None),
+        log=LogCopy(Path(str(job.log[0]) if job.log else os.devnull)),
     )
 
 

@@ -1,6 +1,7 @@
 """Storing of inputs in the bucket: in bounded batches, small jobs first, each file once."""
 
 import dataclasses
+import os
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from promptscale.tpu.dispatcher import Dispatcher
 from promptscale.tpu.environment import Environment
 from promptscale.tpu.log_copy import LogCopy
 from promptscale.tpu.pending_job import PendingJob
-from promptscale.tpu.pool import Timeouts
+from promptscale.tpu.pool import Limits
 from promptscale.tpu.remote_job import Items, RemoteJob, sha256
 
 from .test_pool import DictCloud
@@ -49,7 +50,7 @@ def make_job(folder: Path, name: str, sizes: list[int]) -> PendingJob:
         rule=name, script="s.py", source="", input=empty, output=empty, params=empty,
         log=empty, wildcards={}, threads=1, resources={}, config={}, files={},
     )  # fmt: skip
-    return PendingJob(remote, TYPE, files, {}, LogCopy(None))
+    return PendingJob(remote, TYPE, files, {}, LogCopy(Path(os.devnull)))
 
 
 @dataclasses.dataclass
@@ -73,9 +74,8 @@ def scene(tmp_path: Path) -> Scene:
         Store(tmp_path / "bucket", TpuError),
         Environment("e", {}),
         "run",
-        Timeouts(),
+        Limits(),
         heartbeat_seconds=5.0,
-        max_interruptions=3,
         clock=clock,
     )
     return Scene(dispatcher, cloud)

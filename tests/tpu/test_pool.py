@@ -6,7 +6,7 @@ import pytest
 
 from promptscale.errors import TpuError
 from promptscale.tpu.cloud import Cloud, ListedSlice, Phase, SliceType, Unavailable
-from promptscale.tpu.pool import ENVIRONMENT, RUN, TYPE, Pool, Timeouts
+from promptscale.tpu.pool import ENVIRONMENT, RUN, TYPE, Limits, Pool
 from promptscale.tpu.protocol import Status
 
 SMALL = SliceType("v2-8", "base", hosts=1, chips=4, tier="spot", zones=("here", "there"))
@@ -65,7 +65,7 @@ class Scene:
 
     def send_heartbeat(self, name: str, number: int, **fields) -> None:
         slice_ = self.pool.slices[name]
-        for host in range(slice_.hosts):
+        for host in range(slice_.type.hosts):
             status = Status(incarnation="a", heartbeat=number, **fields)
             self.pool.record_status(slice_, host, status)
 
@@ -73,8 +73,8 @@ class Scene:
 @pytest.fixture
 def scene() -> Scene:
     cloud, now = DictCloud(), [0.0]
-    timeouts = Timeouts(idle=100.0, startup=50.0, heartbeat=20.0, queue=30.0, retry=1.0)
-    pool = Pool(cloud, "run", "e1", timeouts, 20.0, lambda name, kind: {}, lambda: now[0])
+    limits = Limits(idle=100.0, startup=50.0, heartbeat=20.0, queue=30.0, retry=1.0, chips=20.0)
+    pool = Pool(cloud, "run", "e1", limits, lambda name, kind: {}, lambda: now[0])
     pool.register(SMALL)
     pool.register(LARGE)
     return Scene(cloud, pool, now)

@@ -6,7 +6,6 @@ replace a killed one.
 
 import collections
 import logging
-import math
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -17,8 +16,8 @@ from promptscale.tpu.cloud import Cloud, Phase, SliceType, Unavailable
 from promptscale.tpu.download import download_outputs
 from promptscale.tpu.environment import STARTUP, Environment
 from promptscale.tpu.intake import Intake
-from promptscale.tpu.pending_job import JobOutcome, JobState, PendingJob, failure_message
-from promptscale.tpu.pool import Pool, Slice, Timeouts
+from promptscale.tpu.pending_job import PendingJob
+from promptscale.tpu.pool import Limits, Pool, Slice
 from promptscale.tpu.protocol import Completion, Failure, Mailbox, Status, job_id
 from promptscale.tpu.remote_job import RemoteJob
 
@@ -36,24 +35,20 @@ class Dispatcher:
         store: Store,
         environment: Environment,
         run: str,
-        timeouts: Timeouts,
-        *,
+        limits: Limits,
         heartbeat_seconds: float,
-        max_interruptions: int,
-        max_chips: float = math.inf,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`store` is this run's folder; `run` is its name in labels and names of slices."""
         self._store = store
         self._environment = environment
         self._heartbeat_seconds = heartbeat_seconds
-        self._max_interruptions = max_interruptions
+        self._max_interruptions = limits.interruptions
         self._clock = clock
-        self.pool = Pool(cloud, run, environment.hash, timeouts, max_chips, self._metadata, clock)
+        self.pool = Pool(cloud, run, environment.hash, limits, self._metadata, clock)
         self._intake = Intake(store, environment, heartbeat_seconds, clock)
         self._searched = False  # whether slices of earlier controllers have been looked for
         self._jobs: list[PendingJob] = []  # stored in the bucket; first in the list, first served
-        self._outcomes: list[JobOutcome] = []
         self._unfinished: set[str] = set()  # ids of jobs that were added and not finished
         self._finished: set[str] = set()
         self._to_delete: collections.deque[str] = collections.deque()
@@ -70,8 +65,8 @@ class Dispatcher:
         self._finished.add(job.id)
         self._to_delete.append(job.id)
 
-    def cycle(self) -> list[JobOutcome]:
-        """Polls bucket and cloud once and acts on the news; returns the jobs that ended."""
+    def cycle(self) -> None:
+        """Polls bucket and cloud once and acts on the news; marks the jobs that have ended."""
         try:
             self._cycle()
         except TpuError as error:
@@ -79,12 +74,10 @@ class Dispatcher:
             # If there are slices this is an outage, during which they continue to work. If there
             # are none and the error is not temporary, the project or the bucket is wrong.
             if not self.pool.slices and not isinstance(error, Unavailable):
-                jobs = [job for job in self._jobs if job.state is not JobState.RUNNING]
+                jobs = [job for job in self._jobs if job.attempt is None]
                 for job in (*jobs, *self._intake.pending()):
                     self._end(job, f"{error}\n")
                 self._intake.clear()
-        outcomes, self._outcomes = self._outcomes, []
-        return outcomes
 
     def _cycle(self) -> None:
         self._receive()
@@ -92,10 +85,10 @@ class Dispatcher:
             content = self._store.read(f"slices/{slice_.name}/mailbox.json")
             slice_.attempt = Mailbox.model_validate_json(content).attempt if content else None
         contents = self._poll()
-        running = {job.slice_name: job for job in self._jobs if job.state is JobState.RUNNING}
+        running = {job.attempt: job for job in self._jobs if job.attempt}
         for slice_ in list(self.pool.slices.values()):
             self._record_hosts(slice_, contents)
-            if job := running.get(slice_.name):
+            if job := running.get(slice_.attempt or ""):
                 self._monitor(slice_, job, contents)
             else:
                 self._monitor_unused(slice_, contents)
@@ -148,27 +141,24 @@ class Dispatcher:
             self._searched = True
         for job in self._intake.store_jobs():
             self.pool.register(job.slice_type)
-            job.state = JobState.QUEUED
             self._jobs.append(job)
 
     def _watch_earlier_zones(self) -> None:
         """Has the pool list slices in the zones of earlier controllers of this run."""
-        self.pool.watch_zones(key.removeprefix("zones/") for key in self._store.keys("zones/"))
+        self.pool.zones.update(key.removeprefix("zones/") for key in self._store.keys("zones/"))
 
     def _poll(self) -> Contents:
         """Reads, concurrently, all objects that hosts may have changed."""
         keys: list[str] = []
         for slice_ in self.pool.slices.values():
             if slice_.phase is Phase.ACTIVE:
-                hosts = range(slice_.hosts)
-                keys += [f"slices/{slice_.name}/hosts/{host}" for host in hosts]
-                if not slice_.ready:
-                    keys += [f"slices/{slice_.name}/startup/{host}" for host in hosts]
+                for kind in ("hosts",) if slice_.ready else ("hosts", "startup"):
+                    keys += [f"slices/{slice_.name}/{kind}/{i}" for i in range(slice_.type.hosts)]
             if slice_.attempt:
                 keys.append(f"jobs/{job_id(slice_.attempt)}/done.json")
                 keys.append(f"jobs/{slice_.attempt}/failed.json")
         for job in self._jobs:
-            if job.state is JobState.RUNNING:
+            if job.attempt:
                 keys += job.log.next_keys()
         contents = self._store.read_many(keys)
         self.pool.mark_polled()
@@ -176,14 +166,12 @@ class Dispatcher:
 
     def _record_hosts(self, slice_: Slice, contents: Contents) -> None:
         """Records the statuses of a slice's hosts, and failures of their set-up."""
-        for host in range(slice_.hosts):
+        for host in range(slice_.type.hosts):
             if content := contents.get(f"slices/{slice_.name}/hosts/{host}"):
                 self.pool.record_status(slice_, host, Status.model_validate_json(content))
             if content := contents.get(f"slices/{slice_.name}/startup/{host}"):
-                last_line = content.decode(errors="replace").strip().rpartition("\n")[2]
-                slice_.phase, slice_.state, slice_.message = (
-                    Phase.LOST, "its set-up failed", last_line,
-                )  # fmt: skip
+                slice_.phase, slice_.state = Phase.LOST, "its set-up failed"
+                slice_.message = content.decode(errors="replace").strip().rpartition("\n")[2]
 
     def _monitor(self, slice_: Slice, job: PendingJob, contents: Contents) -> None:
         """Acts if a running job has ended or its slice is lost."""
@@ -196,14 +184,14 @@ class Dispatcher:
             job.log.append(contents)
         if done:
             self._complete(job, Completion.model_validate_json(done))
-            self._release(slice_)
+            self._set_attempt(slice_)
         elif reason := self.pool.failure_reason(slice_):
             self.pool.drop(slice_)
             self._interrupt(job, f"{slice_.name}: {reason}")
         elif ended and failed:
-            self._release(slice_)
+            self._set_attempt(slice_)
             failure = Failure.model_validate_json(failed)
-            self._end(job, failure_message(job, slice_.name, failure))
+            self._end(job, job.failure_message(slice_.name, failure))
         elif ended:
             self.pool.drop(slice_)
             self._interrupt(job, f"{slice_.name}: it ended without a result")
@@ -213,12 +201,12 @@ class Dispatcher:
         if slice_.attempt:
             done = contents.get(f"jobs/{job_id(slice_.attempt)}/done.json")
             if done or slice_.has_ended(slice_.attempt):
-                self._release(slice_)
+                self._set_attempt(slice_)
         reason = self.pool.failure_reason(slice_)
         if reason is None:
             return
         self.pool.drop(slice_)
-        queue = self._queue(slice_.type)
+        queue = self._queue(slice_.type.key)
         if queue and not slice_.statuses and slice_.phase is not Phase.PENDING:
             # A slice that never started counts for the job that waits for it. Otherwise slices
             # that cannot start would be requested forever.
@@ -250,14 +238,13 @@ class Dispatcher:
         self._jobs.remove(job)
         self._jobs.insert(0, job)
 
-    def _release(self, slice_: Slice) -> None:
-        """Makes a slice free for another job; its hosts remember the attempt that they ended."""
-        slice_.attempt, slice_.claimed, slice_.since = None, True, self._clock()
+    def _set_attempt(self, slice_: Slice, attempt: str | None = None) -> None:
+        """Records the attempt that a slice works on; with None it is free for another job."""
+        slice_.attempt, slice_.claimed, slice_.since = attempt, True, self._clock()
 
     def _queue(self, key: str) -> list[PendingJob]:
         """The jobs that need a slice of a type, in order."""
-        jobs = [job for job in self._jobs if job.state is not JobState.RUNNING]
-        return [job for job in jobs if job.slice_type.key == key]
+        return [job for job in self._jobs if job.attempt is None and job.slice_type.key == key]
 
     def _assign(self, key: str) -> None:
         """Adopts running attempts, completes jobs that are done, and starts jobs on idle slices."""
@@ -265,24 +252,26 @@ class Dispatcher:
         for job in self._queue(key):
             slice_ = attempts.get(job.id)
             if slice_ and slice_.attempt and not slice_.claimed:
-                self._start(slice_, job, slice_.attempt)
-        queued = [job for job in self._queue(key) if job.state is JobState.QUEUED]
-        contents = self._store.read_many(f"jobs/{job.id}/done.json" for job in queued)
-        for job in queued:
+                self._set_attempt(slice_, slice_.attempt)
+                job.start(slice_.attempt)
+        unknown = [job for job in self._queue(key) if not job.searched]
+        contents = self._store.read_many(f"jobs/{job.id}/done.json" for job in unknown)
+        for job in unknown:
             if content := contents[f"jobs/{job.id}/done.json"]:
                 completion = Completion.model_validate_json(content)
                 job.log.begin(completion.attempt)
                 job.log.append_rest(self._store)
                 self._complete(job, completion)
-            job.state = JobState.WAITING
+            job.searched = True
         waiting = self._queue(key)
-        idle = [s for s in self.pool.slices.values() if s.type == key and s.idle]
+        idle = [s for s in self.pool.slices.values() if s.type.key == key and s.idle]
         while waiting and idle:
             job, slice_ = waiting.pop(0), idle.pop()
             attempt = f"{job.id}/{uuid.uuid4().hex[:12]}"
             content = Mailbox(attempt=attempt).model_dump_json().encode()
             self._store.write(f"slices/{slice_.name}/mailbox.json", content)
-            self._start(slice_, job, attempt)
+            self._set_attempt(slice_, attempt)
+            job.start(attempt)
         if waiting:
             try:
                 self.pool.request_slices(key, [job.stem for job in waiting])
@@ -290,25 +279,19 @@ class Dispatcher:
                 for job in waiting:
                     self._end(job, f"{error}\n")
 
-    def _start(self, slice_: Slice, job: PendingJob, attempt: str) -> None:
-        """Records that a slice works on a job."""
-        slice_.attempt, slice_.claimed, slice_.since = attempt, True, self._clock()
-        job.start(attempt, slice_.name)
-
     def _complete(self, job: PendingJob, completion: Completion) -> None:
         """Downloads a job's outputs and ends it; damaged outputs are deleted and are an error."""
-        damaged = download_outputs(self._store, completion, job.outputs)
-        if damaged:
+        error = None
+        if damaged := download_outputs(self._store, completion, job.outputs):
             self._store.delete_prefix(f"jobs/{job.id}/")
             names = ", ".join(damaged)
-            self._end(job, f"Outputs of {job.title} were damaged in the bucket: {names}.\n")
-        else:
-            self._end(job)
+            error = f"Outputs of {job.title} were damaged in the bucket: {names}.\n"
+        self._end(job, error)
 
-    def _end(self, job: PendingJob, error: str | None = None) -> None:
-        if job in self._jobs:
+    def _end(self, job: PendingJob, error: str | None) -> None:
+        if job in self._jobs:  # the intake may have it
             self._jobs.remove(job)
-        self._outcomes.append(JobOutcome(job, error))
+        job.error, job.ended = error, True
 
     def _metadata(self, name: str, slice_type: SliceType) -> dict[str, str]:
         """The metadata of a slice, which its hosts read; it contains no credentials."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from promptscale.storage.atomic import atomic_directory, atomic_write
+from promptscale.storage.atomic import atomic_directory
 from promptscale.storage.store import Store
 from promptscale.tpu.protocol import Completion
 from promptscale.tpu.remote_job import sha256
@@ -14,11 +14,8 @@ def download_outputs(
 ) -> list[str]:
     """Writes a job's outputs to their final paths, given by their paths in the job.
 
-    Returns:
-      The outputs whose hashes differ from those that the host computed; if there are any, nothing
-      is written.
-    Raises:
-      TpuError: the bucket cannot be read.
+    Returns the outputs whose hashes differ from those that the host computed; if there are any,
+    nothing is written.
     """
     keys = {path: f"jobs/{completion.attempt}/outputs/{path}" for path in completion.files}
     contents = store.read_many(keys.values())
@@ -27,14 +24,10 @@ def download_outputs(
     if damaged:
         return damaged
     for path, final in outputs.items():
-        if path in completion.folders:
-            with atomic_directory(final) as folder:
-                for inner, content in files.items():
-                    if inner.startswith(f"{path}/"):
-                        target = folder / inner.removeprefix(f"{path}/")
-                        target.parent.mkdir(parents=True, exist_ok=True)
-                        target.write_bytes(content)
-        else:
-            with atomic_write(final) as partial:
-                partial.write_bytes(files[path])
+        if path not in completion.folders:
+            Store(final.parent).write(final.name, files[path])
+            continue
+        paths = [file for file in files if file.startswith(f"{path}/")]
+        with atomic_directory(final) as folder:
+            Store(folder).write_many({p.removeprefix(f"{path}/"): files[p] for p in paths})
     return []

@@ -1,7 +1,6 @@
-"""A job on its way to a slice, and how it ended."""
+"""A job on its way to a slice, until its outputs are on this machine or it has failed."""
 
 import dataclasses
-import enum
 import functools
 from pathlib import Path
 
@@ -11,30 +10,22 @@ from promptscale.tpu.protocol import Failure
 from promptscale.tpu.remote_job import RemoteJob, sha256
 
 
-class JobState(enum.Enum):
-    """What a pending job waits for."""
-
-    STORING = enum.auto()  # its inputs are being stored in the bucket
-    QUEUED = enum.auto()  # the bucket may hold its outputs, from an attempt that was not followed
-    WAITING = enum.auto()  # it needs a slice
-    RUNNING = enum.auto()  # a slice works on it
-
-
 @dataclasses.dataclass(eq=False)
 class PendingJob:
-    """A job that has not ended."""
+    """A job, the attempt that works on it, and how it ended."""
 
     remote: RemoteJob
     slice_type: SliceType
     blobs: dict[str, Path]  # the files that it reads, by hash
     outputs: dict[str, Path]  # the final path of each output, by its path in the job
     log: LogCopy
-    state: JobState = JobState.STORING
+    attempt: str | None = None  # None while no slice works on the job
+    searched: bool = False  # whether the bucket has no outputs of an earlier attempt
     interruptions: list[str] = dataclasses.field(default_factory=list)  # the reasons
-    attempt: str | None = None  # while the job is RUNNING
-    slice_name: str | None = None  # while the job is RUNNING
     # Each host's last heartbeat when all hosts were first observed to have ended the attempt.
     end_heartbeats: dict[int, tuple[str, int]] | None = None
+    ended: bool = False
+    error: str | None = None  # of a job that has ended; None if its outputs are in place
 
     @functools.cached_property
     def id(self) -> str:
@@ -52,37 +43,25 @@ class PendingJob:
         wildcards = repr(sorted(self.remote.wildcards.items())).encode()
         return f"{self.remote.rule}-{sha256(wildcards)[:8]}"
 
-    def start(self, attempt: str, slice_name: str) -> None:
+    def start(self, attempt: str) -> None:
         """Sets the attempt that works on the job."""
-        self.state, self.attempt, self.slice_name = JobState.RUNNING, attempt, slice_name
-        self.end_heartbeats = None
+        self.attempt, self.end_heartbeats = attempt, None
         self.log.begin(attempt)
 
     def interrupt(self, reason: str) -> None:
-        """Queues the job again."""
-        self.state, self.attempt, self.slice_name = JobState.QUEUED, None, None
+        """Records that the attempt was lost; the bucket may have its outputs nevertheless."""
+        self.attempt, self.searched = None, False
         self.interruptions.append(reason)
 
+    def failure_message(self, slice_name: str, failure: Failure) -> str:
+        """The message for a script that failed, with the last lines of its log.
 
-@dataclasses.dataclass(frozen=True)
-class JobOutcome:
-    """The end of a job; `error` is None if its outputs are in place."""
-
-    job: PendingJob
-    error: str | None = None
-
-
-def failure_message(job: PendingJob, slice_name: str, failure: Failure) -> str:
-    """The message for a script that failed, with the last lines of its log.
-
-    If the script failed on another host than host 0, the end of that host's log is also appended to
-    the rule's log, which is a copy of host 0's.
-    """
-    if failure.host != 0:
-        job.log.append_note(f"the end of host {failure.host}'s log", failure.tail)
-    lines = failure.tail.splitlines()[-12:]
-    return "\n".join([
-        f"{job.title} ended with status {failure.code} on host {failure.host} of {slice_name}:",
-        *(f"  {line}" for line in lines),
-        "",
-    ])  # fmt: skip
+        The rule's log is a copy of host 0's. If the script failed on another host, the end of that
+        host's log is appended.
+        """
+        host, lines = failure.host, failure.tail.splitlines()[-12:]
+        if host != 0:
+            self.log.append_note(f"the end of host {host}'s log", failure.tail)
+        where = f"on host {host} of {slice_name}"
+        heading = f"{self.title} ended with status {failure.code} {where}:\n"
+        return heading + "".join(f"  {line}\n" for line in lines)

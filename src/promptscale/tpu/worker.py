@@ -5,6 +5,7 @@ process, so that its crash does not end this program and its memory is released.
 """
 
 import contextlib
+import dataclasses
 import logging
 import os
 import shutil
@@ -223,12 +224,10 @@ class Worker:
             self._fail(attempt, 1, _tail(output) + text)
             return
         folders = tuple(path for path in outputs if (folder / path).is_dir())
-        files = [folder / path for path in outputs if path not in folders]
-        for path in folders:
-            files += [file for file in (folder / path).rglob("*") if file.is_file()]
-        contents = {str(file.relative_to(folder)): file.read_bytes() for file in files}
-        self._run.write_many({f"jobs/{attempt}/outputs/{path}": c for path, c in contents.items()})
-        hashes = {path: sha256(content) for path, content in contents.items()}
+        paths = [p for path in outputs for p in (folder / path, *(folder / path).rglob("*"))]
+        files = {str(p.relative_to(folder)): p.read_bytes() for p in paths if p.is_file()}
+        self._run.write_many({f"jobs/{attempt}/outputs/{path}": c for path, c in files.items()})
+        hashes = {path: sha256(content) for path, content in files.items()}
         completion = Completion(attempt=attempt, files=hashes, folders=folders)
         content = completion.model_dump_json().encode()
         self._run.write(f"jobs/{job_id(attempt)}/done.json", content)
@@ -241,28 +240,28 @@ class Worker:
             self._run.write_if_absent(f"jobs/{attempt}/failed.json", content)
 
 
+@dataclasses.dataclass
 class _LogUpload:
     """Uploads a growing log file in pieces."""
 
-    def __init__(self, store: Store, attempt: str, host: int, path: Path) -> None:
-        self._store = store
-        self._attempt = attempt
-        self._host = host
-        self._path = path
-        self._offset = 0
-        self._number = 0
+    store: Store
+    attempt: str
+    host: int
+    path: Path
+    offset: int = 0  # of the next piece in the file
+    number: int = 0  # of the next piece
 
     def send(self) -> None:
         """Uploads what was appended since the last call."""
-        with self._path.open("rb") as file:
-            if file.seek(0, 2) < self._offset:  # the script has truncated the file
-                self._offset = 0
-            file.seek(self._offset)
+        with self.path.open("rb") as file:
+            if file.seek(0, os.SEEK_END) < self.offset:  # the script has truncated the file
+                self.offset = 0
+            file.seek(self.offset)
             piece = file.read()
         if piece:
-            self._store.write(log_key(self._attempt, self._host, self._number), piece)
-            self._offset += len(piece)
-            self._number += 1
+            self.store.write(log_key(self.attempt, self.host, self.number), piece)
+            self.offset += len(piece)
+            self.number += 1
 
 
 @contextlib.contextmanager
