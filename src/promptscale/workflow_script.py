@@ -21,10 +21,9 @@ def script_setup(snakemake: Any) -> Iterator[None]:
     """Runs a script's body with its log, JAX's settings and the processes of its job set up.
 
     All output of the script and of libraries goes to the rule's log file. A PromptscaleError ends
-    the job with its sentence; any other exception leaves its traceback in the log.
-
-    JAX must not be imported before: this function sets the number of JAX's threads to that of the
-    job, and a cache of compiled programs that the jobs of a workflow share.
+    the job with its sentence; any other exception leaves its traceback in the log. JAX must be
+    imported later, as its environment variables are set here: the job's number of threads, and a
+    cache of compiled programs that the jobs of a workflow share.
     """
     log_file = Path(str(snakemake.log[0]))
     log_file.parent.mkdir(parents=True, exist_ok=True)

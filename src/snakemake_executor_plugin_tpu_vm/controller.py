@@ -3,7 +3,6 @@
 Jobs end in this process, so that Snakemake records the same metadata as for local jobs.
 """
 
-import hashlib
 import logging
 import os
 import re
@@ -29,6 +28,7 @@ from promptscale.tpu.dispatcher import Dispatcher
 from promptscale.tpu.environment import environment
 from promptscale.tpu.pending_job import PendingJob
 from promptscale.tpu.pool import Limits
+from promptscale.tpu.remote_job import sha256
 from snakemake_executor_plugin_tpu_vm.packing import pack_job
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ class Controller:
         self._workflow = executor.workflow
         self._logger = executor.logger
         self._settings: ExecutorSettings = self._workflow.executor_settings
-        self._check_settings()
+        if problem := _problem(self._settings):
+            raise WorkflowError(problem)
         self._lock_folder()
         self._pending_jobs: dict[JobExecutorInterface, PendingJob] = {}
         self._run = self._settings.run or _run_name()
@@ -61,35 +62,11 @@ class Controller:
         library = logging.getLogger("promptscale.tpu")
         library.handlers, library.propagate = self._logger.handlers, False
         try:
-            self._dispatcher = self._make_dispatcher()
+            self._dispatcher = self._make_dispatcher(self._settings)
         except PromptscaleError as error:
             raise WorkflowError(str(error)) from None
 
-    def _check_settings(self) -> None:
-        settings = self._settings
-        if missing := [name for name in ("project", "bucket") if not getattr(settings, name)]:
-            options = " and ".join(f"--tpu-vm-{name}" for name in missing)
-            variables = " and ".join(f"SNAKEMAKE_TPU_VM_{name.upper()}" for name in missing)
-            raise WorkflowError(
-                f"TPU slices need {options}, or the environment variable {variables}; "
-                "see docs/tpu.md."
-            )
-        if not str(settings.bucket).startswith("gs://"):
-            raise WorkflowError(
-                f"--tpu-vm-bucket should start with gs://; it is {settings.bucket}."
-            )
-        if settings.run and not re.fullmatch("[a-z][a-z0-9-]{0,19}", settings.run):
-            raise WorkflowError(
-                "--tpu-vm-run should be at most 20 lower-case letters, digits and dashes; "
-                f"it is {settings.run}."
-            )
-        if settings.spot and settings.reservation:
-            raise WorkflowError(
-                "Only one of --tpu-vm-spot and --tpu-vm-reservation may be given; both are."
-            )
-
-    def _make_dispatcher(self) -> Dispatcher:
-        settings = self._settings
+    def _make_dispatcher(self, settings: "ExecutorSettings") -> Dispatcher:
         lock = settings.lock or Path(self._workflow.main_snakefile).parent / "envs/tpu.lock"
         # Snakemake's bound on `tpu_chips` also counts slices without a job.
         resources = self._workflow.global_resources
@@ -124,8 +101,8 @@ class Controller:
         info = SubmittedJobInfo(job=job)
         try:
             self._workflow.async_run(job.prepare())
-            config = self._workflow.config
-            pending = pack_job(job, config, self._slice_type(job), self._location)
+            slice_type = self._slice_type(job)
+            pending = pack_job(job, self._workflow.config, slice_type, self._location)
         except (PromptscaleError, OSError) as error:
             self._executor.report_job_error(info, msg=f"{error}\n")
             return
@@ -159,11 +136,11 @@ class Controller:
         except TpuError as error:
             self._logger.error(str(error))
         if self._dispatcher.interrupted:
-            self._report_interruptions(self._dispatcher.interrupted)
+            self._report_interruptions()
 
-    def _report_interruptions(self, interrupted: dict[str, list[str]]) -> None:
-        """Writes a table of interruptions, given by a job's title, and logs their number."""
-        order = sorted(interrupted.items(), key=lambda item: -len(item[1]))
+    def _report_interruptions(self) -> None:
+        """Writes a table of interrupted jobs, and logs the number of interruptions."""
+        order = sorted(self._dispatcher.interrupted.items(), key=lambda item: -len(item[1]))
         rows = [(title, len(reasons), reasons[-1]) for title, reasons in order]
         table = pd.DataFrame(rows, columns=["job", "interruptions", "last_reason"])
         path = Path(self._settings.report)
@@ -212,7 +189,26 @@ class Controller:
             ) from None
 
 
+def _problem(settings: "ExecutorSettings") -> str | None:
+    """What is wrong with the settings."""
+    if missing := [name for name in ("project", "bucket") if not getattr(settings, name)]:
+        options = " and ".join(f"--tpu-vm-{name}" for name in missing)
+        variables = " and ".join(f"SNAKEMAKE_TPU_VM_{name.upper()}" for name in missing)
+        return (
+            f"TPU slices need {options}, or the environment variable {variables}; see docs/tpu.md."
+        )
+    if not str(settings.bucket).startswith("gs://"):
+        return f"--tpu-vm-bucket should start with gs://; it is {settings.bucket}."
+    if settings.run and not re.fullmatch("[a-z][a-z0-9-]{0,19}", settings.run):
+        return (
+            "--tpu-vm-run should be at most 20 lower-case letters, digits and dashes; "
+            f"it is {settings.run}."
+        )
+    if settings.spot and settings.reservation:
+        return "Only one of --tpu-vm-spot and --tpu-vm-reservation may be given; both are."
+    return None
+
+
 def _run_name() -> str:
     """The default name of a run: a hash of this machine's name and the current folder."""
-    place = f"{socket.gethostname()}:{Path.cwd()}"
-    return f"ps{hashlib.sha256(place.encode()).hexdigest()[:8]}"
+    return f"ps{sha256(f'{socket.gethostname()}:{Path.cwd()}'.encode())[:8]}"

@@ -28,10 +28,8 @@ def _hash(path: Path, size: int, mtime_ns: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def hash_file(path: Path) -> str:
-    """The SHA-256 hash of a file's content."""
-    stat = path.stat()
-    return _hash(path, stat.st_size, stat.st_mtime_ns)
+def _hash_file(path: Path) -> str:
+    return _hash(path, path.stat().st_size, path.stat().st_mtime_ns)
 
 
 def pack_job(
@@ -53,13 +51,13 @@ def pack_job(
     rule = job.rule
     script = Path(rule.basedir.join(rule.script).get_path_or_uri(secret_free=True)).resolve()
     inputs = dict(_files(map(str, job.input)))
-    digests = {path: hash_file(file) for path, file in inputs.items()}
+    digests = {path: _hash_file(file) for path, file in inputs.items()}
     in_place = {
         host_path(path): f"{location}/blobs/{digests[host_path(path)]}"
         for name in str(job.resources.get(_IN_PLACE, "")).split()
         for path in _paths(job.input.get(name, []))
     }
-    source = hash_file(script)
+    source = _hash_file(script)
     # Snakemake expects the rule's benchmark file like an output; the host writes it.
     output = _items(job.output, host_path)
     benchmark = {"benchmark": host_path(str(job.benchmark))} if job.benchmark else {}

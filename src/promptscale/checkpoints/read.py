@@ -81,21 +81,19 @@ def _problems(
     for name in params.keys() & expected.keys():
         array, shape = params[name], expected[name]
         if array.shape != shape or not jnp.issubdtype(array.dtype, jnp.floating):
-            actual = f"is {array.dtype.name} {array.shape}"
-            yield "Misshapen", f"{name} {actual}, should be float {shape}"
+            actual = f"{array.dtype.name} {array.shape}"
+            yield "Misshapen", f"{name} is {actual}, should be float {shape}"
     for name in expected.keys() - optimizer.keys() if optimizer else ():
         yield "Missing", f"accumulators of {name}"
     for name in optimizer.keys() - expected.keys():
         yield "Unknown", f"accumulators of {name}"
     for name, slot in itertools.product(optimizer.keys() & expected.keys(), t5x.SLOTS):
-        allowed = _slot_shapes(slot, expected[name])
-        array = optimizer[name].get(slot)
-        if array is None:
-            yield "Missing", f"accumulator {slot} of {name}"
-        elif array.shape not in allowed:
+        allowed, line = _slot_shapes(slot, expected[name]), f"accumulator {slot} of {name}"
+        if slot not in optimizer[name]:
+            yield "Missing", line
+        elif optimizer[name][slot].shape not in allowed:
             shapes = " or ".join(map(str, dict.fromkeys(allowed)))
-            actual = f"is {array.shape}"
-            yield "Misshapen", f"accumulator {slot} of {name} {actual}, should be {shapes}"
+            yield "Misshapen", f"{line} is {optimizer[name][slot].shape}, should be {shapes}"
 
 
 def _slot_shapes(slot: str, shape: Shape) -> list[Shape]:

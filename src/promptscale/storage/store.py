@@ -139,14 +139,13 @@ def fetch(location: str, path: Path) -> None:
     """Copies a file, local or at `gs://`, to the local `path`.
 
     Raises:
-      StorageError: there is no such file, or it cannot be read.
+      StorageError: there is no such file, or it cannot be read or written.
     """
     store, key = open_parent(location)
     content = store.read(key)
     if content is None:
         raise StorageError(f"There is no file {location}.")
-    with atomic_write(path) as partial:
-        partial.write_bytes(content)
+    Store(path.parent).write(path.name, content)
 
 
 @contextlib.contextmanager

@@ -1,9 +1,9 @@
 """The environment that the hosts of a slice install: the lock file, this package and a script."""
 
-import dataclasses
 import io
 import zipfile
 from pathlib import Path
+from typing import NamedTuple
 
 import promptscale
 from promptscale.errors import TpuError
@@ -12,8 +12,7 @@ from promptscale.tpu.remote_job import sha256
 STARTUP = Path(__file__).with_name("startup.sh").read_text()
 
 
-@dataclasses.dataclass(frozen=True)
-class Environment:
+class Environment(NamedTuple):
     """The files to install by name, and a hash of all files, which names the installation."""
 
     hash: str
