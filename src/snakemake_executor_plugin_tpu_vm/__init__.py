@@ -109,11 +109,10 @@ class Executor(RemoteExecutor):
 
     def handle_job_success(self, job: JobExecutorInterface) -> None:
         """Finishes a job; Snakemake has checked its outputs and recorded their metadata."""
-        self._controller.finish(job, success=True)
+        self._controller.finish(job)
 
     def handle_job_error(self, job: JobExecutorInterface) -> None:
-        """Finishes a failed job, which Snakemake may submit again."""
-        self._controller.finish(job, success=False)
+        """Does nothing; Snakemake may submit the job again."""
 
     def cancel_jobs(self, active_jobs: list[SubmittedJobInfo]) -> None:
         """Does nothing: `shutdown` deletes all slices."""

@@ -81,11 +81,10 @@ class Controller:
                 startup=settings.startup_timeout,
                 heartbeat=settings.host_timeout,
                 queue=settings.queue_timeout,
-                retry=settings.heartbeat / 2,
+                interval=settings.heartbeat,
                 chips=float(chips),
                 interruptions=settings.max_preemptions,
             ),
-            settings.heartbeat,
         )
 
     @property
@@ -122,10 +121,9 @@ class Controller:
             else:
                 self._executor.report_job_error(info, msg=pending.error)
 
-    def finish(self, job: JobExecutorInterface, *, success: bool) -> None:
-        """Forgets a job that Snakemake has finished; a successful one is deleted in the bucket."""
-        pending = self._pending_jobs.pop(job, None)
-        if pending and success:
+    def finish(self, job: JobExecutorInterface) -> None:
+        """Deletes a job in the bucket; Snakemake has checked its outputs."""
+        if pending := self._pending_jobs.pop(job, None):
             self._dispatcher.finish(pending)
 
     def close(self) -> None:

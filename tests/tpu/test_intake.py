@@ -60,7 +60,7 @@ class Scene:
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Scene:
+def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
     """A dispatcher with heartbeats of 5 s and a clock that advances by 1 s whenever it is read."""
     cloud, now = DictCloud(), [0.0]
 
@@ -68,15 +68,15 @@ def scene(tmp_path: Path) -> Scene:
         now[0] += 1.0
         return now[0]
 
+    for module in ("intake", "pool", "dispatcher"):
+        monkeypatch.setattr(f"promptscale.tpu.{module}.monotonic", clock)
     (tmp_path / "bucket").mkdir()
     dispatcher = Dispatcher(
         cloud,
         Store(tmp_path / "bucket", TpuError),
         Environment("e", {}),
         "run",
-        Limits(),
-        heartbeat_seconds=5.0,
-        clock=clock,
+        Limits(interval=5.0),
     )
     return Scene(dispatcher, cloud)
 

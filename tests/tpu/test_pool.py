@@ -71,10 +71,11 @@ class Scene:
 
 
 @pytest.fixture
-def scene() -> Scene:
+def scene(monkeypatch: pytest.MonkeyPatch) -> Scene:
     cloud, now = DictCloud(), [0.0]
-    limits = Limits(idle=100.0, startup=50.0, heartbeat=20.0, queue=30.0, retry=1.0, chips=20.0)
-    pool = Pool(cloud, "run", "e1", limits, lambda name, kind: {}, lambda: now[0])
+    monkeypatch.setattr("promptscale.tpu.pool.monotonic", lambda: now[0])
+    limits = Limits(idle=100.0, startup=50.0, heartbeat=20.0, queue=30.0, interval=2.0, chips=20.0)
+    pool = Pool(cloud, "run", "e1", limits, lambda name, kind: {})
     pool.register(SMALL)
     pool.register(LARGE)
     return Scene(cloud, pool, now)
@@ -204,11 +205,11 @@ def test_slices_of_an_earlier_controller_are_adopted_if_the_environment_is_equal
     scene.now[0] = 101.0
     scene.pool.drop_unused()
     assert set(scene.cloud.slices) == {"others"}
-    assert scene.pool.close(lambda seconds: None) == []
+    assert scene.pool.close() == []
     assert set(scene.cloud.slices) == {"others"}
 
 
-def test_close_waits_during_an_outage_and_not_after_a_refusal(scene: Scene):
+def test_close_waits_during_an_outage_and_not_after_a_refusal(scene: Scene, monkeypatch):
     waits: list[float] = []
 
     def wait(seconds: float) -> None:
@@ -216,13 +217,14 @@ def test_close_waits_during_an_outage_and_not_after_a_refusal(scene: Scene):
         scene.now[0] += seconds
         scene.cloud.unanswered_zones.clear()
 
+    monkeypatch.setattr("promptscale.tpu.pool.sleep", wait)
     scene.pool.request_slices(SMALL.key, ["one"])
     (name,) = scene.cloud.slices
     scene.cloud.forbidden = True
-    assert scene.pool.close(wait) == [name] and not waits
+    assert scene.pool.close() == [name] and not waits
     scene.cloud.forbidden = False
     scene.cloud.unanswered_zones = {"here"}
-    assert scene.pool.close(wait) == [] and waits
+    assert scene.pool.close() == [] and waits
     assert not scene.cloud.slices
 
 

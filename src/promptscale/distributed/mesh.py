@@ -42,11 +42,10 @@ class Devices:
     def __init__(
         self, layout: Layout = SINGLE_DEVICE, devices: Sequence[jax.Device] | None = None
     ) -> None:
-        """Makes the mesh; neighbours in it are neighbours in the torus of a TPU slice.
+        """Makes the mesh of `devices`, by default of all devices of all processes.
 
-        Args:
-          layout: the size of the `model` axis and of a microbatch.
-          devices: the devices of the mesh; by default all devices of all processes.
+        Neighbours in it are neighbours in the torus of a TPU slice.
+
         Raises:
           ConfigError: `model_axis` does not divide the number of devices.
         """

@@ -145,10 +145,8 @@ class Cloud:
         request = tpu_v2.CreateQueuedResourceRequest(
             parent=parent, queued_resource_id=name, queued_resource=resource
         )
-        with (
-            _errors(f"create the slice {name} in {zone}"),
-            contextlib.suppress(exceptions.Conflict),
-        ):
+        what = f"create the slice {name} in {zone}"
+        with _errors(what), contextlib.suppress(exceptions.Conflict):  # it exists
             self._client.create_queued_resource(request, retry=None, timeout=60.0)
 
     def delete(self, name: str, zone: str) -> None:

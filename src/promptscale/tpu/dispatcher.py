@@ -6,9 +6,9 @@ replace a killed one.
 
 import collections
 import logging
-import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from time import monotonic
 
 from promptscale.errors import TpuError
 from promptscale.storage.store import Store, open_parent
@@ -36,17 +36,13 @@ class Dispatcher:
         environment: Environment,
         run: str,
         limits: Limits,
-        heartbeat_seconds: float,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`store` is this run's folder; `run` is its name in labels and names of slices."""
         self._store = store
         self._environment = environment
-        self._heartbeat_seconds = heartbeat_seconds
-        self._max_interruptions = limits.interruptions
-        self._clock = clock
-        self.pool = Pool(cloud, run, environment.hash, limits, self._metadata, clock)
-        self._intake = Intake(store, environment, heartbeat_seconds, clock)
+        self._limits = limits
+        self.pool = Pool(cloud, run, environment.hash, limits, self._metadata)
+        self._intake = Intake(store, environment, limits.interval)
         self._searched = False  # whether slices of earlier controllers have been looked for
         self._jobs: list[PendingJob] = []  # stored in the bucket; first in the list, first served
         self._unfinished: set[str] = set()  # ids of jobs that were added and not finished
@@ -99,7 +95,7 @@ class Dispatcher:
             self._delete_job(self._to_delete[0])
             self._to_delete.popleft()
 
-    def close(self, sleep: Callable[[float], None] = time.sleep) -> None:
+    def close(self) -> None:
         """Deletes all slices of this run, and what finished jobs left in the bucket.
 
         Raises:
@@ -109,7 +105,7 @@ class Dispatcher:
             self._watch_earlier_zones()
         except TpuError as error:  # the slices in the known zones have to be deleted all the same
             log.warning("%s", error)
-        remaining = self.pool.close(sleep)
+        remaining = self.pool.close()
         # A host may have written after its job was deleted; all hosts have stopped now. If no job
         # is unfinished, the other jobs in the bucket are finished jobs of a killed controller.
         jobs = {key.split("/")[1] for key in self._store.keys("jobs/")}
@@ -230,7 +226,7 @@ class Dispatcher:
         self.interrupted[job.title] = job.interruptions
         number = len(job.interruptions)
         log.warning("%s was interrupted (%d so far): %s", job.title, number, reason)
-        if number > self._max_interruptions:
+        if number > self._limits.interruptions:
             reasons = "".join(f"  {reason}\n" for reason in job.interruptions[-5:])
             self._end(job, f"{job.title} was interrupted {number} times:\n{reasons}")
             return
@@ -240,7 +236,7 @@ class Dispatcher:
 
     def _set_attempt(self, slice_: Slice, attempt: str | None = None) -> None:
         """Records the attempt that a slice works on; with None it is free for another job."""
-        slice_.attempt, slice_.claimed, slice_.since = attempt, True, self._clock()
+        slice_.attempt, slice_.claimed, slice_.since = attempt, True, monotonic()
 
     def _queue(self, key: str) -> list[PendingJob]:
         """The jobs that need a slice of a type, in order."""
@@ -301,5 +297,5 @@ class Dispatcher:
             "promptscale-root": self._store.location,
             "promptscale-slice": f"{self._store.location}/slices/{name}",
             "promptscale-hosts": str(slice_type.hosts),
-            "promptscale-heartbeat": str(self._heartbeat_seconds),
+            "promptscale-heartbeat": str(self._limits.interval),
         }

@@ -5,9 +5,9 @@ import itertools
 import logging
 import math
 import re
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from time import monotonic, sleep
 
 from promptscale.errors import TpuError
 from promptscale.tpu.cloud import Cloud, ListedSlice, Phase, SliceType, Unavailable
@@ -20,16 +20,18 @@ _MAX_MISSES = 2  # a slice is gone if it is missing in this number of lists in a
 _MAX_PAUSE_FACTOR = 64  # longest pause / shortest pause
 _POLLS_PER_TIMEOUT = 3  # the time between two polls counts at most as timeout / this number
 
+Metadata = Callable[[str, SliceType], dict[str, str]]  # of the slice with a name and a type
+
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """Timeouts in seconds, and upper bounds."""
+    """Times in seconds, and upper bounds."""
 
     idle: float = 600.0  # until a slice without a job is deleted
     startup: float = 1800.0  # until an active slice without heartbeats from all hosts is lost
     heartbeat: float = 180.0  # until a host without a heartbeat is lost
     queue: float = math.inf  # until a queued slice is requested in the next zone
-    retry: float = 5.0  # the first pause after the service has refused a slice temporarily
+    interval: float = 10.0  # between two heartbeats of a host, and two cycles of the controller
     chips: float = math.inf  # of all slices of the run together
     interruptions: int = 20  # of a job
 
@@ -72,20 +74,13 @@ class Pool:
     """All slices of a run; a `list` call per zone and cycle keeps their phases up to date."""
 
     def __init__(
-        self,
-        cloud: Cloud,
-        run: str,
-        environment: str,
-        limits: Limits,
-        metadata: Callable[[str, SliceType], dict[str, str]],
-        clock: Callable[[], float],
+        self, cloud: Cloud, run: str, environment: str, limits: Limits, metadata: Metadata
     ) -> None:
-        """`metadata` returns the metadata of a new slice."""
+        """Slices are labelled with the run and the environment."""
         self._cloud = cloud
         self._labels = {RUN: run, ENVIRONMENT: environment}
         self._limits = limits
         self._metadata = metadata
-        self._clock = clock
         self._types: dict[str, SliceType] = {}
         self.zones: set[str] = set()  # where slices are listed
         self._zone_index: Counter[str] = Counter()  # per slice type, the zone of the next request
@@ -94,7 +89,7 @@ class Pool:
         self._listed: set[str] = set()  # names in the last lists
         self.used_names: set[str] = set()  # names whose folders in the bucket hold old statuses
         self.slices: dict[str, Slice] = {}
-        self._last_poll = clock()
+        self._last_poll = monotonic()
         self._observed = 0.0  # the clock of heartbeats, which stops while hosts cannot be polled
 
     def register(self, slice_type: SliceType) -> None:
@@ -110,7 +105,7 @@ class Pool:
         Raises:
           TpuError: the service refuses to list slices.
         """
-        now = self._clock()
+        now = monotonic()
         listed: list[ListedSlice] = []
         unanswered: set[str] = set()
         for zone in sorted(self.zones):
@@ -162,7 +157,7 @@ class Pool:
         The time since the last poll counts as at most heartbeat timeout / 3. A host is therefore
         not lost because the bucket had an outage or this machine was suspended.
         """
-        elapsed = self._clock() - self._last_poll
+        elapsed = monotonic() - self._last_poll
         self._last_poll += elapsed
         self._observed += min(elapsed, self._limits.heartbeat / _POLLS_PER_TIMEOUT)
 
@@ -175,7 +170,7 @@ class Pool:
 
     def failure_reason(self, slice_: Slice) -> str | None:
         """Why a slice cannot be used any more; None if it can."""
-        now = self._clock()
+        now = monotonic()
         if slice_.phase in (Phase.LOST, Phase.DELETING):
             return f"{slice_.state}{': ' + slice_.message if slice_.message else ''}"
         if slice_.phase is Phase.PENDING:
@@ -199,7 +194,7 @@ class Pool:
 
     def drop_unused(self) -> None:
         """Drops slices that have had no job, or an adopted attempt without a job, for too long."""
-        now = self._clock()
+        now = monotonic()
         for slice_ in list(self.slices.values()):
             unused = slice_.idle or (slice_.attempt is not None and not slice_.claimed)
             if unused and now - slice_.since > self._limits.idle:
@@ -213,7 +208,7 @@ class Pool:
         Raises:
           TpuError: the service refuses to create such a slice, or it has too many chips.
         """
-        now = self._clock()
+        now = monotonic()
         if self._pauses.get(key, (0.0, 0.0))[0] > now:
             return
         slice_type = self._types[key]
@@ -237,7 +232,7 @@ class Pool:
                 self._cloud.create(name, zone, slice_type, labels, metadata)
             except Unavailable as error:
                 # The slice may exist nevertheless. Then the next list has it, under the same name.
-                shortest = self._limits.retry
+                shortest = self._limits.interval / 2
                 doubled = 2 * self._pauses.get(key, (0.0, shortest / 2))[1]
                 length = min(doubled, shortest * _MAX_PAUSE_FACTOR)
                 self._pauses[key] = (now + length, length)
@@ -246,11 +241,11 @@ class Pool:
             self._pauses.pop(key, None)
             self.slices[name] = Slice(name, zone, slice_type, since=now)
 
-    def close(self, sleep: Callable[[float], None]) -> list[str]:
+    def close(self) -> list[str]:
         """Deletes all slices of this run; returns the names of those that remain."""
-        names, run = [*self.slices], self._labels[RUN]
+        names = [*self.slices]
         self.slices.clear()
-        return delete_slices(self._cloud, self.zones, run, names, sleep, self._clock)
+        return delete_slices(self._cloud, self.zones, self._labels[RUN], names, timeout=120.0)
 
     def _make_room(self, chips: int, key: str) -> bool:
         """Drops idle slices of other types until `chips` chips are free; False if too few are."""
@@ -289,20 +284,14 @@ def project_slices(cloud: Cloud, zones: Iterable[str], run: str | None) -> list[
 
 
 def delete_slices(
-    cloud: Cloud,
-    zones: Iterable[str],
-    run: str | None,
-    names: Iterable[str],
-    sleep: Callable[[float], None] = time.sleep,
-    clock: Callable[[], float] = time.monotonic,
-    timeout: float = 120.0,
+    cloud: Cloud, zones: Iterable[str], run: str | None, names: Iterable[str], *, timeout: float
 ) -> list[str]:
     """Deletes all slices of a run (None: of all runs), and waits until they are being deleted.
 
     `names` are the slices that are known before the first list. Returns the names of the slices
     that remain after `timeout` seconds, or after a refusal that is not temporary.
     """
-    remaining, end = list(names), clock() + timeout
+    remaining, end = list(names), monotonic() + timeout
     while True:
         try:
             listed = project_slices(cloud, zones, run)
@@ -316,6 +305,6 @@ def delete_slices(
             log.warning("%s", error)
             if not isinstance(error, Unavailable):
                 return remaining
-        if clock() > end:
+        if monotonic() > end:
             return remaining
         sleep(min(1.0, timeout / 20))

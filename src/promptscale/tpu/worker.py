@@ -18,7 +18,6 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from promptscale.errors import TpuError
 from promptscale.storage.atomic import atomic_write
@@ -43,8 +42,16 @@ class Worker:
         self._run = Store(host.root, TpuError)
         self._slice = Store(host.slice, TpuError)
         self._lock = threading.Lock()
-        incarnation = uuid.uuid4().hex
-        self._status = Status(incarnation=incarnation, heartbeat=0, **self._earlier_status())
+        content = self._slice.read(f"hosts/{host.index}")
+        before = Status.model_validate_json(content) if content else None
+        # An earlier worker process of this host may have been interrupted in an attempt.
+        interrupted = before and before.state in ("running", "restarted")
+        self._status = Status(
+            incarnation=uuid.uuid4().hex,
+            heartbeat=0,
+            state="restarted" if interrupted else "idle",
+            attempt=before.attempt if before else None,
+        )
         self._publish()
 
     def serve(self) -> None:
@@ -64,15 +71,6 @@ class Worker:
                 self._fail(attempt, 1, f"{type(error).__name__}: {error}")
             ended = attempt
             self._publish(state="ended")
-
-    def _earlier_status(self) -> dict[str, Any]:
-        """State and attempt after an earlier worker process; `restarted` if it was interrupted."""
-        content = self._slice.read(f"hosts/{self._host.index}")
-        if content is None:
-            return {}
-        before = Status.model_validate_json(content)
-        state = "restarted" if before.state in ("running", "restarted") else "idle"
-        return {"state": state, "attempt": before.attempt}
 
     def _publish(self, **changes: str | None) -> None:
         """Changes the status and writes it with the next heartbeat."""
@@ -159,7 +157,9 @@ class Worker:
         if host.count == 1:
             return environment
         if host.index == 0:
-            self._publish(coordinator=f"{host.address}:{_free_port()}")
+            with socket.create_server(("", 0)) as server:
+                port = server.getsockname()[1]
+            self._publish(coordinator=f"{host.address}:{port}")
         while True:
             content = self._slice.read("hosts/0")
             first = Status.model_validate_json(content) if content else None
@@ -285,12 +285,6 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 def _tail(path: Path) -> str:
     return path.read_bytes()[-_TAIL_BYTES:].decode(errors="replace")
-
-
-def _free_port() -> int:
-    with socket.socket() as server:
-        server.bind(("", 0))
-        return int(server.getsockname()[1])
 
 
 if __name__ == "__main__":
