@@ -100,7 +100,6 @@ def plan(
 
 
 def _print_cost(cost: Estimate, budget: float) -> None:
-    """Prints a cost estimate as a table."""
     if not cost.accelerators:
         print("cost: unknown, as `hardware` names no accelerator; set --accelerator")
         return

@@ -111,9 +111,6 @@ class Executor(RemoteExecutor):
         """Finishes a job; Snakemake has checked its outputs and recorded their metadata."""
         self._controller.finish(job)
 
-    def handle_job_error(self, job: JobExecutorInterface) -> None:
-        """Does nothing; Snakemake may submit the job again."""
-
     def cancel_jobs(self, active_jobs: list[SubmittedJobInfo]) -> None:
         """Does nothing: `shutdown` deletes all slices."""
 

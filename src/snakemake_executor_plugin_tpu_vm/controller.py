@@ -52,7 +52,8 @@ class Controller:
             raise WorkflowError(problem)
         self._lock_folder()
         self._pending_jobs: dict[JobExecutorInterface, PendingJob] = {}
-        self._run = self._settings.run or _run_name()
+        place = f"{socket.gethostname()}:{Path.cwd()}"
+        self._run = self._settings.run or f"ps{sha256(place.encode())[:8]}"
         self._location = f"{str(self._settings.bucket).rstrip('/')}/{self._run}"
         plugin = ExecutorPluginRegistry().get_plugin("local")
         self._local = plugin.executor(self._workflow, self._logger)
@@ -205,8 +206,3 @@ def _problem(settings: "ExecutorSettings") -> str | None:
     if settings.spot and settings.reservation:
         return "Only one of --tpu-vm-spot and --tpu-vm-reservation may be given; both are."
     return None
-
-
-def _run_name() -> str:
-    """The default name of a run: a hash of this machine's name and the current folder."""
-    return f"ps{sha256(f'{socket.gethostname()}:{Path.cwd()}'.encode())[:8]}"

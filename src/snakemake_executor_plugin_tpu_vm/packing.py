@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePath
@@ -131,10 +132,9 @@ def _paths(value: Any) -> list[str]:
 
 
 def _to_json(value: Any) -> Any:
-    """Converts a parameter to JSON's types; sets become sorted lists."""
-    if isinstance(value, Mapping):
-        return {str(key): _to_json(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        items = sorted(value) if isinstance(value, set | frozenset) else value
-        return [_to_json(item) for item in items]
-    return value if value is None or isinstance(value, bool | int | float) else str(value)
+    """Converts a parameter to JSON's types; sets become sorted lists, other objects strings."""
+
+    def convert(item: Any) -> Any:
+        return sorted(item) if isinstance(item, set | frozenset) else str(item)
+
+    return json.loads(json.dumps(value, default=convert))

@@ -34,9 +34,8 @@ class DictCloud(Cloud):
     def create(self, name, zone, slice_type, labels, metadata) -> None:
         if self.quota_is_full:
             raise Unavailable("The quota is full.")
-        self.slices[name] = ListedSlice(
-            name, zone, slice_type.accelerator, Phase.PENDING, "ACCEPTED", "", labels
-        )
+        accelerator = slice_type.accelerator
+        self.slices[name] = ListedSlice(name, zone, accelerator, labels, state="ACCEPTED")
 
     def delete(self, name: str, zone: str) -> None:
         self.slices.pop(name, None)

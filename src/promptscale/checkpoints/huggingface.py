@@ -55,12 +55,10 @@ def open_arrays(folder: Path) -> dict[str, LazyArray]:
 def _translate(name: str, tensor: LazyArray) -> tuple[str, LazyArray]:
     for pattern, ours, transposed in _PATTERNS:
         if match := pattern.fullmatch(name):
-            return ours.format(**match.groupdict()), _transposed(tensor) if transposed else tensor
+            shape, read = tensor.shape[::-1], lambda index: tensor.read(index[::-1]).T
+            array = LazyArray(shape, tensor.dtype, read) if transposed else tensor
+            return ours.format(**match.groupdict()), array
     return name, tensor
-
-
-def _transposed(tensor: LazyArray) -> LazyArray:
-    return LazyArray(tensor.shape[::-1], tensor.dtype, lambda index: tensor.read(index[::-1]).T)
 
 
 def _open_tensors(folder: Path) -> dict[str, LazyArray]:

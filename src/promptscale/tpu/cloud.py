@@ -71,17 +71,17 @@ class SliceType:
         return hashlib.sha256(content).hexdigest()[:12]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class ListedSlice:
     """A queued resource as the service lists it."""
 
     name: str
     zone: str
     accelerator: str
-    phase: Phase
-    state: str
-    message: str
     labels: Mapping[str, str]
+    phase: Phase = Phase.PENDING
+    state: str = "CREATING"
+    message: str = ""
 
 
 class Cloud:

@@ -36,16 +36,11 @@ class Limits:
     interruptions: int = 20  # of a job
 
 
-@dataclasses.dataclass
-class Slice:
+@dataclasses.dataclass(kw_only=True)
+class Slice(ListedSlice):
     """A slice of this run."""
 
-    name: str
-    zone: str
     type: SliceType
-    phase: Phase = Phase.PENDING
-    state: str = "CREATING"
-    message: str = ""
     attempt: str | None = None  # that it works on
     claimed: bool = True  # by a job of this controller; an adopted attempt is unclaimed at first
     since: float = 0.0  # the time of the last change of phase or attempt
@@ -139,16 +134,15 @@ class Pool:
     def _adopt(self, unknown: Iterable[ListedSlice], now: float) -> Iterator[Slice]:
         """Adopts slices that a killed controller or a lost answer left; deletes unusable slices."""
         for listed in unknown:
-            name, zone, labels = listed.name, listed.zone, listed.labels
-            slice_type = self._types.get(labels.get(TYPE, ""))
-            same = labels.get(ENVIRONMENT) == self._labels[ENVIRONMENT]
+            slice_type = self._types.get(listed.labels.get(TYPE, ""))
+            same = listed.labels.get(ENVIRONMENT) == self._labels[ENVIRONMENT]
             if listed.phase is Phase.DELETING:
                 continue
             if listed.phase is Phase.LOST or (slice_type and not same):
-                self._request_deletion(name, zone)
+                self._request_deletion(listed.name, listed.zone)
             elif slice_type:
-                slice_ = Slice(name, zone, slice_type, listed.phase, claimed=False, since=now)
-                self.slices[name] = slice_
+                slice_ = Slice(**vars(listed), type=slice_type, claimed=False, since=now)
+                self.slices[listed.name] = slice_
                 yield slice_
 
     def mark_polled(self) -> None:
@@ -239,7 +233,8 @@ class Pool:
                 log.warning("%s The next attempt is in %.0f s.", error, length)
                 return
             self._pauses.pop(key, None)
-            self.slices[name] = Slice(name, zone, slice_type, since=now)
+            accelerator = slice_type.accelerator
+            self.slices[name] = Slice(name, zone, accelerator, labels, type=slice_type, since=now)
 
     def close(self) -> list[str]:
         """Deletes all slices of this run; returns the names of those that remain."""

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +23,6 @@ from pathlib import Path
 from promptscale.errors import TpuError
 from promptscale.storage.atomic import atomic_write
 from promptscale.storage.store import Store
-from promptscale.tpu.metadata import Host, this_host
 from promptscale.tpu.protocol import Completion, Failure, Mailbox, Status, job_id, log_key
 from promptscale.tpu.remote_job import RemoteJob, sha256
 
@@ -36,13 +36,17 @@ _GRACE_SECONDS = 5.0  # between SIGTERM and SIGKILL
 class Worker:
     """Runs the attempts of a host until the process is killed."""
 
-    def __init__(self, host: Host) -> None:
-        """Sends the first heartbeat."""
-        self._host = host
-        self._run = Store(host.root, TpuError)
-        self._slice = Store(host.slice, TpuError)
+    def __init__(self) -> None:
+        """Reads the host's metadata and sends the first heartbeat."""
+        self._index = int(_metadata("attributes/agent-worker-number"))
+        self._count = int(_metadata("attributes/promptscale-hosts"))
+        self._address = _metadata("network-interfaces/0/ip")
+        self._interval = float(_metadata("attributes/promptscale-heartbeat"))
+        self._home = Path(os.environ["PROMPTSCALE_HOME"])
+        self._run = Store(_metadata("attributes/promptscale-root"), TpuError)
+        self._slice = Store(_metadata("attributes/promptscale-slice"), TpuError)
         self._lock = threading.Lock()
-        content = self._slice.read(f"hosts/{host.index}")
+        content = self._slice.read(f"hosts/{self._index}")
         before = Status.model_validate_json(content) if content else None
         # An earlier worker process of this host may have been interrupted in an attempt.
         interrupted = before and before.state in ("running", "restarted")
@@ -61,7 +65,7 @@ class Worker:
         while True:
             attempt = self._read_mailbox()
             if attempt is None or attempt == ended:
-                time.sleep(self._host.heartbeat_seconds)
+                time.sleep(self._interval)
                 continue
             self._publish(state="running", attempt=attempt, coordinator=None)
             try:
@@ -77,11 +81,11 @@ class Worker:
         with self._lock:
             update = {"heartbeat": self._status.heartbeat + 1, **changes}
             self._status = self._status.model_copy(update=update)
-            self._slice.write(f"hosts/{self._host.index}", self._status.model_dump_json().encode())
+            self._slice.write(f"hosts/{self._index}", self._status.model_dump_json().encode())
 
     def _send_heartbeats(self) -> None:
         while True:
-            time.sleep(self._host.heartbeat_seconds)
+            time.sleep(self._interval)
             with _retry_at_next_heartbeat("heartbeat"):
                 self._publish()
 
@@ -97,7 +101,7 @@ class Worker:
         if content is None or self._run.read(f"jobs/{job_id(attempt)}/done.json"):
             return
         job = RemoteJob.model_validate_json(content)
-        folder = self._host.home / "work" / attempt
+        folder = self._home / "work" / attempt
         shutil.rmtree(folder.parent, ignore_errors=True)
         folder.mkdir(parents=True)
         try:
@@ -109,7 +113,7 @@ class Worker:
             output = folder / str(next(iter(job.log.values), "output.log"))
             output.parent.mkdir(parents=True, exist_ok=True)
             code = self._run_script(attempt, folder, output, environment)
-            if code == 0 and self._host.index == 0:
+            if code == 0 and self._index == 0:
                 self._upload(attempt, job, folder, output)
             elif code is not None and code != 0:
                 self._fail(attempt, code, _tail(output))
@@ -118,7 +122,7 @@ class Worker:
 
     def _prepare_folder(self, job: RemoteJob, folder: Path) -> None:
         """Makes the folder that the script runs in; downloaded blobs are cached for later jobs."""
-        cache = self._host.home / "blobs"
+        cache = self._home / "blobs"
         files = {job.script: job.source, **job.files}
         missing = sorted({blob for blob in files.values() if not (cache / blob).exists()})
         for start in range(0, len(missing), _FILES_AT_ONCE):
@@ -145,21 +149,20 @@ class Worker:
         On a slice of several hosts this method waits until host 0 has published the address at
         which the processes connect.
         """
-        host = self._host
         environment = {
-            "JAX_COMPILATION_CACHE_DIR": str(host.home / "compiled"),
+            "JAX_COMPILATION_CACHE_DIR": str(self._home / "compiled"),
             "PYTHONUNBUFFERED": "1",
             # The slice may be lost before the results are uploaded. The controller deletes the
             # state when it has the results.
             "PROMPTSCALE_KEEP_STATE": "1",
             **os.environ,
         }
-        if host.count == 1:
+        if self._count == 1:
             return environment
-        if host.index == 0:
+        if self._index == 0:
             with socket.create_server(("", 0)) as server:
                 port = server.getsockname()[1]
-            self._publish(coordinator=f"{host.address}:{port}")
+            self._publish(coordinator=f"{self._address}:{port}")
         while True:
             content = self._slice.read("hosts/0")
             first = Status.model_validate_json(content) if content else None
@@ -167,11 +170,11 @@ class Worker:
                 break
             if self._is_cancelled(attempt):
                 return None
-            time.sleep(host.heartbeat_seconds)
+            time.sleep(self._interval)
         return environment | {
             "JAX_COORDINATOR_ADDRESS": first.coordinator,
-            "JAX_NUM_PROCESSES": str(host.count),
-            "JAX_PROCESS_ID": str(host.index),
+            "JAX_NUM_PROCESSES": str(self._count),
+            "JAX_PROCESS_ID": str(self._index),
         }
 
     def _run_script(
@@ -188,11 +191,11 @@ class Worker:
                 stderr=subprocess.STDOUT,
                 process_group=0,
             )
-        upload = _LogUpload(self._run, attempt, self._host.index, output)
+        upload = _LogUpload(self._run, attempt, self._index, output)
         try:
             while True:
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(self._host.heartbeat_seconds)
+                    process.wait(self._interval)
                 with _retry_at_next_heartbeat("log"):
                     upload.send()
                 if process.returncode is not None:
@@ -234,7 +237,7 @@ class Worker:
 
     def _fail(self, attempt: str, code: int, tail: str) -> None:
         """Writes `failed.json` unless another host has written it."""
-        failure = Failure(host=self._host.index, code=code, tail=tail)
+        failure = Failure(host=self._index, code=code, tail=tail)
         with _retry_at_next_heartbeat("failure"):
             content = failure.model_dump_json().encode()
             self._run.write_if_absent(f"jobs/{attempt}/failed.json", content)
@@ -273,6 +276,16 @@ def _retry_at_next_heartbeat(what: str) -> Iterator[None]:
         log.warning("%s: %s", what, error)
 
 
+def _metadata(key: str) -> str:
+    """A value from the metadata server of this TPU VM."""
+    server = os.environ.get("GCE_METADATA_HOST", "metadata.google.internal")
+    request = urllib.request.Request(
+        f"http://{server}/computeMetadata/v1/instance/{key}", headers={"Metadata-Flavor": "Google"}
+    )
+    with urllib.request.urlopen(request, timeout=10) as response:
+        return str(response.read().decode())
+
+
 def _stop(process: subprocess.Popen[bytes]) -> None:
     """Stops a script and all processes that it started."""
     for number in (signal.SIGTERM, signal.SIGKILL):
@@ -291,4 +304,4 @@ if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     # On SIGTERM this program exits through its `finally` clauses, which stop the script.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    Worker(this_host()).serve()
+    Worker().serve()
