@@ -88,7 +88,11 @@ def plan(
     counts = {"trainings": trainings(settings), "jobs": jobs(settings)}
     cost = estimate(settings, accelerator)
     if runs is not None:
-        _write_csv(run_table(settings), runs)
+        rows = run_table(settings)
+        with atomic_write(runs) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
     if as_json:
         print(json.dumps(counts | {"cost": dataclasses.asdict(cost)}))
         return
@@ -114,13 +118,6 @@ def _print_cost(cost: Estimate, budget: float) -> None:
     print("  GB state: saved states if all jobs run at the same time; deleted when a job is done")
     if cost.unpriced:
         print(f"  without a price in accelerators.yaml: {', '.join(cost.unpriced)}")
-
-
-def _write_csv(rows: list[dict[str, Any]], path: Path) -> None:
-    with atomic_write(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 @app.command()

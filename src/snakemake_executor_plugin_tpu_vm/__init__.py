@@ -98,7 +98,7 @@ class Executor(RemoteExecutor):
     async def sleep(self) -> None:
         """Waits for a heartbeat; for at most a second while there are no slices."""
         heartbeat = self.workflow.executor_settings.heartbeat
-        has_slices = self._controller and self._controller.has_slices
+        has_slices = self._controller and self._controller.dispatcher.pool.slices
         await asyncio.sleep(heartbeat if has_slices else min(1.0, heartbeat))
 
     def print_job_error(

@@ -47,14 +47,14 @@ class Controller:
         self._executor = executor
         self._workflow = executor.workflow
         self._logger = executor.logger
-        self._settings: ExecutorSettings = self._workflow.executor_settings
-        if problem := _problem(self._settings):
+        settings: ExecutorSettings = self._workflow.executor_settings
+        if problem := _problem(settings):
             raise WorkflowError(problem)
         self._lock_folder()
         self._pending_jobs: dict[JobExecutorInterface, PendingJob] = {}
         place = f"{socket.gethostname()}:{Path.cwd()}"
-        self._run = self._settings.run or f"ps{sha256(place.encode())[:8]}"
-        self._location = f"{str(self._settings.bucket).rstrip('/')}/{self._run}"
+        run = settings.run or f"ps{sha256(place.encode())[:8]}"
+        self._location = f"{str(settings.bucket).rstrip('/')}/{run}"
         plugin = ExecutorPluginRegistry().get_plugin("local")
         self._local = plugin.executor(self._workflow, self._logger)
         # With a remote executor Snakemake does not limit local jobs to the number of cores.
@@ -62,36 +62,24 @@ class Controller:
         self._local.pool = ThreadPoolExecutor(max_workers=cores)
         library = logging.getLogger("promptscale.tpu")
         library.handlers, library.propagate = self._logger.handlers, False
-        try:
-            self._dispatcher = self._make_dispatcher(self._settings)
-        except PromptscaleError as error:
-            raise WorkflowError(str(error)) from None
-
-    def _make_dispatcher(self, settings: "ExecutorSettings") -> Dispatcher:
         lock = settings.lock or Path(self._workflow.main_snakefile).parent / "envs/tpu.lock"
         # Snakemake's bound on `tpu_chips` also counts slices without a job.
         resources = self._workflow.global_resources
-        chips = resources["tpu_chips"].value if "tpu_chips" in resources else "inf"
-        return Dispatcher(
-            Cloud(str(settings.project), settings.endpoint),
-            Store(self._location, TpuError),
-            environment(Path(lock)),
-            self._run,
-            Limits(
-                idle=settings.idle_timeout,
-                startup=settings.startup_timeout,
-                heartbeat=settings.host_timeout,
-                queue=settings.queue_timeout,
-                interval=settings.heartbeat,
-                chips=float(chips),
-                interruptions=settings.max_preemptions,
-            ),
+        limits = Limits(
+            idle=settings.idle_timeout,
+            startup=settings.startup_timeout,
+            heartbeat=settings.host_timeout,
+            queue=settings.queue_timeout,
+            interval=settings.heartbeat,
+            chips=float(resources["tpu_chips"].value if "tpu_chips" in resources else "inf"),
+            interruptions=settings.max_preemptions,
         )
-
-    @property
-    def has_slices(self) -> bool:
-        """Whether this run has slices."""
-        return bool(self._dispatcher.pool.slices)
+        try:
+            cloud = Cloud(str(settings.project), settings.endpoint)
+            store = Store(self._location, TpuError)
+            self.dispatcher = Dispatcher(cloud, store, environment(Path(lock)), run, limits)
+        except PromptscaleError as error:
+            raise WorkflowError(str(error)) from None
 
     def run(self, job: JobExecutorInterface) -> None:
         """Submits a job."""
@@ -108,11 +96,11 @@ class Controller:
             return
         self._pending_jobs[job] = pending
         self._executor.report_job_submission(info)
-        self._dispatcher.add(pending)
+        self.dispatcher.add(pending)
 
     def cycle(self, active_jobs: list[SubmittedJobInfo]) -> Iterator[SubmittedJobInfo]:
         """Runs a cycle of the dispatcher; reports jobs that have ended and yields the others."""
-        self._dispatcher.cycle()
+        self.dispatcher.cycle()
         for info in active_jobs:
             pending = self._pending_jobs[info.job]
             if not pending.ended:
@@ -125,24 +113,24 @@ class Controller:
     def finish(self, job: JobExecutorInterface) -> None:
         """Deletes a job in the bucket; Snakemake has checked its outputs."""
         if pending := self._pending_jobs.pop(job, None):
-            self._dispatcher.finish(pending)
+            self.dispatcher.finish(pending)
 
     def close(self) -> None:
         """Deletes all slices and reports interruptions."""
         self._local.shutdown()
         try:
-            self._dispatcher.close()
+            self.dispatcher.close()
         except TpuError as error:
             self._logger.error(str(error))
-        if self._dispatcher.interrupted:
+        if self.dispatcher.interrupted:
             self._report_interruptions()
 
     def _report_interruptions(self) -> None:
         """Writes a table of interrupted jobs, and logs the number of interruptions."""
-        order = sorted(self._dispatcher.interrupted.items(), key=lambda item: -len(item[1]))
+        order = sorted(self.dispatcher.interrupted.items(), key=lambda item: -len(item[1]))
         rows = [(title, len(reasons), reasons[-1]) for title, reasons in order]
         table = pd.DataFrame(rows, columns=["job", "interruptions", "last_reason"])
-        path = Path(self._settings.report)
+        path = Path(self._workflow.executor_settings.report)
         with atomic_write(path) as partial:
             table.to_csv(partial, index=False, lineterminator="\n")
         self._logger.warning(
@@ -153,14 +141,12 @@ class Controller:
 
     def _slice_type(self, job: JobExecutorInterface) -> SliceType:
         """The slice type of a job, from its resources, the settings and the accelerator table."""
-        settings, resources = self._settings, job.resources
+        settings, resources = self._workflow.executor_settings, job.resources
         name = resources.get("tpu_type")
         kind = accelerators().get(name)
         if kind is None or kind.kind != "tpu":
-            raise TpuError(
-                f"Rule {job.name} asks for tpu_type={name}, which is not a TPU in "
-                "accelerators.yaml."
-            )
+            what = f"Rule {job.name} asks for tpu_type={name}"
+            raise TpuError(f"{what}, which is not a TPU in accelerators.yaml.")
         zone = resources.get("tpu_zone") or settings.zone
         spot = bool(resources.get("tpu_spot", settings.spot))
         return SliceType(

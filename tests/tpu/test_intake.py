@@ -71,13 +71,8 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
     for module in ("intake", "pool", "dispatcher"):
         monkeypatch.setattr(f"promptscale.tpu.{module}.monotonic", clock)
     (tmp_path / "bucket").mkdir()
-    dispatcher = Dispatcher(
-        cloud,
-        Store(tmp_path / "bucket", TpuError),
-        Environment("e", {}),
-        "run",
-        Limits(interval=5.0),
-    )
+    store = Store(tmp_path / "bucket", TpuError)
+    dispatcher = Dispatcher(cloud, store, Environment("e", {}), "run", Limits(interval=5.0))
     return Scene(dispatcher, cloud)
 
 

@@ -13,7 +13,6 @@ from time import monotonic
 from promptscale.errors import TpuError
 from promptscale.storage.store import Store, open_parent
 from promptscale.tpu.cloud import Cloud, Phase, SliceType, Unavailable
-from promptscale.tpu.download import download_outputs
 from promptscale.tpu.environment import STARTUP, Environment
 from promptscale.tpu.intake import Intake
 from promptscale.tpu.pending_job import PendingJob
@@ -30,12 +29,7 @@ class Dispatcher:
     """Runs jobs on slices: the caller adds jobs and calls `cycle` repeatedly."""
 
     def __init__(
-        self,
-        cloud: Cloud,
-        store: Store,
-        environment: Environment,
-        run: str,
-        limits: Limits,
+        self, cloud: Cloud, store: Store, environment: Environment, run: str, limits: Limits
     ) -> None:
         """`store` is this run's folder; `run` is its name in labels and names of slices."""
         self._store = store
@@ -216,7 +210,7 @@ class Dispatcher:
         """
         if not slice_.has_ended(job.attempt):
             return False
-        latest = {host: heartbeat[:2] for host, heartbeat in slice_.heartbeats.items()}
+        latest = {host: status.heartbeat_id for host, status in slice_.statuses.items()}
         job.end_heartbeats = job.end_heartbeats or latest
         return all(latest[host] != heartbeat for host, heartbeat in job.end_heartbeats.items())
 
@@ -278,7 +272,7 @@ class Dispatcher:
     def _complete(self, job: PendingJob, completion: Completion) -> None:
         """Downloads a job's outputs and ends it; damaged outputs are deleted and are an error."""
         error = None
-        if damaged := download_outputs(self._store, completion, job.outputs):
+        if damaged := job.download(self._store, completion):
             self._store.delete_prefix(f"jobs/{job.id}/")
             names = ", ".join(damaged)
             error = f"Outputs of {job.title} were damaged in the bucket: {names}.\n"

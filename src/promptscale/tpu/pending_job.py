@@ -4,9 +4,11 @@ import dataclasses
 import functools
 from pathlib import Path
 
+from promptscale.storage.atomic import atomic_directory
+from promptscale.storage.store import Store
 from promptscale.tpu.cloud import SliceType
 from promptscale.tpu.log_copy import LogCopy
-from promptscale.tpu.protocol import Failure
+from promptscale.tpu.protocol import Completion, Failure
 from promptscale.tpu.remote_job import RemoteJob, sha256
 
 
@@ -52,6 +54,27 @@ class PendingJob:
         """Records that the attempt was lost; the bucket may have its outputs nevertheless."""
         self.attempt, self.searched = None, False
         self.interruptions.append(reason)
+
+    def download(self, store: Store, completion: Completion) -> list[str]:
+        """Writes the outputs to their final paths, each completely or not at all.
+
+        Returns the outputs whose hashes differ from those that the host computed; if there are any,
+        nothing is written.
+        """
+        keys = {path: f"jobs/{completion.attempt}/outputs/{path}" for path in completion.files}
+        contents = store.read_many(keys.values())
+        files = {path: contents[key] or b"" for path, key in keys.items()}
+        damaged = [path for path in files if sha256(files[path]) != completion.files[path]]
+        if damaged:
+            return damaged
+        for path, final in self.outputs.items():
+            if path not in completion.folders:
+                Store(final.parent).write(final.name, files[path])
+                continue
+            paths = [file for file in files if file.startswith(f"{path}/")]
+            with atomic_directory(final) as folder:
+                Store(folder).write_many({p.removeprefix(f"{path}/"): files[p] for p in paths})
+        return []
 
     def failure_message(self, slice_name: str, failure: Failure) -> str:
         """The message for a script that failed, with the last lines of its log.

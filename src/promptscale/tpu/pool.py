@@ -45,9 +45,8 @@ class Slice(ListedSlice):
     claimed: bool = True  # by a job of this controller; an adopted attempt is unclaimed at first
     since: float = 0.0  # the time of the last change of phase or attempt
     misses: int = 0  # the number of lists in a row that lacked the slice
-    # For each host: incarnation, number and observed time of its last heartbeat.
-    heartbeats: dict[int, tuple[str, int, float]] = dataclasses.field(default_factory=dict)
-    statuses: dict[int, Status] = dataclasses.field(default_factory=dict)
+    statuses: dict[int, Status] = dataclasses.field(default_factory=dict)  # by host
+    observed: dict[int, float] = dataclasses.field(default_factory=dict)  # time of last heartbeat
 
     @property
     def ready(self) -> bool:
@@ -157,10 +156,10 @@ class Pool:
 
     def record_status(self, slice_: Slice, host: int, status: Status) -> None:
         """Records the status of a host, and the time if its heartbeat is new."""
+        before = slice_.statuses.get(host)
+        if before is None or before.heartbeat_id != status.heartbeat_id:
+            slice_.observed[host] = self._observed
         slice_.statuses[host] = status
-        before = slice_.heartbeats.get(host)
-        if before is None or before[:2] != (status.incarnation, status.heartbeat):
-            slice_.heartbeats[host] = (status.incarnation, status.heartbeat, self._observed)
 
     def failure_reason(self, slice_: Slice) -> str | None:
         """Why a slice cannot be used any more; None if it can."""
@@ -172,10 +171,10 @@ class Pool:
         if not slice_.ready:
             late = now - slice_.since > self._limits.startup
             return "its hosts did not start" if late else None
-        for host, (_, _, observed) in sorted(slice_.heartbeats.items()):
-            if self._observed - observed > self._limits.heartbeat:
+        for host, status in sorted(slice_.statuses.items()):
+            if self._observed - slice_.observed[host] > self._limits.heartbeat:
                 return f"host {host} was lost"
-            if slice_.statuses[host].state == "restarted":
+            if status.state == "restarted":
                 return f"host {host} was restarted"
         return None
 

@@ -24,6 +24,11 @@ class Status(Strict):
     attempt: str | None = None  # that the host works on, or that it ended last
     coordinator: str | None = None  # of host 0: where the attempt's processes connect
 
+    @property
+    def heartbeat_id(self) -> tuple[str, int]:
+        """What a new heartbeat changes, also that of a new worker process."""
+        return self.incarnation, self.heartbeat
+
 
 class Failure(Strict):
     """Why an attempt failed: the first host with an error, its exit code and its log's end."""
