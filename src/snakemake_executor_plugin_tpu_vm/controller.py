@@ -50,7 +50,16 @@ class Controller:
         settings: ExecutorSettings = self._workflow.executor_settings
         if problem := _problem(settings):
             raise WorkflowError(problem)
-        self._lock_folder()
+        # Snakemake's lock survives a killed controller and blocks the next controller, so the
+        # profile switches it off. The operating system releases this lock when the process ends.
+        self._lock = FileLock(Path(".snakemake/tpu-vm.lock"))
+        try:
+            self._lock.acquire(blocking=False)
+        except Timeout:
+            raise WorkflowError(
+                "Another Snakemake runs jobs on TPU slices from this folder; wait until it ends, "
+                "or stop it."
+            ) from None
         self._pending_jobs: dict[JobExecutorInterface, PendingJob] = {}
         place = f"{socket.gethostname()}:{Path.cwd()}"
         run = settings.run or f"ps{sha256(place.encode())[:8]}"
@@ -157,21 +166,6 @@ class Controller:
             tier="spot" if spot else settings.reservation or "on-demand",
             zones=tuple(zone.split(",")) if zone else tuple(kind.zones),
         )
-
-    def _lock_folder(self) -> None:
-        """Prevents two controllers in the same folder.
-
-        Snakemake's lock survives a killed controller and blocks the next controller, so the profile
-        switches it off. The operating system releases this lock when the process ends.
-        """
-        self._lock = FileLock(Path(".snakemake/tpu-vm.lock"))
-        try:
-            self._lock.acquire(blocking=False)
-        except Timeout:
-            raise WorkflowError(
-                "Another Snakemake runs jobs on TPU slices from this folder; wait until it ends, "
-                "or stop it."
-            ) from None
 
 
 def _problem(settings: "ExecutorSettings") -> str | None:

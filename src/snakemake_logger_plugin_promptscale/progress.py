@@ -19,13 +19,11 @@ class Progress:
         self._left: Counter[str] = Counter()  # the number of unfinished jobs by rule
         self._running: dict[int, tuple[str, float]] = {}  # rule and start by job
         self._seconds: defaultdict[str, list[float]] = defaultdict(list)  # durations by rule
-        self._total = 0
         self._began: float | None = None
 
     def expect(self, counts: Mapping[str, int]) -> None:
         """Sets the number of jobs by rule; Snakemake's entry `total` is ignored."""
         self._left = Counter({rule: count for rule, count in counts.items() if rule != "total"})
-        self._total = sum(self._left.values())
 
     def start(self, job: int, rule: str) -> None:
         """Records the start of a job."""
@@ -54,5 +52,5 @@ class Progress:
     def __str__(self) -> str:
         """The numbers of finished and of all jobs, and the time left, in columns."""
         durations = list(itertools.chain(*self._seconds.values()))
-        done = f"{len(durations):{len(str(self._total))}d}"
-        return f"[{done} of {self._total}] {self._estimate(durations):>11}"
+        total = str(len(durations) + self._left.total())
+        return f"[{len(durations):{len(total)}d} of {total}] {self._estimate(durations):>11}"

@@ -9,7 +9,6 @@ import numpy as np
 from jaxtyping import Float
 
 from promptscale.checkpoints import huggingface, t5x
-from promptscale.checkpoints.arrays import LazyArray
 from promptscale.checkpoints.t5x import Checkpoint
 from promptscale.errors import CheckpointError
 
@@ -21,17 +20,16 @@ def open_checkpoint(
 ) -> Checkpoint:
     """Opens a checkpoint of any format, and compares its arrays with a model's parameters.
 
-    Args:
-      location: a T5X checkpoint (a folder or a single file, local or `gs://`), or a local folder of
-        a Hugging Face model, which has neither a step nor accumulators.
-      expected: the shape of each of the model's parameters, by T5X's flat name.
-      with_optimizer: whether to open the accumulators, as `LazyArray` like all arrays.
+    The location is a T5X checkpoint (a folder or a single file, local or `gs://`), or a local
+    folder of a Hugging Face model, which has neither a step nor accumulators. `expected` has the
+    shape of each parameter by T5X's flat name. All arrays are `LazyArray`, accumulators too.
+
     Raises:
       CheckpointError: nothing can be read there, or the arrays are not those of the model. In the
         second case the message lists every unknown, missing and misshapen array.
     """
     checkpoint = _open(location, with_optimizer)
-    problems = sorted(_problems(checkpoint.params, checkpoint.optimizer, expected))
+    problems = sorted(_problems(checkpoint, expected))
     lines = [f"The checkpoint {location} does not fit the model."]
     for kind in ("Missing", "Unknown", "Misshapen"):
         if group := [f"  {line}" for problem, line in problems if problem == kind]:
@@ -68,12 +66,9 @@ def _open(location: str, with_optimizer: bool) -> Checkpoint:
     return t5x.open_checkpoint(location, with_optimizer=with_optimizer)
 
 
-def _problems(
-    params: Mapping[str, LazyArray],
-    optimizer: Mapping[str, Mapping[str, LazyArray]],
-    expected: Mapping[str, Shape],
-) -> Iterator[tuple[str, str]]:
+def _problems(checkpoint: Checkpoint, expected: Mapping[str, Shape]) -> Iterator[tuple[str, str]]:
     """Pairs (kind, line) for arrays that do not fit; a checkpoint has all accumulators or none."""
+    params, optimizer = checkpoint.params, checkpoint.optimizer
     for name in expected.keys() - params.keys():
         yield "Missing", f"{name} {expected[name]}"
     for name in params.keys() - expected.keys():

@@ -40,17 +40,11 @@ _STORED_IN_ZARR = ("kernel", "embedding")  # the arrays that T5X partitions; oth
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """A model's state under T5X's names.
+    """A model's state under T5X's flat names, such as `encoder/layers_0/attention/query/kernel`."""
 
-    Attributes:
-      step: the number of optimiser steps; 0 where the file has no step.
-      params: arrays by flat name, such as `encoder/layers_0/attention/query/kernel`.
-      optimizer: Adafactor's accumulators (`SLOTS`) by the name of their parameter; may be empty.
-    """
-
-    step: int
-    params: dict[str, Any]
-    optimizer: dict[str, dict[str, Any]]
+    step: int  # the number of optimiser steps; 0 where the file has no step
+    params: dict[str, Any]  # arrays
+    optimizer: dict[str, dict[str, Any]]  # Adafactor's accumulators by parameter; may be empty
 
     def map(self, function: Callable[[str, Any], Any]) -> "Checkpoint":
         """The checkpoint with `function(name, array)` in place of each array; runs in threads.

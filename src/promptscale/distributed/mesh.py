@@ -85,7 +85,12 @@ class Devices:
 
     def replicate(self, tree: Any) -> Any:
         """Replicates arrays, which every process holds whole, on every device."""
-        return jax.tree.map(lambda leaf: put(to_host(leaf), self.replicated()), tree)
+
+        def place(leaf: Any) -> jax.Array:
+            array = to_host(leaf)
+            return put_parts(array.shape, self.replicated(), array.__getitem__)
+
+        return jax.tree.map(place, tree)
 
     def keys(self, seeds: list[int]) -> Key[Array, " N"]:
         """A PRNG key for each seed, replicated."""
@@ -116,11 +121,6 @@ class Devices:
             return rows[(*index[:axis], slice(start - first, stop - first), *index[axis + 1 :])]
 
         return jax.make_array_from_callback(shape, self.batch_sharding(size, axis), read)
-
-
-def put(array: np.ndarray, sharding: Sharding) -> jax.Array:
-    """Shards an array that every process holds whole."""
-    return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])
 
 
 def put_parts(

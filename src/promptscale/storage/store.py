@@ -136,11 +136,7 @@ def open_parent(location: str, error: type[PromptscaleError] = StorageError) -> 
 
 
 def fetch(location: str, path: Path) -> None:
-    """Copies a file, local or at `gs://`, to the local `path`.
-
-    Raises:
-      StorageError: there is no such file, or it cannot be read or written.
-    """
+    """Copies a file, local or at `gs://`, to the local `path`; raises StorageError if it cannot."""
     store, key = open_parent(location)
     content = store.read(key)
     if content is None:

@@ -30,6 +30,7 @@ _RETRY = Retry(
     predicate=lambda error: isinstance(error, _TRANSIENT), initial=0.2, maximum=5.0, timeout=20.0
 )
 _State = tpu_v2.QueuedResourceState.State
+Labels = Mapping[str, str]
 
 
 class Unavailable(TpuError):
@@ -78,7 +79,7 @@ class ListedSlice:
     name: str
     zone: str
     accelerator: str
-    labels: Mapping[str, str]
+    labels: Labels
     phase: Phase = Phase.PENDING
     state: str = "CREATING"
     message: str = ""
@@ -119,12 +120,7 @@ class Cloud:
             return [_listed_slice(zone, resource) for resource in resources]
 
     def create(
-        self,
-        name: str,
-        zone: str,
-        slice_type: SliceType,
-        labels: Mapping[str, str],
-        metadata: Mapping[str, str],
+        self, name: str, zone: str, slice_type: SliceType, labels: Labels, metadata: Labels
     ) -> None:
         """Requests a slice; a request for an existing name is ignored."""
         parent, tier = self._parent(zone), slice_type.tier

@@ -96,7 +96,7 @@ class Dispatcher:
           TpuError: some slices remain.
         """
         try:
-            self._watch_earlier_zones()
+            self.pool.zones |= self._earlier_zones()
         except TpuError as error:  # the slices in the known zones have to be deleted all the same
             log.warning("%s", error)
         remaining = self.pool.close()
@@ -126,16 +126,16 @@ class Dispatcher:
     def _receive(self) -> None:
         """Queues new jobs whose inputs are stored; before the first job nothing is requested."""
         if self._intake.pending() and not self._searched:
-            self._watch_earlier_zones()
+            self.pool.zones |= self._earlier_zones()
             self.pool.used_names = {key.split("/")[1] for key in self._store.keys("slices/")}
             self._searched = True
         for job in self._intake.store_jobs():
             self.pool.register(job.slice_type)
             self._jobs.append(job)
 
-    def _watch_earlier_zones(self) -> None:
-        """Has the pool list slices in the zones of earlier controllers of this run."""
-        self.pool.zones.update(key.removeprefix("zones/") for key in self._store.keys("zones/"))
+    def _earlier_zones(self) -> set[str]:
+        """The zones of earlier controllers of this run, which may have left slices there."""
+        return {key.removeprefix("zones/") for key in self._store.keys("zones/")}
 
     def _poll(self) -> Contents:
         """Reads, concurrently, all objects that hosts may have changed."""
@@ -210,9 +210,8 @@ class Dispatcher:
         """
         if not slice_.has_ended(job.attempt):
             return False
-        latest = {host: status.heartbeat_id for host, status in slice_.statuses.items()}
-        job.end_heartbeats = job.end_heartbeats or latest
-        return all(latest[host] != heartbeat for host, heartbeat in job.end_heartbeats.items())
+        job.end_statuses = job.end_statuses or dict(slice_.statuses)
+        return all(slice_.statuses[host] != status for host, status in job.end_statuses.items())
 
     def _interrupt(self, job: PendingJob, reason: str) -> None:
         """Puts a job at the head of the queue, unless it was interrupted too often."""

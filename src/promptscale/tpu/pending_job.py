@@ -8,7 +8,7 @@ from promptscale.storage.atomic import atomic_directory
 from promptscale.storage.store import Store
 from promptscale.tpu.cloud import SliceType
 from promptscale.tpu.log_copy import LogCopy
-from promptscale.tpu.protocol import Completion, Failure
+from promptscale.tpu.protocol import Completion, Failure, Status
 from promptscale.tpu.remote_job import RemoteJob, sha256
 
 
@@ -24,8 +24,8 @@ class PendingJob:
     attempt: str | None = None  # None while no slice works on the job
     searched: bool = False  # whether the bucket has no outputs of an earlier attempt
     interruptions: list[str] = dataclasses.field(default_factory=list)  # the reasons
-    # Each host's last heartbeat when all hosts were first observed to have ended the attempt.
-    end_heartbeats: dict[int, tuple[str, int]] | None = None
+    # The hosts' statuses when all hosts were first observed to have ended the attempt.
+    end_statuses: dict[int, Status] | None = None
     ended: bool = False
     error: str | None = None  # of a job that has ended; None if its outputs are in place
 
@@ -47,7 +47,7 @@ class PendingJob:
 
     def start(self, attempt: str) -> None:
         """Sets the attempt that works on the job."""
-        self.attempt, self.end_heartbeats = attempt, None
+        self.attempt, self.end_statuses = attempt, None
         self.log.begin(attempt)
 
     def interrupt(self, reason: str) -> None:

@@ -156,10 +156,8 @@ class Pool:
 
     def record_status(self, slice_: Slice, host: int, status: Status) -> None:
         """Records the status of a host, and the time if its heartbeat is new."""
-        before = slice_.statuses.get(host)
-        if before is None or before.heartbeat_id != status.heartbeat_id:
-            slice_.observed[host] = self._observed
-        slice_.statuses[host] = status
+        if slice_.statuses.get(host) != status:
+            slice_.statuses[host], slice_.observed[host] = status, self._observed
 
     def failure_reason(self, slice_: Slice) -> str | None:
         """Why a slice cannot be used any more; None if it can."""

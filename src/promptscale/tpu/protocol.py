@@ -13,7 +13,7 @@ class Mailbox(Strict):
 
 
 class Status(Strict):
-    """What a host is doing, written with every heartbeat.
+    """What a host is doing; each heartbeat writes a new status.
 
     The state is `restarted` if an earlier worker process of the host was interrupted in an attempt.
     """
@@ -23,11 +23,6 @@ class Status(Strict):
     state: Literal["idle", "running", "ended", "restarted"] = "idle"
     attempt: str | None = None  # that the host works on, or that it ended last
     coordinator: str | None = None  # of host 0: where the attempt's processes connect
-
-    @property
-    def heartbeat_id(self) -> tuple[str, int]:
-        """What a new heartbeat changes, also that of a new worker process."""
-        return self.incarnation, self.heartbeat
 
 
 class Failure(Strict):

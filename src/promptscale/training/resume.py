@@ -3,8 +3,8 @@
 A state has two records, written in turn, so that one of them is complete at any moment. A record
 holds arrays, bit for bit, and the loop's progress as JSON, under a checksum. Large arrays lie in a
 new folder for each save, with a checksum for each chunk; each process writes and reads the parts
-that its devices hold. A state belongs to a job specification: a job whose settings
-changed starts from the beginning. It does not depend on a layout: other devices may resume it.
+that its devices hold. A state belongs to a job specification: a job whose settings changed starts
+from the beginning. It does not depend on a layout: other devices may resume it.
 """
 
 import concurrent.futures
@@ -43,8 +43,7 @@ class State:
 
     def __init__(self, location: str, job: str) -> None:
         """Reads nothing; `job` is the job's specification."""
-        store, name = open_parent(location, CheckpointError)
-        self._store = store
+        self._store, name = open_parent(location, CheckpointError)
         self._files = (f"{name}.0", f"{name}.1")
         self._arrays = Store(f"{location}.arrays", CheckpointError)
         self._job = job
@@ -154,7 +153,7 @@ class State:
 
         def place(name: str, leaf: jax.Array) -> jax.Array:
             if name in tensors:
-                return mesh.put(tensors[name], leaf.sharding)
+                return mesh.put_parts(leaf.shape, leaf.sharding, tensors[name].__getitem__)
             with named_errors(f"its array {name} cannot be read", CheckpointError):
                 spec = self._spec(folder, name, leaf)
                 store = ts.open(spec, open=True, context=CONTEXT).result()
