@@ -120,9 +120,9 @@ class Controller:
                 self._executor.report_job_error(info, msg=pending.error)
 
     def finish(self, job: JobExecutorInterface) -> None:
-        """Deletes a job in the bucket; Snakemake has checked its outputs."""
+        """Has a job deleted in the bucket, as Snakemake has checked its outputs."""
         if pending := self._pending_jobs.pop(job, None):
-            self.dispatcher.finish(pending)
+            pending.finished = True
 
     def close(self) -> None:
         """Deletes all slices and reports interruptions."""

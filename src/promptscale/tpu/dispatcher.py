@@ -4,7 +4,6 @@ All persistent state is in the bucket and in the list of slices. A new controlle
 replace a killed one.
 """
 
-import collections
 import logging
 import uuid
 from collections.abc import Mapping
@@ -39,21 +38,13 @@ class Dispatcher:
         self._intake = Intake(store, environment, limits.interval)
         self._searched = False  # whether slices of earlier controllers have been looked for
         self._jobs: list[PendingJob] = []  # stored in the bucket; first in the list, first served
-        self._unfinished: set[str] = set()  # ids of jobs that were added and not finished
-        self._finished: set[str] = set()
-        self._to_delete: collections.deque[str] = collections.deque()
+        self._added: list[PendingJob] = []  # all jobs
         self.interrupted: dict[str, list[str]] = {}  # reasons of interruptions, by a job's title
 
     def add(self, job: PendingJob) -> None:
         """Adds a job; safe to call from any thread."""
-        self._unfinished.add(job.id)
-        self._intake.add(job)
-
-    def finish(self, job: PendingJob) -> None:
-        """Has a job and its state deleted from the bucket, as its outputs are on this machine."""
-        self._unfinished.discard(job.id)
-        self._finished.add(job.id)
-        self._to_delete.append(job.id)
+        self._added.append(job)
+        self._intake.jobs.append(job)
 
     def cycle(self) -> None:
         """Polls bucket and cloud once and acts on the news; marks the jobs that have ended."""
@@ -65,9 +56,8 @@ class Dispatcher:
             # are none and the error is not temporary, the project or the bucket is wrong.
             if not self.pool.slices and not isinstance(error, Unavailable):
                 jobs = [job for job in self._jobs if job.attempt is None]
-                for job in (*jobs, *self._intake.pending()):
+                for job in (*jobs, *self._intake.jobs):
                     self._end(job, f"{error}\n")
-                self._intake.clear()
 
     def _cycle(self) -> None:
         self._receive()
@@ -85,9 +75,10 @@ class Dispatcher:
         self.pool.drop_unused()
         for key in dict.fromkeys(job.slice_type.key for job in self._jobs):
             self._assign(key)
-        while self._to_delete:
-            self._delete_job(self._to_delete[0])
-            self._to_delete.popleft()
+        for job in self._added:
+            if job.finished and not job.deleted:
+                self._delete_job(job.id)
+                job.deleted = True
 
     def close(self) -> None:
         """Deletes all slices of this run, and what finished jobs left in the bucket.
@@ -103,7 +94,8 @@ class Dispatcher:
         # A host may have written after its job was deleted; all hosts have stopped now. If no job
         # is unfinished, the other jobs in the bucket are finished jobs of a killed controller.
         jobs = {key.split("/")[1] for key in self._store.keys("jobs/")}
-        for identity in jobs & self._finished if self._unfinished else jobs:
+        finished = {job.id for job in self._added if job.finished}
+        for identity in jobs if finished == {job.id for job in self._added} else jobs & finished:
             self._delete_job(identity)
         self._store.delete_prefix("slices/")
         if remaining:
@@ -125,7 +117,9 @@ class Dispatcher:
 
     def _receive(self) -> None:
         """Queues new jobs whose inputs are stored; before the first job nothing is requested."""
-        if self._intake.pending() and not self._searched:
+        if not self._intake.jobs:
+            return
+        if not self._searched:
             self.pool.zones |= self._earlier_zones()
             self.pool.used_names = {key.split("/")[1] for key in self._store.keys("slices/")}
             self._searched = True
@@ -278,8 +272,9 @@ class Dispatcher:
         self._end(job, error)
 
     def _end(self, job: PendingJob, error: str | None) -> None:
-        if job in self._jobs:  # the intake may have it
-            self._jobs.remove(job)
+        for jobs in (self._jobs, self._intake.jobs):
+            if job in jobs:
+                jobs.remove(job)
         job.error, job.ended = error, True
 
     def _metadata(self, name: str, slice_type: SliceType) -> dict[str, str]:

@@ -3,7 +3,6 @@
 import itertools
 import logging
 import math
-import queue
 from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic
@@ -25,25 +24,10 @@ class Intake:
         self._store = store
         self._environment = environment
         self._seconds = seconds
-        self._new: queue.SimpleQueue[PendingJob] = queue.SimpleQueue()
-        self._storing: list[PendingJob] = []
+        self.jobs: list[PendingJob] = []  # not stored yet; any thread may append a job
         self._blobs: set[str] | None = None  # hashes of stored inputs; None before the first job
         self._zones: set[str] = set()  # zones that the bucket has
         self._last_message = -math.inf
-
-    def add(self, job: PendingJob) -> None:
-        """Adds a job; safe to call from any thread."""
-        self._new.put(job)
-
-    def pending(self) -> list[PendingJob]:
-        """All jobs that are not stored yet."""
-        while not self._new.empty():
-            self._storing.append(self._new.get())
-        return self._storing
-
-    def clear(self) -> None:
-        """Removes all jobs."""
-        self._storing.clear()
 
     def store_jobs(self) -> Iterator[PendingJob]:
         """Stores jobs for a limited time; yields each job that is stored completely.
@@ -51,13 +35,10 @@ class Intake:
         Storing a corpus can take hours. For this reason jobs with fewer missing bytes come first,
         and the rest is stored in later cycles.
         """
-        jobs = self.pending()
-        if not jobs:
-            return
         if self._blobs is None:
             self._blobs = self._store_environment()
         end = monotonic() + self._seconds
-        for job in sorted(jobs, key=lambda job: sum(self._missing(job).values())):
+        for job in sorted(self.jobs, key=lambda job: sum(self._missing(job).values())):
             while batch := self._next_batch(job):
                 if monotonic() > end:
                     self._report_rest(job)
@@ -69,7 +50,7 @@ class Intake:
             new = {f"zones/{zone}": zones[zone] for zone in zones.keys() - self._zones}
             self._store.write_many({**new, f"jobs/{job.id}/job.json": job.remote.to_bytes()})
             self._zones.update(zones)
-            self._storing.remove(job)
+            self.jobs.remove(job)
             yield job
 
     def _store_environment(self) -> set[str]:

@@ -28,6 +28,8 @@ class PendingJob:
     end_statuses: dict[int, Status] | None = None
     ended: bool = False
     error: str | None = None  # of a job that has ended; None if its outputs are in place
+    finished: bool = False  # Snakemake has checked the outputs
+    deleted: bool = False  # from the bucket, with the job's state
 
     @functools.cached_property
     def id(self) -> str:
