@@ -10,7 +10,7 @@ import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from filelock import FileLock, Timeout
@@ -70,7 +70,7 @@ class Controller:
         cores = self._workflow.resource_settings.cores or os.cpu_count()
         self._local.pool = ThreadPoolExecutor(max_workers=cores)
         library = logging.getLogger("promptscale.tpu")
-        library.handlers, library.propagate = self._logger.handlers, False
+        library.handlers, library.propagate = [_ForwardHandler(self._logger)], False
         lock = settings.lock or Path(self._workflow.main_snakefile).parent / "envs/tpu.lock"
         # Snakemake's bound on `tpu_chips` also counts slices without a job.
         resources = self._workflow.global_resources
@@ -166,6 +166,18 @@ class Controller:
             tier="spot" if spot else settings.reservation or "on-demand",
             zones=tuple(zone.split(",")) if zone else tuple(kind.zones),
         )
+
+
+class _ForwardHandler(logging.Handler):
+    """Passes messages of the library, which are warnings, to Snakemake's logger."""
+
+    def __init__(self, logger: Any) -> None:
+        super().__init__()
+        self._logger = logger
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Logs a whole message, as Snakemake ignores a record's arguments."""
+        self._logger.warning(record.getMessage())
 
 
 def _problem(settings: "ExecutorSettings") -> str | None:

@@ -17,8 +17,6 @@ from promptscale.tpu.pending_job import PendingJob
 from promptscale.tpu.remote_job import Items, RemoteJob, sha256
 
 _TIMESTAMP = ".snakemake_timestamp"  # Snakemake writes it into every folder that is an output
-_PERSISTENT = ("state", "model")  # resources: places of what outlives the slice
-_IN_PLACE = "in_place"  # resource: names of inputs that the script reads in the bucket
 _OUTSIDE = "outside"  # folder on a host for files that are outside of the working directory
 
 
@@ -55,7 +53,7 @@ def pack_job(
     digests = {path: _hash_file(file) for path, file in inputs.items()}
     in_place = {
         host_path(path): f"{location}/blobs/{digests[host_path(path)]}"
-        for name in str(job.resources.get(_IN_PLACE, "")).split()
+        for name in str(job.resources.get("in_place", "")).split()
         for path in _paths(job.input.get(name, []))
     }
     source = _hash_file(script)
@@ -73,7 +71,7 @@ def pack_job(
         wildcards=dict(job.wildcards_dict),
         threads=job.threads,
         resources={
-            name: _persistent(str(value), location) if name in _PERSISTENT else value
+            name: _persistent(str(value), location) if name in ("state", "model") else value
             for name, value in job.resources.items()
             if isinstance(value, int | str)
         }

@@ -74,9 +74,8 @@ def open_checkpoint(location: str, *, with_optimizer: bool = True) -> Checkpoint
     leaves = _read_leaves(location)
     if not with_optimizer:
         leaves = {name: leaf for name, leaf in leaves.items() if not name.startswith(_STATES)}
-    return _to_checkpoint(
-        location, {name: _opened(location, name, leaf) for name, leaf in leaves.items()}
-    )
+    opened = {name: _opened(location, name, leaf) for name, leaf in leaves.items()}
+    return _to_checkpoint(location, opened)
 
 
 def _read_leaves(location: str) -> dict[str, Any]:

@@ -113,10 +113,9 @@ class Cloud:
 
     def list(self, zone: str) -> list[ListedSlice]:
         """Lists all queued resources of the project in a zone."""
+        request = tpu_v2.ListQueuedResourcesRequest(parent=self._parent(zone))
         with _errors(f"list the slices in {zone}"):
-            resources = self._client.list_queued_resources(
-                parent=self._parent(zone), retry=_RETRY, timeout=30.0
-            )
+            resources = self._client.list_queued_resources(request, retry=_RETRY, timeout=30.0)
             return [_listed_slice(zone, resource) for resource in resources]
 
     def create(
@@ -147,9 +146,8 @@ class Cloud:
 
     def delete(self, name: str, zone: str) -> None:
         """Requests the deletion of a slice and its nodes; a missing slice is ignored."""
-        request = tpu_v2.DeleteQueuedResourceRequest(
-            name=f"{self._parent(zone)}/queuedResources/{name}", force=True
-        )
+        path = f"{self._parent(zone)}/queuedResources/{name}"
+        request = tpu_v2.DeleteQueuedResourceRequest(name=path, force=True)
         what = f"delete the slice {name} in {zone}"
         with _errors(what), contextlib.suppress(exceptions.NotFound):
             self._client.delete_queued_resource(request=request, retry=_RETRY, timeout=30.0)

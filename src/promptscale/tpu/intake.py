@@ -48,7 +48,8 @@ class Intake:
             # A later controller, perhaps without jobs in these zones, looks for slices there.
             zones = {zone: zone.encode() for zone in job.slice_type.zones}
             new = {f"zones/{zone}": zones[zone] for zone in zones.keys() - self._zones}
-            self._store.write_many({**new, f"jobs/{job.id}/job.json": job.remote.to_bytes()})
+            content = job.remote.model_dump_json().encode()
+            self._store.write_many({**new, f"jobs/{job.id}/job.json": content})
             self._zones.update(zones)
             self.jobs.remove(job)
             yield job

@@ -235,9 +235,9 @@ class Pool:
 
     def close(self) -> list[str]:
         """Deletes all slices of this run; returns the names of those that remain."""
-        names = [*self.slices]
+        names, run = [*self.slices], self._labels[RUN]
         self.slices.clear()
-        return delete_slices(self._cloud, self.zones, self._labels[RUN], names, timeout=120.0)
+        return delete_slices(self._cloud, self.zones, run, names, timeout=120.0)
 
     def _make_room(self, chips: int, key: str) -> bool:
         """Drops idle slices of other types until `chips` chips are free; False if too few are."""

@@ -54,16 +54,13 @@ def main(file: str) -> None:
     names = {"__name__": "__main__", "__file__": job.script, "snakemake": snakemake_object(job)}
     start = time.monotonic()
     exec(source, names)
-    if path := job.resources.get("benchmark"):
-        _write_benchmark(Path(path), time.monotonic() - start)
-
-
-def _write_benchmark(path: Path, seconds: float) -> None:
-    """Writes the first columns of Snakemake's benchmark files: time and largest memory in MB."""
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    clock = datetime.timedelta(seconds=int(seconds))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"s\th:m:s\tmax_rss\n{seconds:.4f}\t{clock}\t{memory:.2f}\n")
+    seconds = time.monotonic() - start
+    if "benchmark" in job.resources:  # the first columns of Snakemake's files; the memory is in MB
+        path = Path(job.resources["benchmark"])
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        clock = datetime.timedelta(seconds=int(seconds))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"s\th:m:s\tmax_rss\n{seconds:.4f}\t{clock}\t{memory:.2f}\n")
 
 
 if __name__ == "__main__":

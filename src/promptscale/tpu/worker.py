@@ -141,7 +141,7 @@ class Worker:
                 (folder / path).mkdir(parents=True, exist_ok=True)  # a folder, perhaps empty
         for path in map(str, job.output.values):  # as Snakemake does
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / "job.json").write_bytes(job.to_bytes())
+        (folder / "job.json").write_text(job.model_dump_json())
 
     def _script_environment(self, attempt: str) -> dict[str, str] | None:
         """The script's environment variables; None if the attempt is cancelled meanwhile.
