@@ -16,8 +16,8 @@ from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
 from snakemake_interface_executor_plugins.settings import CommonSettings, ExecutorSettingsBase
 
 
-def _setting(default: Any, help: str, *, env_var: bool = False, metavar: str = "VALUE") -> Any:
-    metadata = {"help": help, "env_var": env_var, "required": False, "metavar": metavar}
+def _setting(default: Any, help: str, *, env_var: bool = False) -> Any:
+    metadata = {"help": help, "env_var": env_var, "required": False, "metavar": "VALUE"}
     return field(default=default, metadata=metadata)
 
 

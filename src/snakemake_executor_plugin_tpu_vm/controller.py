@@ -191,10 +191,8 @@ def _problem(settings: "ExecutorSettings") -> str | None:
     if not str(settings.bucket).startswith("gs://"):
         return f"--tpu-vm-bucket should start with gs://; it is {settings.bucket}."
     if settings.run and not re.fullmatch("[a-z][a-z0-9-]{0,19}", settings.run):
-        return (
-            "--tpu-vm-run should be at most 20 lower-case letters, digits and dashes; "
-            f"it is {settings.run}."
-        )
+        right = "at most 20 lower-case letters, digits and dashes"
+        return f"--tpu-vm-run should be {right}; it is {settings.run}."
     if settings.spot and settings.reservation:
         return "Only one of --tpu-vm-spot and --tpu-vm-reservation may be given; both are."
     return None

@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import enum
-import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -16,6 +15,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import tpu_v2
 
 from promptscale.errors import TpuError
+from promptscale.tpu.remote_job import sha256
 
 _TRANSIENT = (
     exceptions.ServerError,
@@ -68,8 +68,7 @@ class SliceType:
     @property
     def key(self) -> str:
         """The label of slices that can run each other's jobs."""
-        content = repr((self.accelerator, self.runtime, self.tier)).encode()
-        return hashlib.sha256(content).hexdigest()[:12]
+        return sha256(repr((self.accelerator, self.runtime, self.tier)).encode())[:12]
 
 
 @dataclasses.dataclass

@@ -141,9 +141,7 @@ class Dispatcher:
             if slice_.attempt:
                 keys.append(f"jobs/{job_id(slice_.attempt)}/done.json")
                 keys.append(f"jobs/{slice_.attempt}/failed.json")
-        for job in self._jobs:
-            if job.attempt:
-                keys += job.log.next_keys()
+        keys += [key for job in self._jobs if job.attempt for key in job.log.next_keys()]
         contents = self._store.read_many(keys)
         self.pool.mark_polled()
         return contents

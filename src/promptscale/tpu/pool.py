@@ -110,9 +110,7 @@ class Pool:
                 unanswered.add(zone)
         current = {s.name: s for s in listed if s.labels.get(RUN) == self._labels[RUN]}
         self._listed = set(current)
-        for name, zone in [*self._deleting]:
-            if zone in unanswered:
-                continue
+        for name, zone in [pair for pair in self._deleting if pair[1] not in unanswered]:
             if name not in current:
                 self._deleting.discard((name, zone))
             elif current[name].phase is not Phase.DELETING:  # the call failed, or a create followed
