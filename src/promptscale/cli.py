@@ -5,7 +5,7 @@ import dataclasses
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import typer.core
@@ -13,10 +13,13 @@ import typer.core
 from promptscale.config.accelerators import accelerators
 from promptscale.config.load import load_config
 from promptscale.config.sizes import parameter_counts
-from promptscale.errors import ConfigError, PromptscaleError
+from promptscale.errors import ConfigError, PromptscaleError, TpuError
 from promptscale.planning.costs import Estimate, estimate
 from promptscale.planning.counts import jobs, run_table, trainings
 from promptscale.storage.atomic import atomic_write
+
+if TYPE_CHECKING:
+    from promptscale.tpu.cloud import Cloud, ListedSlice
 
 
 class _Group(typer.core.TyperGroup):
@@ -85,7 +88,11 @@ def plan(
     counts = {"trainings": trainings(settings), "jobs": jobs(settings)}
     cost = estimate(settings, accelerator)
     if runs is not None:
-        _write_csv(run_table(settings), runs)
+        rows = run_table(settings)
+        with atomic_write(runs) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
     if as_json:
         print(json.dumps(counts | {"cost": dataclasses.asdict(cost)}))
         return
@@ -97,7 +104,6 @@ def plan(
 
 
 def _print_cost(cost: Estimate, budget: float) -> None:
-    """Prints a cost estimate as a table."""
     if not cost.accelerators:
         print("cost: unknown, as `hardware` names no accelerator; set --accelerator")
         return
@@ -112,13 +118,6 @@ def _print_cost(cost: Estimate, budget: float) -> None:
     print("  GB state: saved states if all jobs run at the same time; deleted when a job is done")
     if cost.unpriced:
         print(f"  without a price in accelerators.yaml: {', '.join(cost.unpriced)}")
-
-
-def _write_csv(rows: list[dict[str, Any]], path: Path) -> None:
-    with atomic_write(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 @app.command()
@@ -155,11 +154,7 @@ def list_slices(
     project: _Project, zone: _Zone = None, run: _Run = None, endpoint: _Endpoint = None
 ) -> None:
     """List the slices of this project."""
-    from promptscale.tpu import commands, pool
-    from promptscale.tpu.cloud import Cloud
-
-    slices = pool.project_slices(Cloud(project, endpoint), commands.parse_zones(zone), run)
-    print(commands.format_table(slices))
+    _print_slices(project, zone, run, endpoint)
 
 
 @tpu.command("reap")
@@ -171,17 +166,34 @@ def reap_slices(
     endpoint: _Endpoint = None,
 ) -> None:
     """Delete the slices of this project, also those of a run that is still active."""
-    from promptscale.tpu import commands, pool
-    from promptscale.tpu.cloud import Cloud
+    from promptscale.tpu.pool import delete_slices
 
-    cloud, zones = Cloud(project, endpoint), commands.parse_zones(zone)
-    slices = pool.project_slices(cloud, zones, run)
-    print(commands.format_table(slices))
+    cloud, zones, slices = _print_slices(project, zone, run, endpoint)
     if dry_run:
         print(f"{len(slices)} slices would be deleted.")
-    else:
-        commands.reap(cloud, zones, run, slices)
-        print(f"{len(slices)} slices are deleted.")
+        return
+    if remaining := delete_slices(cloud, zones, run, [s.name for s in slices], timeout=300.0):
+        names = ", ".join(remaining)
+        raise TpuError(f"These slices still exist and cost money: {names}. Try again later.")
+    print(f"{len(slices)} slices are deleted.")
+
+
+def _print_slices(
+    project: str, zone: str | None, run: str | None, endpoint: str | None
+) -> tuple["Cloud", list[str], list["ListedSlice"]]:
+    """Prints a table of slices; returns the cloud, the zones and the slices."""
+    from promptscale.tpu.cloud import Cloud
+    from promptscale.tpu.pool import RUN, project_slices
+
+    zones = sorted({name for kind in accelerators().values() for name in kind.zones})
+    cloud, zones = Cloud(project, endpoint), zone.split(",") if zone else zones
+    slices = project_slices(cloud, zones, run)
+    rows = [("slice", "zone", "type", "state", "run")]
+    rows += [(s.name, s.zone, s.accelerator, s.state, s.labels[RUN]) for s in slices]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(map(str.ljust, row, widths)).rstrip())
+    return cloud, zones, slices
 
 
 if __name__ == "__main__":

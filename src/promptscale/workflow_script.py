@@ -21,10 +21,9 @@ def script_setup(snakemake: Any) -> Iterator[None]:
     """Runs a script's body with its log, JAX's settings and the processes of its job set up.
 
     All output of the script and of libraries goes to the rule's log file. A PromptscaleError ends
-    the job with its sentence; any other exception leaves its traceback in the log.
-
-    JAX must not be imported before: this function sets the number of JAX's threads to that of the
-    job, and a cache of compiled programs that the jobs of a workflow share.
+    the job with its sentence; any other exception leaves its traceback in the log. JAX must be
+    imported later, as its environment variables are set here: the job's number of threads, and a
+    cache of compiled programs that the jobs of a workflow share.
     """
     log_file = Path(str(snakemake.log[0]))
     log_file.parent.mkdir(parents=True, exist_ok=True)
@@ -42,26 +41,17 @@ def script_setup(snakemake: Any) -> Iterator[None]:
     cache = snakemake.config.get("paths", {}).get("results", "results")
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(cache, "state", "compiled")))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
-    _join_processes()
+    # The worker of a TPU slice sets these variables. JAX detects the hosts of a slice by itself,
+    # but not the processes of a job on CPUs.
+    if (count := int(os.environ.get("JAX_NUM_PROCESSES", "1"))) > 1:
+        import jax
+
+        process = int(os.environ["JAX_PROCESS_ID"])
+        jax.distributed.initialize(os.environ["JAX_COORDINATOR_ADDRESS"], count, process)
     try:
         yield
     except PromptscaleError as error:
         sys.exit(f"{snakemake.rule}: {error}")
-
-
-def _join_processes() -> None:
-    """Connects the processes of a job on several hosts, as described by JAX_* variables.
-
-    The worker of a TPU slice sets these variables. JAX detects the hosts of a TPU slice by itself,
-    but not the processes of a job on CPUs.
-    """
-    count = int(os.environ.get("JAX_NUM_PROCESSES", "1"))
-    if count > 1:
-        import jax
-
-        jax.distributed.initialize(
-            os.environ["JAX_COORDINATOR_ADDRESS"], count, int(os.environ["JAX_PROCESS_ID"])
-        )
 
 
 def parse_job(kind: Any, snakemake: Any) -> Any:

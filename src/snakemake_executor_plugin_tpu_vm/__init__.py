@@ -8,19 +8,16 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional
+from typing import Any, Optional
 
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
 from snakemake_interface_executor_plugins.settings import CommonSettings, ExecutorSettingsBase
 
-if TYPE_CHECKING:
-    from snakemake_executor_plugin_tpu_vm.controller import Controller
 
-
-def _setting(default: Any, help: str, *, env_var: bool = False, metavar: str = "VALUE") -> Any:
-    metadata = {"help": help, "env_var": env_var, "required": False, "metavar": metavar}
+def _setting(default: Any, help: str, *, env_var: bool = False) -> Any:
+    metadata = {"help": help, "env_var": env_var, "required": False, "metavar": "VALUE"}
     return field(default=default, metadata=metadata)
 
 
@@ -78,7 +75,7 @@ common_settings = CommonSettings(
 class Executor(RemoteExecutor):
     """The interface to Snakemake; `controller.Controller` does the work."""
 
-    _controller: "Controller | None" = None
+    _controller: Any = None  # a `Controller` after `__post_init__`
 
     def __post_init__(self) -> None:
         """Checks the settings; nothing is requested before the first job."""
@@ -88,23 +85,20 @@ class Executor(RemoteExecutor):
 
     def run_job(self, job: JobExecutorInterface) -> None:
         """Submits a job, which the next cycle assigns to a slice."""
-        assert self._controller is not None
         self._controller.run(job)
 
     async def check_active_jobs(
         self, active_jobs: list[SubmittedJobInfo]
     ) -> AsyncIterator[SubmittedJobInfo]:
         """Runs a cycle for all jobs; yields the jobs that have not ended."""
-        if self._controller is not None:  # the base class calls this before __post_init__
-            continuing = self._controller.cycle()
-            for info in active_jobs:
-                if id(info) in continuing:
-                    yield info
+        if self._controller:  # the base class calls this before __post_init__
+            for info in self._controller.cycle(active_jobs):
+                yield info
 
     async def sleep(self) -> None:
         """Waits for a heartbeat; for at most a second while there are no slices."""
         heartbeat = self.workflow.executor_settings.heartbeat
-        has_slices = self._controller is not None and self._controller.has_slices
+        has_slices = self._controller and self._controller.dispatcher.pool.slices
         await asyncio.sleep(heartbeat if has_slices else min(1.0, heartbeat))
 
     def print_job_error(
@@ -115,13 +109,7 @@ class Executor(RemoteExecutor):
 
     def handle_job_success(self, job: JobExecutorInterface) -> None:
         """Finishes a job; Snakemake has checked its outputs and recorded their metadata."""
-        assert self._controller is not None
-        self._controller.finish(job, success=True)
-
-    def handle_job_error(self, job: JobExecutorInterface) -> None:
-        """Finishes a failed job, which Snakemake may submit again."""
-        assert self._controller is not None
-        self._controller.finish(job, success=False)
+        self._controller.finish(job)
 
     def cancel_jobs(self, active_jobs: list[SubmittedJobInfo]) -> None:
         """Does nothing: `shutdown` deletes all slices."""
@@ -129,5 +117,5 @@ class Executor(RemoteExecutor):
     def shutdown(self) -> None:
         """Waits for the end of the current cycle, then deletes all slices."""
         super().shutdown()
-        if self._controller is not None:
+        if self._controller:
             self._controller.close()

@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePath
@@ -16,8 +17,6 @@ from promptscale.tpu.pending_job import PendingJob
 from promptscale.tpu.remote_job import Items, RemoteJob, sha256
 
 _TIMESTAMP = ".snakemake_timestamp"  # Snakemake writes it into every folder that is an output
-_PERSISTENT = ("state", "model")  # resources: places of what outlives the slice
-_IN_PLACE = "in_place"  # resource: names of inputs that the script reads in the bucket
 _OUTSIDE = "outside"  # folder on a host for files that are outside of the working directory
 
 
@@ -28,10 +27,8 @@ def _hash(path: Path, size: int, mtime_ns: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def hash_file(path: Path) -> str:
-    """The SHA-256 hash of a file's content."""
-    stat = path.stat()
-    return _hash(path, stat.st_size, stat.st_mtime_ns)
+def _hash_file(path: Path) -> str:
+    return _hash(path, path.stat().st_size, path.stat().st_mtime_ns)
 
 
 def pack_job(
@@ -53,13 +50,13 @@ def pack_job(
     rule = job.rule
     script = Path(rule.basedir.join(rule.script).get_path_or_uri(secret_free=True)).resolve()
     inputs = dict(_files(map(str, job.input)))
-    digests = {path: hash_file(file) for path, file in inputs.items()}
+    digests = {path: _hash_file(file) for path, file in inputs.items()}
     in_place = {
         host_path(path): f"{location}/blobs/{digests[host_path(path)]}"
-        for name in str(job.resources.get(_IN_PLACE, "")).split()
+        for name in str(job.resources.get("in_place", "")).split()
         for path in _paths(job.input.get(name, []))
     }
-    source = hash_file(script)
+    source = _hash_file(script)
     # Snakemake expects the rule's benchmark file like an output; the host writes it.
     output = _items(job.output, host_path)
     benchmark = {"benchmark": host_path(str(job.benchmark))} if job.benchmark else {}
@@ -74,7 +71,7 @@ def pack_job(
         wildcards=dict(job.wildcards_dict),
         threads=job.threads,
         resources={
-            name: _persistent(str(value), location) if name in _PERSISTENT else value
+            name: _persistent(str(value), location) if name in ("state", "model") else value
             for name, value in job.resources.items()
             if isinstance(value, int | str)
         }
@@ -90,7 +87,7 @@ def pack_job(
             host_path(path): Path(path)
             for path in map(str, [*job.output, *([job.benchmark] if benchmark else [])])
         },
-        log=LogCopy(Path(str(job.log[0])) if job.log else None),
+        log=LogCopy(Path(str(job.log[0]) if job.log else os.devnull)),
     )
 
 
@@ -133,10 +130,9 @@ def _paths(value: Any) -> list[str]:
 
 
 def _to_json(value: Any) -> Any:
-    """Converts a parameter to JSON's types; sets become sorted lists."""
-    if isinstance(value, Mapping):
-        return {str(key): _to_json(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        items = sorted(value) if isinstance(value, set | frozenset) else value
-        return [_to_json(item) for item in items]
-    return value if value is None or isinstance(value, bool | int | float) else str(value)
+    """Converts a parameter to JSON's types; sets become sorted lists, other objects strings."""
+
+    def convert(item: Any) -> Any:
+        return sorted(item) if isinstance(item, set | frozenset) else str(item)
+
+    return json.loads(json.dumps(value, default=convert))

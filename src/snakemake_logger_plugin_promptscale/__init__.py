@@ -6,6 +6,7 @@ Snakemake's full output is in `.snakemake/log/`.
 
 import logging
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,54 +34,47 @@ class LogHandler(LogHandlerBase):
         self._jobs: dict[int, tuple[str, str, list[str]]] = {}  # id: rule, title, log files
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Handles an event; plain messages are printed if they are warnings or errors."""
+        """Prints the lines for an event; plain messages only if they are warnings or errors."""
         try:
-            self._handle(record)
+            for line in self._lines(record, record.__dict__):
+                print(line, file=sys.stderr, flush=True)
         except Exception:
             self.handleError(record)
 
-    def _handle(self, record: logging.LogRecord) -> None:
-        fields: dict[str, Any] = record.__dict__
+    def _lines(self, record: logging.LogRecord, fields: dict[str, Any]) -> Iterator[str]:
         match fields.get("event"):
             case LogEvent.RUN_INFO if self.common_settings.dryrun:
                 if not self._planned:  # Snakemake logs it before and after a dry run
                     self._planned = True
-                    for rule, count in fields["stats"].items():
-                        self._print(f"{rule:<32}{count:>7,}")
+                    yield from (f"{rule:<32}{n:>7,}" for rule, n in fields["stats"].items())
             case LogEvent.RUN_INFO:
                 self._progress.expect(fields["stats"])
-            case LogEvent.JOB_INFO if self.common_settings.dryrun:
-                pass
-            case LogEvent.JOB_INFO:
-                title = fields.get("rule_msg") or fields["rule_name"]
+            case LogEvent.JOB_INFO if not self.common_settings.dryrun:
+                rule, title = fields["rule_name"], fields.get("rule_msg") or fields["rule_name"]
                 logs = [str(path) for path in fields.get("log") or []]
-                self._jobs[fields["jobid"]] = (fields["rule_name"], title, logs)
-                self._progress.start(fields["jobid"], fields["rule_name"])
-                self._print(f"{self._progress}  start  {title}")
+                self._jobs[fields["jobid"]] = (rule, title, logs)
+                self._progress.start(fields["jobid"], rule)
+                yield f"{self._progress}  start  {title}"
             case LogEvent.JOB_FINISHED:
                 job = fields["job_id"]
                 seconds = self._progress.finish(job)
-                self._print(f"{self._progress}  done   {self._jobs[job][1]} ({seconds:.0f} s)")
+                yield f"{self._progress}  done   {self._jobs[job][1]} ({seconds:.0f} s)"
             case LogEvent.JOB_ERROR:
-                self._print_failure(fields["jobid"], fields.get("rule_msg"))
+                yield from self._failure(fields["jobid"], fields.get("rule_msg"))
             case None if record.levelno >= logging.WARNING:
-                self._print(record.getMessage())
+                yield record.getMessage()
             case LogEvent.ERROR:
-                self._print(record.getMessage())
+                yield record.getMessage()
 
-    def _print_failure(self, job: int, message: str | None) -> None:
-        """Prints an executor's message about a failed job, or else the end of the job's log."""
+    def _failure(self, job: int, message: str | None) -> Iterator[str]:
+        """An executor's message about a failed job, or else the end of the job's log."""
         rule, title, logs = self._jobs.get(job, ("?", "?", []))
-        self._print(f"{self._progress}  FAILED {title} (rule {rule})")
+        yield f"{self._progress}  FAILED {title} (rule {rule})"
         if message:
-            self._print("\n".join(f"  {line}" for line in message.splitlines()))
+            yield from (f"  {line}" for line in message.splitlines())
             return
         for log in logs:
-            self._print(f"  the end of {log}:")
+            yield f"  the end of {log}:"
             if Path(log).exists():
                 lines = Path(log).read_text(errors="replace").splitlines()
-                self._print("\n".join(f"    {line}" for line in lines[-_LOG_LINES:]))
-
-    @staticmethod
-    def _print(text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+                yield from (f"    {line}" for line in lines[-_LOG_LINES:])

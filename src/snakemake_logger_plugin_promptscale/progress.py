@@ -1,8 +1,10 @@
 """The progress of a workflow and an estimate of the time left."""
 
+import itertools
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from statistics import fmean
 
 
 class Progress:
@@ -12,62 +14,43 @@ class Progress:
     if its rule has none. The expected parallelism is the mean number of running jobs so far.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self) -> None:
         """Starts without jobs; time is measured from the start of the first job."""
-        self._clock = clock
-        self._left: Counter[str] = Counter()
-        self._running: dict[int, tuple[str, float]] = {}
-        self._finished: dict[str, list[float]] = {}
-        self._total = 0
+        self._left: Counter[str] = Counter()  # the number of unfinished jobs by rule
+        self._running: dict[int, tuple[str, float]] = {}  # rule and start by job
+        self._seconds: defaultdict[str, list[float]] = defaultdict(list)  # durations by rule
         self._began: float | None = None
 
     def expect(self, counts: Mapping[str, int]) -> None:
         """Sets the number of jobs by rule; Snakemake's entry `total` is ignored."""
         self._left = Counter({rule: count for rule, count in counts.items() if rule != "total"})
-        self._total = sum(self._left.values())
 
     def start(self, job: int, rule: str) -> None:
         """Records the start of a job."""
-        now = self._clock()
-        self._began = now if self._began is None else self._began
-        self._running[job] = (rule, now)
+        self._running[job] = (rule, time.monotonic())
+        self._began = self._began or self._running[job][1]
 
     def finish(self, job: int) -> float:
         """Records the end of a job; returns its duration in seconds."""
         rule, started = self._running.pop(job)
-        seconds = self._clock() - started
-        self._finished.setdefault(rule, []).append(seconds)
+        self._seconds[rule].append(time.monotonic() - started)
         self._left[rule] -= 1
-        return seconds
+        return self._seconds[rule][-1]
 
-    @property
-    def done(self) -> int:
-        """The number of finished jobs."""
-        return sum(map(len, self._finished.values()))
-
-    def seconds_left(self) -> float | None:
-        """The estimated time left in seconds; None before the first job has finished."""
-        if not self._finished or self._began is None:
-            return None
-        spent = sum(map(sum, self._finished.values()))
-        overall = spent / self.done
-        rest = 0.0
-        for rule, count in self._left.items():
-            durations = self._finished.get(rule)
-            rest += count * (sum(durations) / len(durations) if durations else overall)
-        now = self._clock()
+    def _estimate(self, durations: list[float]) -> str:
+        """The estimated time left, from the durations of all finished jobs."""
+        if not durations or self._began is None:
+            return ""
+        means = {rule: fmean(self._seconds.get(rule, durations)) for rule in self._left}
+        now = time.monotonic()
         underway = sum(now - started for _, started in self._running.values())
-        at_a_time = max(1.0, (spent + underway) / max(now - self._began, 1e-9))
-        return max(0.0, rest - underway) / at_a_time
+        at_a_time = max(1.0, (sum(durations) + underway) / max(now - self._began, 1e-9))
+        rest = sum(count * means[rule] for rule, count in self._left.items())
+        left = max(0.0, rest - underway) / at_a_time
+        return f"{left:.0f} s left" if left < 90 else f"{left / 60:.0f} min left"
 
     def __str__(self) -> str:
         """The numbers of finished and of all jobs, and the time left, in columns."""
-        width = len(str(self._total))
-        left = self.seconds_left()
-        if left is None:
-            estimate = ""
-        elif left < 90:
-            estimate = f"{left:.0f} s left"
-        else:
-            estimate = f"{left / 60:.0f} min left"
-        return f"[{self.done:{width}d} of {self._total}] {estimate:>11}"
+        durations = list(itertools.chain(*self._seconds.values()))
+        total = str(len(durations) + self._left.total())
+        return f"[{len(durations):{len(total)}d} of {total}] {self._estimate(durations):>11}"

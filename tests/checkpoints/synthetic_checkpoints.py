@@ -1,8 +1,11 @@
 """Small random checkpoints for the tests of `promptscale.checkpoints`."""
 
+from pathlib import Path
+
 import ml_dtypes
 import numpy as np
 
+from promptscale.checkpoints import t5x
 from promptscale.checkpoints.t5x import Checkpoint
 from promptscale.config.sizes import ModelConfig
 
@@ -70,6 +73,12 @@ def checkpoint() -> Checkpoint:
 
     params = {name: random(shape) for name, shape in SHAPES.items()}
     return Checkpoint(1_100_000, params, {name: accumulators(SHAPES[name]) for name in SHAPES})
+
+
+def read(location: str | Path, **options: bool) -> Checkpoint:
+    """Reads all arrays of a T5X checkpoint."""
+    opened = t5x.open_checkpoint(str(location), **options)
+    return opened.map(lambda _, array: array.whole())
 
 
 def odd_arrays() -> dict[str, np.ndarray]:

@@ -53,19 +53,19 @@ def test_one_file(bucket: FakeBucket):
     params = synthetic.checkpoint().params
     content = serialization.to_bytes(unflatten_dict(params, sep="/"))
     bucket.put("t5-data/whole.msgpack", content, None)
-    synthetic.assert_identical(t5x.read("gs://t5-data/whole.msgpack").params, params)
+    synthetic.assert_identical(synthetic.read("gs://t5-data/whole.msgpack").params, params)
 
 
 def test_a_missing_chunk(bucket: FakeBucket):
     del bucket.objects[f"{NAME}/target.token_embedder.embedding/1.0"]
     with pytest.raises(CheckpointError, match=r"token_embedder/embedding.*1\.0.*missing"):
-        t5x.read(LOCATION)
+        synthetic.read(LOCATION)
 
 
 def test_nothing_there(bucket: FakeBucket):
     bucket.objects.clear()
     with pytest.raises(CheckpointError, match=f"There is no T5X checkpoint at {LOCATION}"):
-        t5x.read(LOCATION)
+        synthetic.read(LOCATION)
 
 
 def test_the_embedding_alone(bucket: FakeBucket):
@@ -90,7 +90,9 @@ def test_a_public_bucket_is_read_without_credentials(bucket: FakeBucket, tmp_pat
     """Runs in a new process, because TensorStore caches the credentials of a process."""
     nowhere = {"CLOUDSDK_CONFIG": str(tmp_path), "GCE_METADATA_ROOT": "127.0.0.1:9"}
     without = {name: value for name, value in os.environ.items() if not name.startswith("GOOGLE_")}
-    program = f"from promptscale.checkpoints import t5x; print(t5x.read({LOCATION!r}).step)"
+    program = (
+        f"from promptscale.checkpoints import t5x; print(t5x.open_checkpoint({LOCATION!r}).step)"
+    )
     result = subprocess.run(
         [sys.executable, "-c", program],
         env=without | nowhere,

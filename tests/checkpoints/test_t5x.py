@@ -50,7 +50,7 @@ def entries(folder: Path) -> dict:
 
 class TestTheAuthorsCheckpoint:
     def test_every_array_is_read(self, authors: Path, shared: Path):
-        checkpoint = t5x.read(str(authors))
+        checkpoint = synthetic.read(authors)
         shapes = synthetic.t5_shapes(
             d_model=4, d_ff=8, joint=4, heads=2, layers=2, vocab=32128, buckets=4
         )
@@ -80,7 +80,7 @@ class TestTheAuthorsCheckpoint:
         assert read.tobytes() == embedding.tobytes()
 
     def test_equals_the_recorded_parameters(self, authors: Path, shared: Path):
-        params = t5x.read(str(authors)).params
+        params = synthetic.read(authors).params
         with np.load(shared / "oracle/t5x/tiny_d4_ckpt.npz", allow_pickle=False) as oracle:
             recorded = {
                 name.removeprefix("param/"): oracle[name]
@@ -91,8 +91,8 @@ class TestTheAuthorsCheckpoint:
 
     def test_we_write_the_same_layout(self, authors: Path, tmp_path: Path):
         ours = tmp_path / "checkpoint_3"
-        t5x.write(ours, t5x.read(str(authors)))
-        assert_same(t5x.read(str(ours)), t5x.read(str(authors)))
+        t5x.write(ours, synthetic.read(authors))
+        assert_same(synthetic.read(ours), synthetic.read(authors))
         assert {path.name for path in ours.iterdir()} == {path.name for path in authors.iterdir()}
         written, original = entries(ours), entries(authors)
         assert written.keys() == original.keys()
@@ -125,12 +125,12 @@ def without(fields: dict, *names: str) -> dict:
 class TestWriting:
     def test_what_is_read_is_what_was_written(self, folder: Path):
         assert (folder / EMBEDDING / "3.0").exists()
-        assert_same(t5x.read(str(folder)), synthetic.checkpoint())
+        assert_same(synthetic.read(folder), synthetic.checkpoint())
 
     def test_odd_types_and_shapes_keep_their_bits(self, tmp_path: Path):
         odd = Checkpoint(7, synthetic.odd_arrays(), {})
         t5x.write(tmp_path / "odd", odd)
-        assert_same(t5x.read(str(tmp_path / "odd")), odd)
+        assert_same(synthetic.read(tmp_path / "odd"), odd)
 
     def test_large_accumulators_go_to_zarr(self, folder: Path):
         names = {path.name for path in folder.iterdir() if path.is_dir()}
@@ -138,7 +138,7 @@ class TestWriting:
         large = {"x/scale": {"v": np.arange(100, dtype=np.float32)}}
         t5x.write(folder, Checkpoint(0, {}, large))
         assert (folder / "state.param_states.x.scale.v" / "1").exists()
-        synthetic.assert_identical(t5x.read(str(folder)).optimizer["x/scale"], large["x/scale"])
+        synthetic.assert_identical(synthetic.read(folder).optimizer["x/scale"], large["x/scale"])
 
     def test_equal_checkpoints_give_equal_bytes(self, folder: Path, tmp_path: Path):
         t5x.write(tmp_path / "again", synthetic.checkpoint())
@@ -157,23 +157,23 @@ class TestWriting:
             patch.setattr(serialization, "msgpack_serialize", fail)
             with pytest.raises(OSError, match="disk full"):
                 t5x.write(folder, Checkpoint(0, {}, {}))
-        assert_same(t5x.read(str(folder)), synthetic.checkpoint())
+        assert_same(synthetic.read(folder), synthetic.checkpoint())
         t5x.write(folder, Checkpoint(5, {}, {}))
-        assert t5x.read(str(folder)) == Checkpoint(5, {}, {})
+        assert synthetic.read(folder) == Checkpoint(5, {}, {})
         assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
 
 class TestReading:
     def test_the_msgpack_file_names_its_folder(self, folder: Path):
-        assert_same(t5x.read(str(folder / "checkpoint")), synthetic.checkpoint())
+        assert_same(synthetic.read(folder / "checkpoint"), synthetic.checkpoint())
 
     def test_relative_paths(self, folder: Path, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.chdir(folder)
         for location in (".", "checkpoint", "./", f"../{folder.name}"):
-            assert t5x.read(location).step == 1_100_000
+            assert synthetic.read(location).step == 1_100_000
 
     def test_the_optimizer_can_be_left_out(self, folder: Path):
-        checkpoint = t5x.read(str(folder), with_optimizer=False)
+        checkpoint = synthetic.read(str(folder), with_optimizer=False)
         assert checkpoint.optimizer == {}
         synthetic.assert_identical(checkpoint.params, synthetic.checkpoint().params)
 
@@ -186,7 +186,7 @@ class TestReading:
         spec["dtype"] = "float32"
         del spec["metadata"]["dtype"]
         (folder / "checkpoint").write_bytes(serialization.msgpack_serialize(tree))
-        assert_same(t5x.read(str(folder)), synthetic.checkpoint())
+        assert_same(synthetic.read(folder), synthetic.checkpoint())
 
     @pytest.mark.parametrize("chunk_size", [2**30, 64])
     def test_one_file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk_size: int):
@@ -199,7 +199,7 @@ class TestReading:
             optimizer = {"target": unflatten_dict(whole.params, sep="/"), "state": state}
             content = serialization.to_bytes({"version": 3, "optimizer": optimizer})
             (tmp_path / "whole").write_bytes(content)
-            assert_same(t5x.read(str(tmp_path / "whole")), whole)
+            assert_same(synthetic.read(tmp_path / "whole"), whole)
 
     @pytest.mark.parametrize("outer", [None, "params"])
     def test_a_bare_tree_of_parameters(self, tmp_path: Path, outer: str | None):
@@ -207,7 +207,7 @@ class TestReading:
         tree = unflatten_dict(arrays, sep="/")
         content = serialization.to_bytes({outer: tree} if outer else tree)
         (tmp_path / "bare").write_bytes(content)
-        assert_same(t5x.read(str(tmp_path / "bare")), Checkpoint(0, arrays, {}))
+        assert_same(synthetic.read(tmp_path / "bare"), Checkpoint(0, arrays, {}))
 
     def test_masked_states_are_not_there(self, folder: Path):
         """T5X's MultiOptimizer stores None for the parameters of another optimiser."""
@@ -216,7 +216,7 @@ class TestReading:
         (folder / "checkpoint").write_bytes(serialization.msgpack_serialize(tree))
         expected = synthetic.checkpoint()
         del expected.optimizer["encoder/encoder_norm/scale"]
-        assert_same(t5x.read(str(folder)), expected)
+        assert_same(synthetic.read(folder), expected)
 
 
 class TestDamage:
@@ -225,7 +225,7 @@ class TestDamage:
         chunk = folder / EMBEDDING / "2.0"
         chunk.write_bytes(chunk.read_bytes()[:keep])
         with pytest.raises(CheckpointError, match="token_embedder/embedding.*" + str(chunk)):
-            t5x.read(str(folder))
+            synthetic.read(folder)
 
     def test_a_flipped_bit_in_a_chunk(self, folder: Path):
         chunk = folder / EMBEDDING / "2.0"
@@ -233,18 +233,18 @@ class TestDamage:
         content[len(content) // 2] ^= 4
         chunk.write_bytes(content)
         with pytest.raises(CheckpointError, match="token_embedder/embedding.*" + str(chunk)):
-            t5x.read(str(folder))
+            synthetic.read(folder)
 
     def test_a_missing_chunk_is_not_zeros(self, folder: Path):
         chunk = folder / EMBEDDING / "2.0"
         chunk.unlink()
         with pytest.raises(CheckpointError, match=f"{chunk}.*is missing"):
-            t5x.read(str(folder))
+            synthetic.read(folder)
 
     def test_a_missing_array(self, folder: Path):
         shutil.rmtree(folder / EMBEDDING)
         with pytest.raises(CheckpointError, match=f"{EMBEDDING}/.zarray.*does not exist") as caught:
-            t5x.read(str(folder))
+            synthetic.read(folder)
         assert "tensorstore_spec" not in str(caught.value)
 
     @pytest.mark.parametrize("field", ["shape", "dtype"])
@@ -253,14 +253,14 @@ class TestDamage:
         fields |= {"shape": [32, 6]} if field == "shape" else {"dtype": "<i4"}
         (folder / EMBEDDING / ".zarray").write_text(json.dumps(fields))
         with pytest.raises(CheckpointError, match=f"token_embedder/embedding.*{field}"):
-            t5x.read(str(folder))
+            synthetic.read(folder)
 
     @pytest.mark.parametrize("keep", [0, 1, 100, 1000, -1])
     def test_a_truncated_msgpack(self, folder: Path, keep: int):
         path = folder / "checkpoint"
         path.write_bytes(path.read_bytes()[:keep])
         with pytest.raises(CheckpointError, match=f"{path} is truncated or is not flax msgpack"):
-            t5x.read(str(folder))
+            synthetic.read(folder)
 
     def test_random_damage_to_the_msgpack(self, folder: Path):
         """Any bytes give a checkpoint or a CheckpointError."""
@@ -274,7 +274,7 @@ class TestDamage:
                 damaged[position] = rng.integers(256)
             path.write_bytes(damaged)
             try:
-                t5x.read(str(folder))
+                synthetic.read(folder)
             except CheckpointError:
                 refused += 1
         assert refused > 30
@@ -284,7 +284,7 @@ class TestDamage:
             serialization.msgpack_serialize(manifest(folder) | {"version": 4})
         )
         with pytest.raises(CheckpointError, match="version 4; up to 3"):
-            t5x.read(str(folder))
+            synthetic.read(folder)
 
     def test_entries_without_a_place_are_all_named(self, folder: Path):
         tree = manifest(folder)
@@ -294,7 +294,7 @@ class TestDamage:
         tree["optimizer"]["target"]["name"] = "t5"
         (folder / "checkpoint").write_bytes(serialization.msgpack_serialize(tree))
         with pytest.raises(CheckpointError) as caught:
-            t5x.read(str(folder))
+            synthetic.read(folder)
         for name in ("flax_mutables/cache", "embedding/momentum", "optimizer/target/name"):
             assert name in str(caught.value)
 
@@ -304,13 +304,13 @@ class TestDamage:
         tree["optimizer"]["state"]["step"] = step
         (folder / "checkpoint").write_bytes(serialization.msgpack_serialize(tree))
         with pytest.raises(CheckpointError, match="no step number at optimizer/state/step"):
-            t5x.read(str(folder))
+            synthetic.read(folder)
 
     @pytest.mark.parametrize("name", ["nothing", "checkpoint_1", "checkpoint_1/checkpoint"])
     def test_nothing_there(self, tmp_path: Path, name: str):
         (tmp_path / "checkpoint_1").mkdir()
         with pytest.raises(CheckpointError, match="There is no T5X checkpoint at"):
-            t5x.read(str(tmp_path / name))
+            synthetic.read(tmp_path / name)
 
 
 class _Payload:
@@ -330,7 +330,7 @@ class TestNoPickle:
     def test_a_pickled_file(self, tmp_path: Path):
         np.save("prompt.npy", np.array([_Payload()]), allow_pickle=True)
         with pytest.raises(CheckpointError, match=re.escape(str(tmp_path / "prompt.npy"))):
-            t5x.read(str(tmp_path / "prompt.npy"))
+            synthetic.read(tmp_path / "prompt.npy")
 
     def test_an_inline_array_of_objects(self, tmp_path: Path):
         import msgpack
@@ -338,11 +338,11 @@ class TestNoPickle:
         array = msgpack.packb(((1,), "object", np.array([_Payload()]).dumps()))
         (tmp_path / "bare").write_bytes(msgpack.packb({"kernel": msgpack.ExtType(1, array)}))
         with pytest.raises(CheckpointError, match="bare is truncated or is not flax msgpack"):
-            t5x.read(str(tmp_path / "bare"))
+            synthetic.read(tmp_path / "bare")
 
     def test_a_zarr_array_of_objects(self, folder: Path):
         fields = zarray(folder / EMBEDDING)
         fields |= {"dtype": "|O", "filters": [{"id": "pickle", "protocol": 5}]}
         (folder / EMBEDDING / ".zarray").write_text(json.dumps(fields))
         with pytest.raises(CheckpointError, match="token_embedder/embedding"):
-            t5x.read(str(folder))
+            synthetic.read(folder)

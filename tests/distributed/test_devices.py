@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from promptscale.checkpoints import t5x
+from tests.checkpoints import synthetic_checkpoints as synthetic
 from tests.distributed import site
 
 REPOSITORY = Path(__file__).parents[2]
@@ -110,9 +110,9 @@ def test_two_processes_write_the_checkpoint_of_a_single_process(folder, tmp_path
     alone, together = tmp_path / "alone", tmp_path / "together"
     finish(alone, start(folder, alone, "adaptation"))
     two_processes(folder, together, "adaptation", "model_axis=4")
-    single, double = (t5x.read(str(out / "checkpoint")) for out in (alone, together))
+    single, double = (synthetic.read(out / "checkpoint") for out in (alone, together))
     assert single.step == double.step == 1_000_004
-    start_params = t5x.read(str(folder / "checkpoint")).params
+    start_params = synthetic.read(folder / "checkpoint").params
     for name, array in single.params.items():
         assert not np.array_equal(array, start_params[name])
         np.testing.assert_allclose(array, double.params[name], rtol=1e-3, atol=1e-4)

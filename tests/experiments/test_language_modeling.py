@@ -11,6 +11,7 @@ from promptscale.config.jobs import LanguageModelingJob
 from promptscale.config.settings import LanguageModeling
 from promptscale.experiments.language_modeling import Files, run
 from tests import tiny
+from tests.checkpoints import synthetic_checkpoints as synthetic
 
 FIRST, LONG, PRETRAINING = 2, 5, 3  # steps
 
@@ -49,13 +50,13 @@ def train(
             state=str(folder / f"{name}.state"),
         ),
     )
-    return t5x.read(str(folder / name))
+    return synthetic.read(folder / name)
 
 
 @pytest.mark.slow
 def test_a_continued_adaptation_equals_one_long_adaptation(folder):
     """Step, accumulators, batches and dropout go on where the shorter adaptation ended."""
-    pretrained = t5x.read(str(folder / "pretrained"))
+    pretrained = synthetic.read(folder / "pretrained")
     long = train(folder, f"lm_{LONG}", LONG, "long", "pretrained")
     short = train(folder, f"lm_{FIRST}", FIRST, "short", "pretrained")
     continued = train(folder, f"lm_{LONG}", LONG - FIRST, "continued", "short", FIRST)

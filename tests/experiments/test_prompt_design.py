@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from flax import traverse_util
 
-from promptscale.checkpoints import t5x
 from promptscale.config.jobs import PromptDesignJob
 from promptscale.config.settings import EvaluationSettings, PromptDesign
 from promptscale.config.tasks import task
@@ -19,6 +18,7 @@ from promptscale.inference import generator
 from promptscale.model import T5
 from promptscale.reporting.runs_table import read_runs
 from tests import tiny
+from tests.checkpoints import synthetic_checkpoints as synthetic
 
 TASK, SHOTS, SEPARATOR = "boolq", 2, "c"
 
@@ -64,7 +64,7 @@ def test_each_question_is_asked_after_the_seeds_worked_examples(finished, seed):
     longest = 1 + max(len(target) for target in dev.targets)  # with EOS
     limit = longest + len(vocabulary.encode(SEPARATOR))
     generate = generator(T5(tiny.architecture()), "greedy", limit)
-    flat = t5x.read(str(finished / "checkpoint")).params
+    flat = synthetic.read(finished / "checkpoint").params
     params = traverse_util.unflatten_dict(flat, sep="/")
     width = len(examples) + int(dev.inputs.lengths.max()) + 1
     for prediction, dev_inputs in zip(predictions(finished, seed), dev.inputs, strict=True):

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from promptscale.checkpoints import t5x
 from promptscale.config.jobs import ModelTuningJob, PromptTuningJob
 from promptscale.config.settings import EvaluationSettings, ModelTuning, PromptTuning
 from promptscale.distributed.mesh import SINGLE_DEVICE, Layout
@@ -13,6 +12,7 @@ from promptscale.errors import ConfigError
 from promptscale.experiments.tuning import Files, run
 from promptscale.reporting.runs_table import read_runs
 from tests import tiny
+from tests.checkpoints import synthetic_checkpoints as synthetic
 
 TASK = "boolq"
 STEPS = 6
@@ -80,9 +80,9 @@ def test_bfloat16_with_dropout_trains_as_float32_does(folder, tmp_path, method):
 
 
 def test_tuning_leaves_the_checkpoint_as_it_was(folder, tmp_path):
-    before = t5x.read(str(folder / "checkpoint"))
+    before = synthetic.read(folder / "checkpoint")
     tune(folder, tmp_path, "model_tuning")
-    after = t5x.read(str(folder / "checkpoint"))
+    after = synthetic.read(folder / "checkpoint")
     assert before.step == after.step
     for name, array in before.params.items():
         np.testing.assert_array_equal(array, after.params[name])

@@ -63,7 +63,7 @@ def run(installed, tmp_path):
         "promptscale",
         "promptscale.experiments.tuning",
         "promptscale.reporting.figures.registry",
-        "promptscale.tpu.commands",
+        "promptscale.tpu.dispatcher",
         "promptscale.data.raw.prepare",
         "snakemake_executor_plugin_tpu_vm",
         "snakemake_logger_plugin_promptscale",

@@ -236,7 +236,7 @@ def test_two_controllers_do_not_share_a_folder(site: Make):
         (
             ("--config", "types=['v9-8']"),
             {},
-            "asks for tpu_type=v9-8, which is not a TPU in config/accel",
+            "asks for tpu_type=v9-8, which is not a TPU in accelerators.yaml",
         ),
         (
             ("--config", "types=['v3-32']", "--resources", "tpu_chips=8"),

@@ -1,6 +1,7 @@
 """Storing of inputs in the bucket: in bounded batches, small jobs first, each file once."""
 
 import dataclasses
+import os
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from promptscale.tpu.dispatcher import Dispatcher
 from promptscale.tpu.environment import Environment
 from promptscale.tpu.log_copy import LogCopy
 from promptscale.tpu.pending_job import PendingJob
-from promptscale.tpu.pool import Timeouts
+from promptscale.tpu.pool import Limits
 from promptscale.tpu.remote_job import Items, RemoteJob, sha256
 
 from .test_pool import DictCloud
@@ -49,7 +50,7 @@ def make_job(folder: Path, name: str, sizes: list[int]) -> PendingJob:
         rule=name, script="s.py", source="", input=empty, output=empty, params=empty,
         log=empty, wildcards={}, threads=1, resources={}, config={}, files={},
     )  # fmt: skip
-    return PendingJob(remote, TYPE, files, {}, LogCopy(None))
+    return PendingJob(remote, TYPE, files, {}, LogCopy(Path(os.devnull)))
 
 
 @dataclasses.dataclass
@@ -59,7 +60,7 @@ class Scene:
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Scene:
+def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
     """A dispatcher with heartbeats of 5 s and a clock that advances by 1 s whenever it is read."""
     cloud, now = DictCloud(), [0.0]
 
@@ -67,17 +68,11 @@ def scene(tmp_path: Path) -> Scene:
         now[0] += 1.0
         return now[0]
 
+    for module in ("intake", "pool", "dispatcher"):
+        monkeypatch.setattr(f"promptscale.tpu.{module}.monotonic", clock)
     (tmp_path / "bucket").mkdir()
-    dispatcher = Dispatcher(
-        cloud,
-        Store(tmp_path / "bucket", TpuError),
-        Environment("e", {}),
-        "run",
-        Timeouts(),
-        heartbeat_seconds=5.0,
-        max_interruptions=3,
-        clock=clock,
-    )
+    store = Store(tmp_path / "bucket", TpuError)
+    dispatcher = Dispatcher(cloud, store, Environment("e", {}), "run", Limits(interval=5.0))
     return Scene(dispatcher, cloud)
 
 

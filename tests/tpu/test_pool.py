@@ -6,7 +6,7 @@ import pytest
 
 from promptscale.errors import TpuError
 from promptscale.tpu.cloud import Cloud, ListedSlice, Phase, SliceType, Unavailable
-from promptscale.tpu.pool import ENVIRONMENT, RUN, TYPE, Pool, Timeouts
+from promptscale.tpu.pool import ENVIRONMENT, RUN, TYPE, Limits, Pool
 from promptscale.tpu.protocol import Status
 
 SMALL = SliceType("v2-8", "base", hosts=1, chips=4, tier="spot", zones=("here", "there"))
@@ -34,9 +34,8 @@ class DictCloud(Cloud):
     def create(self, name, zone, slice_type, labels, metadata) -> None:
         if self.quota_is_full:
             raise Unavailable("The quota is full.")
-        self.slices[name] = ListedSlice(
-            name, zone, slice_type.accelerator, Phase.PENDING, "ACCEPTED", "", labels
-        )
+        accelerator = slice_type.accelerator
+        self.slices[name] = ListedSlice(name, zone, accelerator, labels, state="ACCEPTED")
 
     def delete(self, name: str, zone: str) -> None:
         self.slices.pop(name, None)
@@ -65,16 +64,17 @@ class Scene:
 
     def send_heartbeat(self, name: str, number: int, **fields) -> None:
         slice_ = self.pool.slices[name]
-        for host in range(slice_.hosts):
+        for host in range(slice_.type.hosts):
             status = Status(incarnation="a", heartbeat=number, **fields)
             self.pool.record_status(slice_, host, status)
 
 
 @pytest.fixture
-def scene() -> Scene:
+def scene(monkeypatch: pytest.MonkeyPatch) -> Scene:
     cloud, now = DictCloud(), [0.0]
-    timeouts = Timeouts(idle=100.0, startup=50.0, heartbeat=20.0, queue=30.0, retry=1.0)
-    pool = Pool(cloud, "run", "e1", timeouts, 20.0, lambda name, kind: {}, lambda: now[0])
+    monkeypatch.setattr("promptscale.tpu.pool.monotonic", lambda: now[0])
+    limits = Limits(idle=100.0, startup=50.0, heartbeat=20.0, queue=30.0, interval=2.0, chips=20.0)
+    pool = Pool(cloud, "run", "e1", limits, lambda name, kind: {})
     pool.register(SMALL)
     pool.register(LARGE)
     return Scene(cloud, pool, now)
@@ -204,11 +204,11 @@ def test_slices_of_an_earlier_controller_are_adopted_if_the_environment_is_equal
     scene.now[0] = 101.0
     scene.pool.drop_unused()
     assert set(scene.cloud.slices) == {"others"}
-    assert scene.pool.close(lambda seconds: None) == []
+    assert scene.pool.close() == []
     assert set(scene.cloud.slices) == {"others"}
 
 
-def test_close_waits_during_an_outage_and_not_after_a_refusal(scene: Scene):
+def test_close_waits_during_an_outage_and_not_after_a_refusal(scene: Scene, monkeypatch):
     waits: list[float] = []
 
     def wait(seconds: float) -> None:
@@ -216,13 +216,14 @@ def test_close_waits_during_an_outage_and_not_after_a_refusal(scene: Scene):
         scene.now[0] += seconds
         scene.cloud.unanswered_zones.clear()
 
+    monkeypatch.setattr("promptscale.tpu.pool.sleep", wait)
     scene.pool.request_slices(SMALL.key, ["one"])
     (name,) = scene.cloud.slices
     scene.cloud.forbidden = True
-    assert scene.pool.close(wait) == [name] and not waits
+    assert scene.pool.close() == [name] and not waits
     scene.cloud.forbidden = False
     scene.cloud.unanswered_zones = {"here"}
-    assert scene.pool.close(wait) == [] and waits
+    assert scene.pool.close() == [] and waits
     assert not scene.cloud.slices
 
 

@@ -3,7 +3,7 @@
 import concurrent.futures
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -37,10 +37,8 @@ def write(arrays: Sequence[tuple[Spec, Any]]) -> None:
     """Writes arrays to the places that their TensorStore specs name; all processes must call it.
 
     Each process writes the parts of JAX arrays that its devices hold; the primary process writes
-    NumPy arrays. An array is complete when all processes have returned.
-
-    Raises:
-      ValueError, OSError: errors of TensorStore.
+    NumPy arrays. An array is complete when all processes have returned. TensorStore's errors are
+    raised: ValueError and OSError.
     """
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         for future in [pool.submit(_write, spec, array) for spec, array in arrays]:
@@ -48,21 +46,15 @@ def write(arrays: Sequence[tuple[Spec, Any]]) -> None:
 
 
 def _write(spec: Spec, array: Any) -> None:
-    parts = list(_local_parts(array))
+    """Writes this process's parts; a part that several devices hold is written once."""
+    if isinstance(array, jax.Array):
+        parts = [(s.index, s.data) for s in array.addressable_shards if s.replica_id == 0]
+    else:
+        parts = [((slice(None),) * array.ndim, array)] if multihost.is_primary() else []
     if parts:
         store = ts.open(spec, open=True, create=True, context=CONTEXT).result()
         for index, part in parts:
             store[index].write(np.asarray(part)).result()
-
-
-def _local_parts(array: Any) -> Iterator[tuple[Index, Any]]:
-    """The parts that this process writes; a part that several devices hold is written once."""
-    if isinstance(array, jax.Array):
-        for shard in array.addressable_shards:
-            if shard.replica_id == 0:
-                yield shard.index, shard.data
-    elif multihost.is_primary():
-        yield (slice(None),) * array.ndim, array
 
 
 def chunks(array: Any) -> list[int]:

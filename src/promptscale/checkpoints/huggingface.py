@@ -1,5 +1,6 @@
 """Hugging Face checkpoints of T5 1.1 (safetensors, in a single file or in shards)."""
 
+import csv
 import json
 import re
 from pathlib import Path
@@ -8,47 +9,17 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from promptscale.checkpoints.arrays import Index, LazyArray
+from promptscale.checkpoints.arrays import LazyArray
 from promptscale.errors import CheckpointError
 
-_SELF = "layer.0.SelfAttention"
-_CROSS = "layer.1.EncDecAttention"
-_PROJECTIONS = {"q": "query", "k": "key", "v": "value", "o": "out"}
-
-
-def _layers(tower: str, attentions: dict[str, str], norms: tuple[str, ...]):
-    """Rows of `TABLE` for the layers of a tower; the MLP is the last sublayer of a layer."""
-    theirs, ours = f"{tower}.block.{{layer}}", f"{tower}/layers_{{layer}}"
-    for their_attention, our_attention in attentions.items():
-        for short, long in _PROJECTIONS.items():
-            source = f"{theirs}.{their_attention}.{short}.weight"
-            yield source, f"{ours}/{our_attention}/{long}/kernel", True
-    for index, norm in enumerate(norms):
-        yield f"{theirs}.layer.{index}.layer_norm.weight", f"{ours}/{norm}/scale", False
-    mlp = f"{theirs}.layer.{len(norms) - 1}.DenseReluDense"
-    for name in ("wi_0", "wi_1", "wo"):
-        yield f"{mlp}.{name}.weight", f"{ours}/mlp/{name}/kernel", True
-    # Both libraries share a tower's position biases between layers; here they are in layer 0.
-    bias = f"{tower}.block.0.{_SELF}.relative_attention_bias.weight"
-    yield bias, f"{tower}/relpos_bias/rel_embedding", True
-    yield f"{tower}.final_layer_norm.weight", f"{tower}/{tower}_norm/scale", False
-
-
-TABLE: tuple[tuple[str, str, bool], ...] = (
-    ("shared.weight", "token_embedder/embedding", False),
-    ("lm_head.weight", "decoder/logits_dense/kernel", True),
-    *_layers("encoder", {_SELF: "attention"}, ("pre_attention_layer_norm", "pre_mlp_layer_norm")),
-    *_layers(
-        "decoder",
-        {_SELF: "self_attention", _CROSS: "encoder_decoder_attention"},
-        ("pre_self_attention_layer_norm", "pre_cross_attention_layer_norm", "pre_mlp_layer_norm"),
-    ),
-)
-"""Rows (Hugging Face's name, T5X's name, transposed?); torch.nn.Linear stores [out, in]."""
+# Rows (Hugging Face's name, T5X's name, transposed?); torch.nn.Linear stores [out, in]. Both
+# libraries share a tower's position biases between layers; Hugging Face stores them in layer 0.
+with Path(__file__).with_suffix(".csv").open(encoding="utf-8", newline="") as _file:
+    TABLE = [(theirs, ours, flag == "yes") for theirs, ours, flag in [*csv.reader(_file)][1:]]
 
 _COPIES = ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight")
 # Old files contain this table, which T5 does not use; the transformers library ignores it too.
-_UNUSED = f"decoder.block.0.{_CROSS}.relative_attention_bias.weight"
+_UNUSED = "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight"
 _PATTERNS = [
     (re.compile(re.escape(theirs).replace(r"\{layer\}", r"(?P<layer>\d+)")), ours, transposed)
     for theirs, ours, transposed in TABLE
@@ -61,19 +32,16 @@ def is_checkpoint(folder: Path) -> bool:
 
 
 def open_arrays(folder: Path) -> dict[str, LazyArray]:
-    """Opens the parameters of a Hugging Face T5 1.1 model.
+    """Opens the parameters of a T5 1.1 under T5X's flat names and in T5X's orientation.
 
-    Returns:
-      The arrays under T5X's flat names and in T5X's orientation. An array that T5 1.1 does not
-      have stays under its Hugging Face name, and the caller reports it.
+    An array that T5 1.1 does not have stays under its Hugging Face name; the caller reports it.
+
     Raises:
       CheckpointError: a file is missing or damaged, or the towers have different embeddings.
     """
     tensors = _open_tensors(folder)
     tensors.pop(_UNUSED, None)
-    for name in _COPIES:
-        if name not in tensors:
-            continue
+    for name in [name for name in _COPIES if name in tensors]:
         copy = tensors.pop(name)
         shared = tensors.setdefault("shared.weight", copy)
         if shared is not copy and not np.array_equal(copy.whole(), shared.whole()):
@@ -87,15 +55,10 @@ def open_arrays(folder: Path) -> dict[str, LazyArray]:
 def _translate(name: str, tensor: LazyArray) -> tuple[str, LazyArray]:
     for pattern, ours, transposed in _PATTERNS:
         if match := pattern.fullmatch(name):
-            return ours.format(**match.groupdict()), _transposed(tensor) if transposed else tensor
+            shape, read = tensor.shape[::-1], lambda index: tensor.read(index[::-1]).T
+            array = LazyArray(shape, tensor.dtype, read) if transposed else tensor
+            return ours.format(**match.groupdict()), array
     return name, tensor
-
-
-def _transposed(tensor: LazyArray) -> LazyArray:
-    def read(index: Index) -> np.ndarray:
-        return tensor.read(index[::-1]).T
-
-    return LazyArray(tensor.shape[::-1], tensor.dtype, read)
 
 
 def _open_tensors(folder: Path) -> dict[str, LazyArray]:

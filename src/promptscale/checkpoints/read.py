@@ -1,5 +1,6 @@
 """Opens checkpoints of all formats, and compares their arrays with the parameters of a model."""
 
+import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -8,7 +9,6 @@ import numpy as np
 from jaxtyping import Float
 
 from promptscale.checkpoints import huggingface, t5x
-from promptscale.checkpoints.arrays import LazyArray
 from promptscale.checkpoints.t5x import Checkpoint
 from promptscale.errors import CheckpointError
 
@@ -20,22 +20,22 @@ def open_checkpoint(
 ) -> Checkpoint:
     """Opens a checkpoint of any format, and compares its arrays with a model's parameters.
 
-    Args:
-      location: a T5X checkpoint (a folder or a single file, local or `gs://`), or a local folder of
-        a Hugging Face model, which has neither a step nor accumulators.
-      expected: the shape of each of the model's parameters, by T5X's flat name.
-      with_optimizer: whether to open the accumulators if there are any.
-    Returns:
-      The checkpoint; its arrays are `LazyArray`.
+    The location is a T5X checkpoint (a folder or a single file, local or `gs://`), or a local
+    folder of a Hugging Face model, which has neither a step nor accumulators. `expected` has the
+    shape of each parameter by T5X's flat name. All arrays are `LazyArray`, accumulators too.
+
     Raises:
       CheckpointError: nothing can be read there, or the arrays are not those of the model. In the
         second case the message lists every unknown, missing and misshapen array.
     """
     checkpoint = _open(location, with_optimizer)
-    problems = list(_params_problems(checkpoint.params, expected))
-    problems += _optimizer_problems(checkpoint.optimizer, expected)
+    problems = sorted(_problems(checkpoint, expected))
+    lines = [f"The checkpoint {location} does not fit the model."]
+    for kind in ("Missing", "Unknown", "Misshapen"):
+        if group := [f"  {line}" for problem, line in problems if problem == kind]:
+            lines += [f"{kind} ({len(group)}):", *group]
     if problems:
-        raise CheckpointError(_report(location, problems))
+        raise CheckpointError("\n".join(lines))
     return checkpoint
 
 
@@ -66,38 +66,29 @@ def _open(location: str, with_optimizer: bool) -> Checkpoint:
     return t5x.open_checkpoint(location, with_optimizer=with_optimizer)
 
 
-def _params_problems(
-    params: Mapping[str, LazyArray], expected: Mapping[str, Shape]
-) -> Iterator[tuple[str, str]]:
-    """Pairs (kind, line) for the parameters that are missing, unknown or misshapen."""
+def _problems(checkpoint: Checkpoint, expected: Mapping[str, Shape]) -> Iterator[tuple[str, str]]:
+    """Pairs (kind, line) for arrays that do not fit; a checkpoint has all accumulators or none."""
+    params, optimizer = checkpoint.params, checkpoint.optimizer
     for name in expected.keys() - params.keys():
         yield "Missing", f"{name} {expected[name]}"
-    for name, array in params.items():
-        if name not in expected:
-            yield "Unknown", f"{name} {array.shape}"
-        elif array.shape != expected[name] or not jnp.issubdtype(array.dtype, jnp.floating):
-            actual = f"is {array.dtype.name} {array.shape}"
-            yield "Misshapen", f"{name} {actual}, should be float {expected[name]}"
-
-
-def _optimizer_problems(
-    optimizer: Mapping[str, Mapping[str, LazyArray]], expected: Mapping[str, Shape]
-) -> Iterator[tuple[str, str]]:
-    """Pairs (kind, line) for accumulators; a checkpoint has all of them, or none."""
+    for name in params.keys() - expected.keys():
+        yield "Unknown", f"{name} {params[name].shape}"
+    for name in params.keys() & expected.keys():
+        array, shape = params[name], expected[name]
+        if array.shape != shape or not jnp.issubdtype(array.dtype, jnp.floating):
+            actual = f"{array.dtype.name} {array.shape}"
+            yield "Misshapen", f"{name} is {actual}, should be float {shape}"
     for name in expected.keys() - optimizer.keys() if optimizer else ():
         yield "Missing", f"accumulators of {name}"
-    for name, slots in optimizer.items():
-        if name not in expected:
-            yield "Unknown", f"accumulators of {name}"
-            continue
-        for slot in t5x.SLOTS:
-            allowed = _slot_shapes(slot, expected[name])
-            if slot not in slots:
-                yield "Missing", f"accumulator {slot} of {name}"
-            elif slots[slot].shape not in allowed:
-                shapes = " or ".join(map(str, dict.fromkeys(allowed)))
-                actual = f"is {slots[slot].shape}"
-                yield "Misshapen", f"accumulator {slot} of {name} {actual}, should be {shapes}"
+    for name in optimizer.keys() - expected.keys():
+        yield "Unknown", f"accumulators of {name}"
+    for name, slot in itertools.product(optimizer.keys() & expected.keys(), t5x.SLOTS):
+        allowed, line = _slot_shapes(slot, expected[name]), f"accumulator {slot} of {name}"
+        if slot not in optimizer[name]:
+            yield "Missing", line
+        elif optimizer[name][slot].shape not in allowed:
+            shapes = " or ".join(map(str, dict.fromkeys(allowed)))
+            yield "Misshapen", f"{line} is {optimizer[name][slot].shape}, should be {shapes}"
 
 
 def _slot_shapes(slot: str, shape: Shape) -> list[Shape]:
@@ -105,12 +96,3 @@ def _slot_shapes(slot: str, shape: Shape) -> list[Shape]:
     if slot in ("m", "v"):
         return [(1,), shape]
     return [(1,), *(shape[:axis] + shape[axis + 1 :] for axis in range(len(shape)))]
-
-
-def _report(location: str, problems: list[tuple[str, str]]) -> str:
-    lines = [f"The checkpoint {location} does not fit the model."]
-    for kind in ("Missing", "Unknown", "Misshapen"):
-        group = sorted(line for problem, line in problems if problem == kind)
-        if group:
-            lines += [f"{kind} ({len(group)}):", *(f"  {line}" for line in group)]
-    return "\n".join(lines)

@@ -21,20 +21,14 @@ def load_model(
     with_optimizer: bool = False,
     runs: int | None = None,
 ) -> Checkpoint:
-    """Loads a checkpoint onto devices; each process reads only the parts that its devices hold.
+    """Loads a checkpoint of any format; each process reads the parts that its devices hold.
 
-    Args:
-      location: a checkpoint of any format that `open_checkpoint` opens.
-      architecture: the model whose parameters the checkpoint must hold.
-      devices: the mesh that the parameters are sharded on.
-      activations: the dtype of the loaded parameters. While the model is frozen the dtype of the
-        activations loses nothing, because parameters are cast to it when they are used. The head,
-        which is computed in float32, is always float32.
-      with_optimizer: whether to read the accumulators too, as whole NumPy arrays in float32.
-      runs: the number N of equal copies of each parameter along a leading axis, for models that are
-        trained; None for no such axis.
-    Returns:
-      The checkpoint, with JAX arrays as parameters.
+    The parameters become JAX arrays, sharded on `devices`, of the dtype `activations`. While the
+    model is frozen the dtype of the activations loses nothing, because parameters are cast to it
+    when they are used. The head, which is computed in float32, is always float32. The accumulators
+    are read if `with_optimizer`, as whole NumPy arrays in float32. `runs` is the number N of equal
+    copies of each parameter along a leading axis, for models that are trained; None for no axis.
+
     Raises:
       CheckpointError: the checkpoint cannot be read, or its arrays are not those of the model.
     """

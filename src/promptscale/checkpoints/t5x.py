@@ -3,7 +3,7 @@
 The format (version 3 of google-research/t5x, `t5x/checkpoints.py`): a folder with a flax-msgpack
 file `checkpoint` that holds `{version, optimizer: {target, state: {step, param_states}}}`. A large
 array is a TensorStore spec in this tree; its relative path names a zarr array in the same folder.
-The older single-file format is the same tree with every array in it. Nothing is ever unpickled.
+The older single-file format is the same tree with every array in it.
 """
 
 import concurrent.futures
@@ -40,71 +40,49 @@ _STORED_IN_ZARR = ("kernel", "embedding")  # the arrays that T5X partitions; oth
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """A model's state under T5X's names.
+    """A model's state under T5X's flat names, such as `encoder/layers_0/attention/query/kernel`."""
 
-    Attributes:
-      step: the number of optimiser steps; 0 where the file has no step.
-      params: arrays by flat name, such as `encoder/layers_0/attention/query/kernel`.
-      optimizer: Adafactor's accumulators (`SLOTS`) by the name of their parameter; may be empty.
-    """
-
-    step: int
-    params: dict[str, Any]
-    optimizer: dict[str, dict[str, Any]]
+    step: int  # the number of optimiser steps; 0 where the file has no step
+    params: dict[str, Any]  # arrays
+    optimizer: dict[str, dict[str, Any]]  # Adafactor's accumulators by parameter; may be empty
 
     def map(self, function: Callable[[str, Any], Any]) -> "Checkpoint":
         """The checkpoint with `function(name, array)` in place of each array; runs in threads.
 
         The name of an accumulator is `<parameter>/<slot>`.
         """
-        named = dict(self.params)
-        for name, slots in self.optimizer.items():
-            named |= {f"{name}/{slot}": array for slot, array in slots.items()}
+        flat = flatten_dict({"params": self.params, "optimizer": self.optimizer})
+        names = ["/".join(path[1:]) for path in flat]
         with concurrent.futures.ThreadPoolExecutor(arrays.AT_ONCE) as pool:
-            results = dict(zip(named, pool.map(function, named, named.values()), strict=True))
-        return Checkpoint(
-            self.step,
-            {name: results[name] for name in self.params},
-            {
-                name: {slot: results[f"{name}/{slot}"] for slot in slots}
-                for name, slots in self.optimizer.items()
-            },
-        )
-
-
-def read(location: str, *, with_optimizer: bool = True) -> Checkpoint:
-    """Reads all arrays of a checkpoint; locations and errors are those of `open_checkpoint`."""
-    checkpoint = open_checkpoint(location, with_optimizer=with_optimizer)
-    return checkpoint.map(lambda _, array: array.whole())
+            results = pool.map(function, names, flat.values())
+            tree = unflatten_dict(dict(zip(flat, results, strict=True)))
+        return Checkpoint(self.step, tree.get("params", {}), tree.get("optimizer", {}))
 
 
 def open_checkpoint(location: str, *, with_optimizer: bool = True) -> Checkpoint:
-    """Opens a checkpoint; its arrays are `LazyArray`.
+    """Opens a checkpoint, and its accumulators if `with_optimizer`; arrays are `LazyArray`.
 
-    Args:
-      location: the checkpoint's folder, its file `checkpoint`, or a single-file checkpoint, local
-        or at `gs://`. A single file may also hold a bare tree of parameters (under `params` or
-        not). Google Cloud Storage is read with the machine's default credentials if there are any
-        and anonymously otherwise; TENSORSTORE_GCS_HTTP_URL sets another address.
-      with_optimizer: whether to open the accumulators too.
+    The location is the checkpoint's folder, its file `checkpoint`, or a single-file checkpoint,
+    local or at `gs://`. A single file may also hold a bare tree of parameters (under `params` or
+    not). Google Cloud Storage is read with the machine's default credentials if there are any and
+    anonymously otherwise; TENSORSTORE_GCS_HTTP_URL sets another address.
+
     Raises:
-      CheckpointError: the checkpoint is missing, damaged, incomplete or not T5X's; damage of an
-        array is noticed when the array is read.
+      CheckpointError: the checkpoint is missing, damaged, incomplete, not T5X's or of a later
+        version; damage of an array is noticed when the array is read.
     """
-    leaves = read_leaves(location)
+    leaves = _read_leaves(location)
     if not with_optimizer:
         leaves = {name: leaf for name, leaf in leaves.items() if not name.startswith(_STATES)}
-    return _to_checkpoint(location, _open_arrays(location, leaves))
+    opened = {name: _opened(location, name, leaf) for name, leaf in leaves.items()}
+    return _to_checkpoint(location, opened)
 
 
-def read_leaves(location: str) -> dict[str, Any]:
-    """Reads the msgpack tree of a checkpoint.
+def _read_leaves(location: str) -> dict[str, Any]:
+    """Reads the msgpack tree: the value of each leaf by its flat name.
 
-    Returns:
-      Each leaf by its flat name: its value, or, for a zarr array, the TensorStore spec that opens
-      it. A bare tree of parameters appears below `optimizer/target`.
-    Raises:
-      CheckpointError: the file is missing, damaged or of a later version.
+    A zarr array is the TensorStore spec that opens it. A bare tree of parameters is below
+    `optimizer/target`.
     """
     folder, file, content = _read_msgpack(location)
     try:
@@ -136,12 +114,9 @@ def write(location: str | Path, checkpoint: Checkpoint) -> None:
 
     Kernels and the embedding are written to zarr, everything else to the msgpack file. That file is
     written last, because a folder without it is not a checkpoint. Equal checkpoints with equal
-    shardings give equal bytes.
+    shardings give equal bytes. The location is a local folder or at `gs://`; arrays are NumPy's or
+    JAX's. All processes must call this function: each writes the parts that its devices hold.
 
-    Args:
-      location: a local folder or `gs://bucket/path`.
-      checkpoint: NumPy or JAX arrays. All processes must call this function; each process writes
-        the parts of JAX arrays that its devices hold.
     Raises:
       CheckpointError: the checkpoint cannot be written.
     """
@@ -159,9 +134,8 @@ def write(location: str | Path, checkpoint: Checkpoint) -> None:
 
 def _write(folder: str, checkpoint: Checkpoint) -> None:
     """Writes the arrays from all processes, then the msgpack file from the primary process."""
-    flat: dict[str, Any] = {f"target/{name}": array for name, array in checkpoint.params.items()}
-    for name, slots in checkpoint.optimizer.items():
-        flat |= {f"state/param_states/{name}/{slot}": array for slot, array in slots.items()}
+    state = {"param_states": checkpoint.optimizer}
+    flat = flatten_dict({"target": checkpoint.params, "state": state}, sep="/")
     in_zarr = []
     for name, array in flat.items():
         if name.split("/")[-1] in _STORED_IN_ZARR or array.nbytes > arrays.CHUNK_BYTES:
@@ -224,20 +198,21 @@ def _spec(name: str, array: np.ndarray | jax.Array) -> dict[str, Any]:
     }
 
 
-def _open_arrays(location: str, leaves: Mapping[str, Any]) -> dict[str, Any]:
-    """The leaves, with a `LazyArray` for each array and each spec."""
-    opened = dict(leaves)
-    for name, leaf in leaves.items():
-        if isinstance(leaf, dict):
-            with _array_errors(location, name):
-                opened[name] = _zarr_array(location, name, leaf)
-        elif isinstance(leaf, np.ndarray | np.generic):
-            array = np.asarray(leaf)
-            opened[name] = LazyArray(array.shape, array.dtype, array.__getitem__)
-    return opened
+def _opened(location: str, name: str, leaf: Any) -> Any:
+    """A `LazyArray` for an array or a spec; any other leaf stays as it is."""
+    if isinstance(leaf, dict):
+        what = f"The array {name.removeprefix(_TARGET)} of the checkpoint {location} cannot be read"
+        with named_errors(what, CheckpointError):
+            return _zarr_array(leaf, what)
+    if isinstance(leaf, np.ndarray | np.generic):
+        array = np.asarray(leaf)
+        return LazyArray(array.shape, array.dtype, array.__getitem__)
+    return leaf
 
 
-def _zarr_array(location: str, name: str, spec: dict[str, Any]) -> LazyArray:
+def _zarr_array(spec: dict[str, Any], what: str) -> LazyArray:
+    """Opens a zarr array; `what` begins the message of an error while it is read."""
+
     @functools.cache
     def open_store() -> ts.TensorStore:
         store = ts.open(spec, open=True, context=CONTEXT).result()
@@ -245,7 +220,7 @@ def _zarr_array(location: str, name: str, spec: dict[str, Any]) -> LazyArray:
         return store
 
     def read(index: Index) -> np.ndarray:
-        with _array_errors(location, name):
+        with named_errors(what, CheckpointError):
             return open_store()[index].read().result()
 
     # T5X writes shape and dtype into the msgpack file; in other files only the array has them.
@@ -253,11 +228,6 @@ def _zarr_array(location: str, name: str, spec: dict[str, Any]) -> LazyArray:
     if header.rank is None or header.dtype is None:
         header = ts.open(spec, open=True, context=CONTEXT).result()
     return LazyArray(tuple(header.shape), header.dtype.numpy_dtype, read)
-
-
-def _array_errors(location: str, array: str) -> contextlib.AbstractContextManager[None]:
-    what = f"The array {array.removeprefix(_TARGET)} of the checkpoint {location} cannot be read"
-    return named_errors(what, CheckpointError)
 
 
 def _refuse_truncated_chunks(store: ts.TensorStore) -> None:
@@ -286,21 +256,15 @@ def _to_checkpoint(location: str, leaves: Mapping[str, Any]) -> Checkpoint:
     unknown = []
     for name, leaf in leaves.items():
         parameter, _, slot = name.removeprefix(_STATES).rpartition("/")
-        if name == _STEP:
-            continue
-        if not isinstance(leaf, LazyArray):
-            unknown.append(name)
-        elif name.startswith(_TARGET):
+        if isinstance(leaf, LazyArray) and name.startswith(_TARGET):
             params[name.removeprefix(_TARGET)] = leaf
-        elif name.startswith(_STATES) and slot in SLOTS:
+        elif isinstance(leaf, LazyArray) and name.startswith(_STATES) and slot in SLOTS:
             optimizer.setdefault(parameter, {})[slot] = leaf
-        else:
+        elif name != _STEP:
             unknown.append(name)
     if unknown:
-        raise CheckpointError(
-            f"The checkpoint {location} has entries that T5X does not have:\n  "
-            + "\n  ".join(unknown)
-        )
+        what = f"The checkpoint {location} has entries that T5X does not have:"
+        raise CheckpointError("\n  ".join([what, *unknown]))
     step = leaves.get(_STEP)
     if isinstance(step, LazyArray) and math.prod(step.shape) == 1:
         step = step.whole().item()

@@ -8,10 +8,9 @@ opened, and ids when they are requested, so a host needs neither disk nor memory
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Int, Integer
+from jaxtyping import Integer
 
 from promptscale.data import prepared
 from promptscale.data.prepared import HEADER_SIZE, Ragged
@@ -20,39 +19,25 @@ from promptscale.storage.store import open_parent
 
 _NAMES = ("tokens", "offsets")
 
-PendingIds = Callable[[], Integer[np.ndarray, " length"]]  # waits for a read and returns its ids
-
-
-@runtime_checkable
-class Shard(Protocol):
-    """Documents in the layout of `Ragged`, in memory or in a bucket."""
-
-    @property
-    def offsets(self) -> Int[np.ndarray, " offsets"]:
-        """Where each document begins; the last offset is the end of the last document."""
-
-    def read_async(self, start: int, end: int) -> PendingIds:
-        """Starts to read the ids from `start` to `end`; the returned function waits for them."""
-
 
 def write_text(path: Path, documents: Ragged) -> None:
     """Writes documents to a shard."""
-    prepared.write_arrays(path, dict(zip(_NAMES, (documents.ids, documents.offsets), strict=True)))
+    prepared.write_arrays(path, {"tokens": documents.ids, "offsets": documents.offsets})
 
 
-def read_text(location: str) -> Shard:
+def read_text(location: str) -> "Shard":
     """Opens a shard, which is a local file or at `gs://`.
 
     Raises:
       DataError: the shard is missing or damaged; for a bucket also when ids are read.
     """
     if location.startswith("gs://"):
-        return _BucketShard(location)
+        return BucketShard(location)
     return Ragged(*prepared.read_arrays(Path(location), _NAMES))
 
 
-class _BucketShard:
-    """A shard in a bucket, of which ranges of bytes are read."""
+class BucketShard:
+    """A shard in a bucket, of which ranges of bytes are read; `offsets` are those of `Ragged`."""
 
     def __init__(self, location: str) -> None:
         """Reads the offsets."""
@@ -67,7 +52,7 @@ class _BucketShard:
         content = self._read(self._begin + offsets.start, self._begin + offsets.end)()
         self.offsets = np.frombuffer(content, offsets.dtype)
 
-    def read_async(self, start: int, end: int) -> PendingIds:
+    def read_async(self, start: int, end: int) -> Callable[[], Integer[np.ndarray, " length"]]:
         """Starts to read the ids from `start` to `end`; the returned function waits for them."""
         dtype = np.dtype(self._tokens.dtype)
         first = self._begin + self._tokens.start
@@ -76,3 +61,6 @@ class _BucketShard:
 
     def _read(self, start: int, end: int) -> Callable[[], bytes]:
         return self._store.read_range(self._key, start, end)
+
+
+Shard = Ragged | BucketShard  # documents in memory or in a bucket

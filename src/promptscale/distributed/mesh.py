@@ -42,11 +42,10 @@ class Devices:
     def __init__(
         self, layout: Layout = SINGLE_DEVICE, devices: Sequence[jax.Device] | None = None
     ) -> None:
-        """Makes the mesh; neighbours in it are neighbours in the torus of a TPU slice.
+        """Makes the mesh of `devices`, by default of all devices of all processes.
 
-        Args:
-          layout: the size of the `model` axis and of a microbatch.
-          devices: the devices of the mesh; by default all devices of all processes.
+        Neighbours in it are neighbours in the torus of a TPU slice.
+
         Raises:
           ConfigError: `model_axis` does not divide the number of devices.
         """
@@ -86,7 +85,12 @@ class Devices:
 
     def replicate(self, tree: Any) -> Any:
         """Replicates arrays, which every process holds whole, on every device."""
-        return jax.tree.map(lambda leaf: put(to_host(leaf), self.replicated()), tree)
+
+        def place(leaf: Any) -> jax.Array:
+            array = to_host(leaf)
+            return put_parts(array.shape, self.replicated(), array.__getitem__)
+
+        return jax.tree.map(place, tree)
 
     def keys(self, seeds: list[int]) -> Key[Array, " N"]:
         """A PRNG key for each seed, replicated."""
@@ -117,11 +121,6 @@ class Devices:
             return rows[(*index[:axis], slice(start - first, stop - first), *index[axis + 1 :])]
 
         return jax.make_array_from_callback(shape, self.batch_sharding(size, axis), read)
-
-
-def put(array: np.ndarray, sharding: Sharding) -> jax.Array:
-    """Shards an array that every process holds whole."""
-    return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])
 
 
 def put_parts(

@@ -12,7 +12,7 @@ from jax.experimental import multihost_utils
 
 from promptscale.errors import PromptscaleError
 
-_MISSING, _CONTENT, _ERROR = range(3)
+_MISSING, _CONTENT, _ERROR = b"m", b"c", b"e"  # the first byte of a broadcast message
 
 
 def is_primary() -> bool:
@@ -35,25 +35,21 @@ def broadcast_from_primary(read: Callable[[], bytes | None]) -> bytes | None:
     """
     if jax.process_count() == 1:
         return read()
-    kind, payload, error = _MISSING, b"", None
+    message, error = b"", None
     if is_primary():
         try:
             content = read()
+            message = _MISSING if content is None else _CONTENT + content
         except Exception as caught:
-            kind, payload, error = _ERROR, str(caught).encode(), caught
-        else:
-            kind, payload = (_MISSING, b"") if content is None else (_CONTENT, content)
-    header = np.array([kind, len(payload)], np.int32)
-    kind, length = np.asarray(multihost_utils.broadcast_one_to_all(header)).tolist()
-    buffer = np.zeros(length, np.uint8)
-    if is_primary():
-        buffer[:] = np.frombuffer(payload, np.uint8)
-    payload = np.asarray(multihost_utils.broadcast_one_to_all(buffer)).tobytes()
+            message, error = _ERROR + str(caught).encode(), caught
+    length = int(multihost_utils.broadcast_one_to_all(np.int32(len(message))))
+    buffer = np.frombuffer(message.ljust(length, b"\0"), np.uint8)
+    message = np.asarray(multihost_utils.broadcast_one_to_all(buffer)).tobytes()
     if error is not None:
         raise error
-    if kind == _ERROR:
-        raise PromptscaleError(f"Process 0 failed to read: {payload.decode()}")
-    return payload if kind == _CONTENT else None
+    if message[:1] == _ERROR:
+        raise PromptscaleError(f"Process 0 failed to read: {message[1:].decode()}")
+    return message[1:] if message[:1] == _CONTENT else None
 
 
 def all_agree(vote: bool) -> bool:

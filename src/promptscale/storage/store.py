@@ -136,17 +136,12 @@ def open_parent(location: str, error: type[PromptscaleError] = StorageError) -> 
 
 
 def fetch(location: str, path: Path) -> None:
-    """Copies a file, local or at `gs://`, to the local `path`.
-
-    Raises:
-      StorageError: there is no such file, or it cannot be read.
-    """
+    """Copies a file, local or at `gs://`, to the local `path`; raises StorageError if it cannot."""
     store, key = open_parent(location)
     content = store.read(key)
     if content is None:
         raise StorageError(f"There is no file {location}.")
-    with atomic_write(path) as partial:
-        partial.write_bytes(content)
+    Store(path.parent).write(path.name, content)
 
 
 @contextlib.contextmanager

@@ -3,9 +3,9 @@
 import contextlib
 import dataclasses
 import enum
-import hashlib
 import re
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import requests
 from google.api_core import exceptions
@@ -15,6 +15,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import tpu_v2
 
 from promptscale.errors import TpuError
+from promptscale.tpu.remote_job import sha256
 
 _TRANSIENT = (
     exceptions.ServerError,
@@ -29,6 +30,7 @@ _RETRY = Retry(
     predicate=lambda error: isinstance(error, _TRANSIENT), initial=0.2, maximum=5.0, timeout=20.0
 )
 _State = tpu_v2.QueuedResourceState.State
+Labels = Mapping[str, str]
 
 
 class Unavailable(TpuError):
@@ -44,12 +46,11 @@ class Phase(enum.Enum):
     DELETING = "deleting"
 
 
+_LOST = (_State.FAILED, _State.SUSPENDING, _State.SUSPENDED)
 _PHASES = {
     _State.ACTIVE: Phase.ACTIVE,
     _State.DELETING: Phase.DELETING,
-    _State.FAILED: Phase.LOST,
-    _State.SUSPENDING: Phase.LOST,
-    _State.SUSPENDED: Phase.LOST,
+    **dict.fromkeys(_LOST, Phase.LOST),
 }
 
 
@@ -67,21 +68,20 @@ class SliceType:
     @property
     def key(self) -> str:
         """The label of slices that can run each other's jobs."""
-        content = repr((self.accelerator, self.runtime, self.tier)).encode()
-        return hashlib.sha256(content).hexdigest()[:12]
+        return sha256(repr((self.accelerator, self.runtime, self.tier)).encode())[:12]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class ListedSlice:
     """A queued resource as the service lists it."""
 
     name: str
     zone: str
     accelerator: str
-    phase: Phase
-    state: str
-    message: str
-    labels: Mapping[str, str]
+    labels: Labels
+    phase: Phase = Phase.PENDING
+    state: str = "CREATING"
+    message: str = ""
 
 
 class Cloud:
@@ -112,60 +112,43 @@ class Cloud:
 
     def list(self, zone: str) -> list[ListedSlice]:
         """Lists all queued resources of the project in a zone."""
+        request = tpu_v2.ListQueuedResourcesRequest(parent=self._parent(zone))
         with _errors(f"list the slices in {zone}"):
-            resources = self._client.list_queued_resources(
-                parent=self._parent(zone), retry=_RETRY, timeout=30.0
-            )
+            resources = self._client.list_queued_resources(request, retry=_RETRY, timeout=30.0)
             return [_listed_slice(zone, resource) for resource in resources]
 
     def create(
-        self,
-        name: str,
-        zone: str,
-        slice_type: SliceType,
-        labels: Mapping[str, str],
-        metadata: Mapping[str, str],
+        self, name: str, zone: str, slice_type: SliceType, labels: Labels, metadata: Labels
     ) -> None:
         """Requests a slice; a request for an existing name is ignored."""
-        node = tpu_v2.Node(
-            accelerator_type=slice_type.accelerator,
-            runtime_version=slice_type.runtime,
-            labels=dict(labels),
-            metadata=dict(metadata),
-            network_config=tpu_v2.NetworkConfig(enable_external_ips=True),
-            service_account=tpu_v2.ServiceAccount(
-                scope=["https://www.googleapis.com/auth/cloud-platform"]
-            ),
+        parent, tier = self._parent(zone), slice_type.tier
+        node = {
+            "accelerator_type": slice_type.accelerator,
+            "runtime_version": slice_type.runtime,
+            "labels": labels,
+            "metadata": metadata,
+            "network_config": {"enable_external_ips": True},
+            "service_account": {"scope": ["https://www.googleapis.com/auth/cloud-platform"]},
+        }
+        spec = {"parent": parent, "node_id": name, "node": node}
+        resource: dict[str, Any] = {"tpu": {"node_spec": [spec]}}
+        if tier == "spot":
+            resource["spot"] = {}
+        elif tier != "on-demand":
+            resource |= {"guaranteed": {}, "reservation_name": f"{parent}/reservations/{tier}"}
+        request = tpu_v2.CreateQueuedResourceRequest(
+            parent=parent, queued_resource_id=name, queued_resource=resource
         )
-        parent = self._parent(zone)
-        spec = tpu_v2.QueuedResource.Tpu.NodeSpec(parent=parent, node_id=name, node=node)
-        resource = tpu_v2.QueuedResource(tpu=tpu_v2.QueuedResource.Tpu(node_spec=[spec]))
-        if slice_type.tier == "spot":
-            resource.spot = tpu_v2.QueuedResource.Spot()
-        elif slice_type.tier != "on-demand":
-            resource.guaranteed = tpu_v2.QueuedResource.Guaranteed()
-            resource.reservation_name = f"{parent}/reservations/{slice_type.tier}"
-        with (
-            _errors(f"create the slice {name} in {zone}"),
-            contextlib.suppress(exceptions.AlreadyExists, exceptions.Conflict),
-        ):
-            self._client.create_queued_resource(
-                parent=parent,
-                queued_resource_id=name,
-                queued_resource=resource,
-                retry=None,
-                timeout=60.0,
-            )
+        what = f"create the slice {name} in {zone}"
+        with _errors(what), contextlib.suppress(exceptions.Conflict):  # it exists
+            self._client.create_queued_resource(request, retry=None, timeout=60.0)
 
     def delete(self, name: str, zone: str) -> None:
         """Requests the deletion of a slice and its nodes; a missing slice is ignored."""
-        request = tpu_v2.DeleteQueuedResourceRequest(
-            name=f"{self._parent(zone)}/queuedResources/{name}", force=True
-        )
-        with (
-            _errors(f"delete the slice {name} in {zone}"),
-            contextlib.suppress(exceptions.NotFound),
-        ):
+        path = f"{self._parent(zone)}/queuedResources/{name}"
+        request = tpu_v2.DeleteQueuedResourceRequest(name=path, force=True)
+        what = f"delete the slice {name} in {zone}"
+        with _errors(what), contextlib.suppress(exceptions.NotFound):
             self._client.delete_queued_resource(request=request, retry=_RETRY, timeout=30.0)
 
     def _parent(self, zone: str) -> str:
@@ -173,16 +156,16 @@ class Cloud:
 
 
 def _listed_slice(zone: str, resource: tpu_v2.QueuedResource) -> ListedSlice:
-    nodes = [spec.node for spec in resource.tpu.node_spec]
-    state = _State(resource.state.state)
+    specs, state = resource.tpu.node_spec, _State(resource.state.state)
+    node = specs[0].node if specs else tpu_v2.Node()
     return ListedSlice(
         name=resource.name.rpartition("/")[2],
         zone=zone,
-        accelerator=nodes[0].accelerator_type if nodes else "",
+        accelerator=node.accelerator_type,
         phase=_PHASES.get(state, Phase.PENDING),
         state=state.name,
         message=resource.state.failed_data.error.message,
-        labels=dict(nodes[0].labels) if nodes else {},
+        labels=dict(node.labels),
     )
 
 

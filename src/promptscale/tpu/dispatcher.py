@@ -4,21 +4,18 @@ All persistent state is in the bucket and in the list of slices. A new controlle
 replace a killed one.
 """
 
-import collections
 import logging
-import math
-import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from time import monotonic
 
 from promptscale.errors import TpuError
 from promptscale.storage.store import Store, open_parent
 from promptscale.tpu.cloud import Cloud, Phase, SliceType, Unavailable
-from promptscale.tpu.download import download_outputs
 from promptscale.tpu.environment import STARTUP, Environment
 from promptscale.tpu.intake import Intake
-from promptscale.tpu.pending_job import JobOutcome, JobState, PendingJob, failure_message
-from promptscale.tpu.pool import Pool, Slice, Timeouts
+from promptscale.tpu.pending_job import PendingJob
+from promptscale.tpu.pool import Limits, Pool, Slice
 from promptscale.tpu.protocol import Completion, Failure, Mailbox, Status, job_id
 from promptscale.tpu.remote_job import RemoteJob
 
@@ -31,47 +28,26 @@ class Dispatcher:
     """Runs jobs on slices: the caller adds jobs and calls `cycle` repeatedly."""
 
     def __init__(
-        self,
-        cloud: Cloud,
-        store: Store,
-        environment: Environment,
-        run: str,
-        timeouts: Timeouts,
-        *,
-        heartbeat_seconds: float,
-        max_interruptions: int,
-        max_chips: float = math.inf,
-        clock: Callable[[], float] = time.monotonic,
+        self, cloud: Cloud, store: Store, environment: Environment, run: str, limits: Limits
     ) -> None:
         """`store` is this run's folder; `run` is its name in labels and names of slices."""
         self._store = store
         self._environment = environment
-        self._heartbeat_seconds = heartbeat_seconds
-        self._max_interruptions = max_interruptions
-        self._clock = clock
-        self.pool = Pool(cloud, run, environment.hash, timeouts, max_chips, self._metadata, clock)
-        self._intake = Intake(store, environment, heartbeat_seconds, clock)
+        self._limits = limits
+        self.pool = Pool(cloud, run, environment.hash, limits, self._metadata)
+        self._intake = Intake(store, environment, limits.interval)
         self._searched = False  # whether slices of earlier controllers have been looked for
         self._jobs: list[PendingJob] = []  # stored in the bucket; first in the list, first served
-        self._outcomes: list[JobOutcome] = []
-        self._unfinished: set[str] = set()  # ids of jobs that were added and not finished
-        self._finished: set[str] = set()
-        self._to_delete: collections.deque[str] = collections.deque()
+        self._added: list[PendingJob] = []  # all jobs
         self.interrupted: dict[str, list[str]] = {}  # reasons of interruptions, by a job's title
 
     def add(self, job: PendingJob) -> None:
         """Adds a job; safe to call from any thread."""
-        self._unfinished.add(job.id)
-        self._intake.add(job)
+        self._added.append(job)
+        self._intake.jobs.append(job)
 
-    def finish(self, job: PendingJob) -> None:
-        """Has a job and its state deleted from the bucket, as its outputs are on this machine."""
-        self._unfinished.discard(job.id)
-        self._finished.add(job.id)
-        self._to_delete.append(job.id)
-
-    def cycle(self) -> list[JobOutcome]:
-        """Polls bucket and cloud once and acts on the news; returns the jobs that ended."""
+    def cycle(self) -> None:
+        """Polls bucket and cloud once and acts on the news; marks the jobs that have ended."""
         try:
             self._cycle()
         except TpuError as error:
@@ -79,12 +55,9 @@ class Dispatcher:
             # If there are slices this is an outage, during which they continue to work. If there
             # are none and the error is not temporary, the project or the bucket is wrong.
             if not self.pool.slices and not isinstance(error, Unavailable):
-                jobs = [job for job in self._jobs if job.state is not JobState.RUNNING]
-                for job in (*jobs, *self._intake.pending()):
+                jobs = [job for job in self._jobs if job.attempt is None]
+                for job in (*jobs, *self._intake.jobs):
                     self._end(job, f"{error}\n")
-                self._intake.clear()
-        outcomes, self._outcomes = self._outcomes, []
-        return outcomes
 
     def _cycle(self) -> None:
         self._receive()
@@ -92,35 +65,37 @@ class Dispatcher:
             content = self._store.read(f"slices/{slice_.name}/mailbox.json")
             slice_.attempt = Mailbox.model_validate_json(content).attempt if content else None
         contents = self._poll()
-        running = {job.slice_name: job for job in self._jobs if job.state is JobState.RUNNING}
+        running = {job.attempt: job for job in self._jobs if job.attempt}
         for slice_ in list(self.pool.slices.values()):
             self._record_hosts(slice_, contents)
-            if job := running.get(slice_.name):
+            if job := running.get(slice_.attempt or ""):
                 self._monitor(slice_, job, contents)
             else:
                 self._monitor_unused(slice_, contents)
         self.pool.drop_unused()
         for key in dict.fromkeys(job.slice_type.key for job in self._jobs):
             self._assign(key)
-        while self._to_delete:
-            self._delete_job(self._to_delete[0])
-            self._to_delete.popleft()
+        for job in self._added:
+            if job.finished and not job.deleted:
+                self._delete_job(job.id)
+                job.deleted = True
 
-    def close(self, sleep: Callable[[float], None] = time.sleep) -> None:
+    def close(self) -> None:
         """Deletes all slices of this run, and what finished jobs left in the bucket.
 
         Raises:
           TpuError: some slices remain.
         """
         try:
-            self._watch_earlier_zones()
+            self.pool.zones |= self._earlier_zones()
         except TpuError as error:  # the slices in the known zones have to be deleted all the same
             log.warning("%s", error)
-        remaining = self.pool.close(sleep)
+        remaining = self.pool.close()
         # A host may have written after its job was deleted; all hosts have stopped now. If no job
         # is unfinished, the other jobs in the bucket are finished jobs of a killed controller.
         jobs = {key.split("/")[1] for key in self._store.keys("jobs/")}
-        for identity in jobs & self._finished if self._unfinished else jobs:
+        finished = {job.id for job in self._added if job.finished}
+        for identity in jobs if finished == {job.id for job in self._added} else jobs & finished:
             self._delete_job(identity)
         self._store.delete_prefix("slices/")
         if remaining:
@@ -142,48 +117,43 @@ class Dispatcher:
 
     def _receive(self) -> None:
         """Queues new jobs whose inputs are stored; before the first job nothing is requested."""
-        if self._intake.pending() and not self._searched:
-            self._watch_earlier_zones()
+        if not self._intake.jobs:
+            return
+        if not self._searched:
+            self.pool.zones |= self._earlier_zones()
             self.pool.used_names = {key.split("/")[1] for key in self._store.keys("slices/")}
             self._searched = True
         for job in self._intake.store_jobs():
             self.pool.register(job.slice_type)
-            job.state = JobState.QUEUED
             self._jobs.append(job)
 
-    def _watch_earlier_zones(self) -> None:
-        """Has the pool list slices in the zones of earlier controllers of this run."""
-        self.pool.watch_zones(key.removeprefix("zones/") for key in self._store.keys("zones/"))
+    def _earlier_zones(self) -> set[str]:
+        """The zones of earlier controllers of this run, which may have left slices there."""
+        return {key.removeprefix("zones/") for key in self._store.keys("zones/")}
 
     def _poll(self) -> Contents:
         """Reads, concurrently, all objects that hosts may have changed."""
         keys: list[str] = []
         for slice_ in self.pool.slices.values():
             if slice_.phase is Phase.ACTIVE:
-                hosts = range(slice_.hosts)
-                keys += [f"slices/{slice_.name}/hosts/{host}" for host in hosts]
-                if not slice_.ready:
-                    keys += [f"slices/{slice_.name}/startup/{host}" for host in hosts]
+                for kind in ("hosts",) if slice_.ready else ("hosts", "startup"):
+                    keys += [f"slices/{slice_.name}/{kind}/{i}" for i in range(slice_.type.hosts)]
             if slice_.attempt:
                 keys.append(f"jobs/{job_id(slice_.attempt)}/done.json")
                 keys.append(f"jobs/{slice_.attempt}/failed.json")
-        for job in self._jobs:
-            if job.state is JobState.RUNNING:
-                keys += job.log.next_keys()
+        keys += [key for job in self._jobs if job.attempt for key in job.log.next_keys()]
         contents = self._store.read_many(keys)
         self.pool.mark_polled()
         return contents
 
     def _record_hosts(self, slice_: Slice, contents: Contents) -> None:
         """Records the statuses of a slice's hosts, and failures of their set-up."""
-        for host in range(slice_.hosts):
+        for host in range(slice_.type.hosts):
             if content := contents.get(f"slices/{slice_.name}/hosts/{host}"):
                 self.pool.record_status(slice_, host, Status.model_validate_json(content))
             if content := contents.get(f"slices/{slice_.name}/startup/{host}"):
-                last_line = content.decode(errors="replace").strip().rpartition("\n")[2]
-                slice_.phase, slice_.state, slice_.message = (
-                    Phase.LOST, "its set-up failed", last_line,
-                )  # fmt: skip
+                slice_.phase, slice_.state = Phase.LOST, "its set-up failed"
+                slice_.message = content.decode(errors="replace").strip().rpartition("\n")[2]
 
     def _monitor(self, slice_: Slice, job: PendingJob, contents: Contents) -> None:
         """Acts if a running job has ended or its slice is lost."""
@@ -196,14 +166,14 @@ class Dispatcher:
             job.log.append(contents)
         if done:
             self._complete(job, Completion.model_validate_json(done))
-            self._release(slice_)
+            self._set_attempt(slice_)
         elif reason := self.pool.failure_reason(slice_):
             self.pool.drop(slice_)
             self._interrupt(job, f"{slice_.name}: {reason}")
         elif ended and failed:
-            self._release(slice_)
+            self._set_attempt(slice_)
             failure = Failure.model_validate_json(failed)
-            self._end(job, failure_message(job, slice_.name, failure))
+            self._end(job, job.failure_message(slice_.name, failure))
         elif ended:
             self.pool.drop(slice_)
             self._interrupt(job, f"{slice_.name}: it ended without a result")
@@ -213,12 +183,12 @@ class Dispatcher:
         if slice_.attempt:
             done = contents.get(f"jobs/{job_id(slice_.attempt)}/done.json")
             if done or slice_.has_ended(slice_.attempt):
-                self._release(slice_)
+                self._set_attempt(slice_)
         reason = self.pool.failure_reason(slice_)
         if reason is None:
             return
         self.pool.drop(slice_)
-        queue = self._queue(slice_.type)
+        queue = self._queue(slice_.type.key)
         if queue and not slice_.statuses and slice_.phase is not Phase.PENDING:
             # A slice that never started counts for the job that waits for it. Otherwise slices
             # that cannot start would be requested forever.
@@ -232,9 +202,8 @@ class Dispatcher:
         """
         if not slice_.has_ended(job.attempt):
             return False
-        latest = {host: heartbeat[:2] for host, heartbeat in slice_.heartbeats.items()}
-        job.end_heartbeats = job.end_heartbeats or latest
-        return all(latest[host] != heartbeat for host, heartbeat in job.end_heartbeats.items())
+        job.end_statuses = job.end_statuses or dict(slice_.statuses)
+        return all(slice_.statuses[host] != status for host, status in job.end_statuses.items())
 
     def _interrupt(self, job: PendingJob, reason: str) -> None:
         """Puts a job at the head of the queue, unless it was interrupted too often."""
@@ -242,7 +211,7 @@ class Dispatcher:
         self.interrupted[job.title] = job.interruptions
         number = len(job.interruptions)
         log.warning("%s was interrupted (%d so far): %s", job.title, number, reason)
-        if number > self._max_interruptions:
+        if number > self._limits.interruptions:
             reasons = "".join(f"  {reason}\n" for reason in job.interruptions[-5:])
             self._end(job, f"{job.title} was interrupted {number} times:\n{reasons}")
             return
@@ -250,14 +219,13 @@ class Dispatcher:
         self._jobs.remove(job)
         self._jobs.insert(0, job)
 
-    def _release(self, slice_: Slice) -> None:
-        """Makes a slice free for another job; its hosts remember the attempt that they ended."""
-        slice_.attempt, slice_.claimed, slice_.since = None, True, self._clock()
+    def _set_attempt(self, slice_: Slice, attempt: str | None = None) -> None:
+        """Records the attempt that a slice works on; with None it is free for another job."""
+        slice_.attempt, slice_.claimed, slice_.since = attempt, True, monotonic()
 
     def _queue(self, key: str) -> list[PendingJob]:
         """The jobs that need a slice of a type, in order."""
-        jobs = [job for job in self._jobs if job.state is not JobState.RUNNING]
-        return [job for job in jobs if job.slice_type.key == key]
+        return [job for job in self._jobs if job.attempt is None and job.slice_type.key == key]
 
     def _assign(self, key: str) -> None:
         """Adopts running attempts, completes jobs that are done, and starts jobs on idle slices."""
@@ -265,24 +233,26 @@ class Dispatcher:
         for job in self._queue(key):
             slice_ = attempts.get(job.id)
             if slice_ and slice_.attempt and not slice_.claimed:
-                self._start(slice_, job, slice_.attempt)
-        queued = [job for job in self._queue(key) if job.state is JobState.QUEUED]
-        contents = self._store.read_many(f"jobs/{job.id}/done.json" for job in queued)
-        for job in queued:
+                self._set_attempt(slice_, slice_.attempt)
+                job.start(slice_.attempt)
+        unknown = [job for job in self._queue(key) if not job.searched]
+        contents = self._store.read_many(f"jobs/{job.id}/done.json" for job in unknown)
+        for job in unknown:
             if content := contents[f"jobs/{job.id}/done.json"]:
                 completion = Completion.model_validate_json(content)
                 job.log.begin(completion.attempt)
                 job.log.append_rest(self._store)
                 self._complete(job, completion)
-            job.state = JobState.WAITING
+            job.searched = True
         waiting = self._queue(key)
-        idle = [s for s in self.pool.slices.values() if s.type == key and s.idle]
+        idle = [s for s in self.pool.slices.values() if s.type.key == key and s.idle]
         while waiting and idle:
             job, slice_ = waiting.pop(0), idle.pop()
             attempt = f"{job.id}/{uuid.uuid4().hex[:12]}"
             content = Mailbox(attempt=attempt).model_dump_json().encode()
             self._store.write(f"slices/{slice_.name}/mailbox.json", content)
-            self._start(slice_, job, attempt)
+            self._set_attempt(slice_, attempt)
+            job.start(attempt)
         if waiting:
             try:
                 self.pool.request_slices(key, [job.stem for job in waiting])
@@ -290,25 +260,20 @@ class Dispatcher:
                 for job in waiting:
                     self._end(job, f"{error}\n")
 
-    def _start(self, slice_: Slice, job: PendingJob, attempt: str) -> None:
-        """Records that a slice works on a job."""
-        slice_.attempt, slice_.claimed, slice_.since = attempt, True, self._clock()
-        job.start(attempt, slice_.name)
-
     def _complete(self, job: PendingJob, completion: Completion) -> None:
         """Downloads a job's outputs and ends it; damaged outputs are deleted and are an error."""
-        damaged = download_outputs(self._store, completion, job.outputs)
-        if damaged:
+        error = None
+        if damaged := job.download(self._store, completion):
             self._store.delete_prefix(f"jobs/{job.id}/")
             names = ", ".join(damaged)
-            self._end(job, f"Outputs of {job.title} were damaged in the bucket: {names}.\n")
-        else:
-            self._end(job)
+            error = f"Outputs of {job.title} were damaged in the bucket: {names}.\n"
+        self._end(job, error)
 
-    def _end(self, job: PendingJob, error: str | None = None) -> None:
-        if job in self._jobs:
-            self._jobs.remove(job)
-        self._outcomes.append(JobOutcome(job, error))
+    def _end(self, job: PendingJob, error: str | None) -> None:
+        for jobs in (self._jobs, self._intake.jobs):
+            if job in jobs:
+                jobs.remove(job)
+        job.error, job.ended = error, True
 
     def _metadata(self, name: str, slice_type: SliceType) -> dict[str, str]:
         """The metadata of a slice, which its hosts read; it contains no credentials."""
@@ -318,5 +283,5 @@ class Dispatcher:
             "promptscale-root": self._store.location,
             "promptscale-slice": f"{self._store.location}/slices/{name}",
             "promptscale-hosts": str(slice_type.hosts),
-            "promptscale-heartbeat": str(self._heartbeat_seconds),
+            "promptscale-heartbeat": str(self._limits.interval),
         }

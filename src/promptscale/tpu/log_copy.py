@@ -13,25 +13,22 @@ _PIECES_AT_ONCE = 2
 class LogCopy:
     """The rule's log file: the logs of host 0 in all attempts of a job, one after the other."""
 
-    def __init__(self, path: Path | None) -> None:
-        """`path` is None for a rule without a log; nothing is copied then."""
+    def __init__(self, path: Path) -> None:
         self._path = path
         self._attempt: str | None = None
         self._pieces = 0  # of the attempt's log that have been copied
 
     def begin(self, attempt: str) -> None:
         """Copies the log of this attempt from now on; the first attempt empties the file."""
-        if self._path and self._attempt is None:
+        if self._attempt is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._path.write_bytes(b"")
         self._attempt, self._pieces = attempt, 0
 
     def next_keys(self) -> list[str]:
         """The keys of the next pieces of the log in the bucket."""
-        if self._path is None or self._attempt is None:
-            return []
         numbers = range(self._pieces, self._pieces + _PIECES_AT_ONCE)
-        return [log_key(self._attempt, 0, number) for number in numbers]
+        return [log_key(self._attempt, 0, number) for number in numbers] if self._attempt else []
 
     def append(self, contents: Mapping[str, bytes | None]) -> bool:
         """Appends the next pieces, as far as `contents` has them; whether it has all of them."""
@@ -52,6 +49,6 @@ class LogCopy:
             self._append(f"--- {title} ---\n{text}".encode())
 
     def _append(self, content: bytes) -> None:
-        if self._path and content:
+        if content:
             with self._path.open("ab") as file:
                 file.write(content)

@@ -1,40 +1,35 @@
-"""A job on its way to a slice, and how it ended."""
+"""A job on its way to a slice, until its outputs are on this machine or it has failed."""
 
 import dataclasses
-import enum
 import functools
 from pathlib import Path
 
+from promptscale.storage.atomic import atomic_directory
+from promptscale.storage.store import Store
 from promptscale.tpu.cloud import SliceType
 from promptscale.tpu.log_copy import LogCopy
-from promptscale.tpu.protocol import Failure
+from promptscale.tpu.protocol import Completion, Failure, Status
 from promptscale.tpu.remote_job import RemoteJob, sha256
-
-
-class JobState(enum.Enum):
-    """What a pending job waits for."""
-
-    STORING = enum.auto()  # its inputs are being stored in the bucket
-    QUEUED = enum.auto()  # the bucket may hold its outputs, from an attempt that was not followed
-    WAITING = enum.auto()  # it needs a slice
-    RUNNING = enum.auto()  # a slice works on it
 
 
 @dataclasses.dataclass(eq=False)
 class PendingJob:
-    """A job that has not ended."""
+    """A job, the attempt that works on it, and how it ended."""
 
     remote: RemoteJob
     slice_type: SliceType
     blobs: dict[str, Path]  # the files that it reads, by hash
     outputs: dict[str, Path]  # the final path of each output, by its path in the job
     log: LogCopy
-    state: JobState = JobState.STORING
+    attempt: str | None = None  # None while no slice works on the job
+    searched: bool = False  # whether the bucket has no outputs of an earlier attempt
     interruptions: list[str] = dataclasses.field(default_factory=list)  # the reasons
-    attempt: str | None = None  # while the job is RUNNING
-    slice_name: str | None = None  # while the job is RUNNING
-    # Each host's last heartbeat when all hosts were first observed to have ended the attempt.
-    end_heartbeats: dict[int, tuple[str, int]] | None = None
+    # The hosts' statuses when all hosts were first observed to have ended the attempt.
+    end_statuses: dict[int, Status] | None = None
+    ended: bool = False
+    error: str | None = None  # of a job that has ended; None if its outputs are in place
+    finished: bool = False  # Snakemake has checked the outputs
+    deleted: bool = False  # from the bucket, with the job's state
 
     @functools.cached_property
     def id(self) -> str:
@@ -52,37 +47,46 @@ class PendingJob:
         wildcards = repr(sorted(self.remote.wildcards.items())).encode()
         return f"{self.remote.rule}-{sha256(wildcards)[:8]}"
 
-    def start(self, attempt: str, slice_name: str) -> None:
+    def start(self, attempt: str) -> None:
         """Sets the attempt that works on the job."""
-        self.state, self.attempt, self.slice_name = JobState.RUNNING, attempt, slice_name
-        self.end_heartbeats = None
+        self.attempt, self.end_statuses = attempt, None
         self.log.begin(attempt)
 
     def interrupt(self, reason: str) -> None:
-        """Queues the job again."""
-        self.state, self.attempt, self.slice_name = JobState.QUEUED, None, None
+        """Records that the attempt was lost; the bucket may have its outputs nevertheless."""
+        self.attempt, self.searched = None, False
         self.interruptions.append(reason)
 
+    def download(self, store: Store, completion: Completion) -> list[str]:
+        """Writes the outputs to their final paths, each completely or not at all.
 
-@dataclasses.dataclass(frozen=True)
-class JobOutcome:
-    """The end of a job; `error` is None if its outputs are in place."""
+        Returns the outputs whose hashes differ from those that the host computed; if there are any,
+        nothing is written.
+        """
+        keys = {path: f"jobs/{completion.attempt}/outputs/{path}" for path in completion.files}
+        contents = store.read_many(keys.values())
+        files = {path: contents[key] or b"" for path, key in keys.items()}
+        damaged = [path for path in files if sha256(files[path]) != completion.files[path]]
+        if damaged:
+            return damaged
+        for path, final in self.outputs.items():
+            if path not in completion.folders:
+                Store(final.parent).write(final.name, files[path])
+                continue
+            paths = [file for file in files if file.startswith(f"{path}/")]
+            with atomic_directory(final) as folder:
+                Store(folder).write_many({p.removeprefix(f"{path}/"): files[p] for p in paths})
+        return []
 
-    job: PendingJob
-    error: str | None = None
+    def failure_message(self, slice_name: str, failure: Failure) -> str:
+        """The message for a script that failed, with the last lines of its log.
 
-
-def failure_message(job: PendingJob, slice_name: str, failure: Failure) -> str:
-    """The message for a script that failed, with the last lines of its log.
-
-    If the script failed on another host than host 0, the end of that host's log is also appended to
-    the rule's log, which is a copy of host 0's.
-    """
-    if failure.host != 0:
-        job.log.append_note(f"the end of host {failure.host}'s log", failure.tail)
-    lines = failure.tail.splitlines()[-12:]
-    return "\n".join([
-        f"{job.title} ended with status {failure.code} on host {failure.host} of {slice_name}:",
-        *(f"  {line}" for line in lines),
-        "",
-    ])  # fmt: skip
+        The rule's log is a copy of host 0's. If the script failed on another host, the end of that
+        host's log is appended.
+        """
+        host, lines = failure.host, failure.tail.splitlines()[-12:]
+        if host != 0:
+            self.log.append_note(f"the end of host {host}'s log", failure.tail)
+        where = f"on host {host} of {slice_name}"
+        heading = f"{self.title} ended with status {failure.code} {where}:\n"
+        return heading + "".join(f"  {line}\n" for line in lines)

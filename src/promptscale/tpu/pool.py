@@ -1,11 +1,13 @@
 """The slices of a run: requests, adopts and deletes them, and detects lost slices."""
 
 import dataclasses
+import itertools
 import logging
 import math
 import re
-import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from time import monotonic, sleep
 
 from promptscale.errors import TpuError
 from promptscale.tpu.cloud import Cloud, ListedSlice, Phase, SliceType, Unavailable
@@ -13,48 +15,43 @@ from promptscale.tpu.protocol import Status
 
 log = logging.getLogger(__name__)
 
-_LABEL = "promptscale"
-RUN, TYPE, ENVIRONMENT = f"{_LABEL}-run", f"{_LABEL}-type", f"{_LABEL}-environment"
+RUN, TYPE, ENVIRONMENT = "promptscale-run", "promptscale-type", "promptscale-environment"  # labels
 _MAX_MISSES = 2  # a slice is gone if it is missing in this number of lists in a row
 _MAX_PAUSE_FACTOR = 64  # longest pause / shortest pause
 _POLLS_PER_TIMEOUT = 3  # the time between two polls counts at most as timeout / this number
 
+Metadata = Callable[[str, SliceType], dict[str, str]]  # of the slice with a name and a type
+
 
 @dataclasses.dataclass(frozen=True)
-class Timeouts:
-    """Timeouts in seconds."""
+class Limits:
+    """Times in seconds, and upper bounds."""
 
     idle: float = 600.0  # until a slice without a job is deleted
     startup: float = 1800.0  # until an active slice without heartbeats from all hosts is lost
     heartbeat: float = 180.0  # until a host without a heartbeat is lost
     queue: float = math.inf  # until a queued slice is requested in the next zone
-    retry: float = 5.0  # the first pause after the service has refused a slice temporarily
+    interval: float = 10.0  # between two heartbeats of a host, and two cycles of the controller
+    chips: float = math.inf  # of all slices of the run together
+    interruptions: int = 20  # of a job
 
 
-@dataclasses.dataclass
-class Slice:
+@dataclasses.dataclass(kw_only=True)
+class Slice(ListedSlice):
     """A slice of this run."""
 
-    name: str
-    zone: str
-    type: str  # the key of its SliceType
-    hosts: int
-    chips: int
-    phase: Phase = Phase.PENDING
-    state: str = "CREATING"
-    message: str = ""
+    type: SliceType
     attempt: str | None = None  # that it works on
     claimed: bool = True  # by a job of this controller; an adopted attempt is unclaimed at first
     since: float = 0.0  # the time of the last change of phase or attempt
     misses: int = 0  # the number of lists in a row that lacked the slice
-    # For each host: incarnation, number and observed time of its last heartbeat.
-    heartbeats: dict[int, tuple[str, int, float]] = dataclasses.field(default_factory=dict)
-    statuses: dict[int, Status] = dataclasses.field(default_factory=dict)
+    statuses: dict[int, Status] = dataclasses.field(default_factory=dict)  # by host
+    observed: dict[int, float] = dataclasses.field(default_factory=dict)  # time of last heartbeat
 
     @property
     def ready(self) -> bool:
         """Whether all hosts have sent a heartbeat."""
-        return self.phase is Phase.ACTIVE and len(self.statuses) == self.hosts
+        return self.phase is Phase.ACTIVE and len(self.statuses) == self.type.hosts
 
     @property
     def idle(self) -> bool:
@@ -71,41 +68,28 @@ class Pool:
     """All slices of a run; a `list` call per zone and cycle keeps their phases up to date."""
 
     def __init__(
-        self,
-        cloud: Cloud,
-        run: str,
-        environment: str,
-        timeouts: Timeouts,
-        max_chips: float,
-        metadata: Callable[[str, SliceType], dict[str, str]],
-        clock: Callable[[], float],
+        self, cloud: Cloud, run: str, environment: str, limits: Limits, metadata: Metadata
     ) -> None:
-        """`metadata` returns the metadata of a new slice; `max_chips` bounds the chips in use."""
+        """Slices are labelled with the run and the environment."""
         self._cloud = cloud
         self._labels = {RUN: run, ENVIRONMENT: environment}
-        self._timeouts = timeouts
-        self._max_chips = max_chips
+        self._limits = limits
         self._metadata = metadata
-        self._clock = clock
         self._types: dict[str, SliceType] = {}
-        self._zones: set[str] = set()  # where slices are listed
-        self._zone_index: dict[str, int] = {}  # per slice type, the zone of the next request
+        self.zones: set[str] = set()  # where slices are listed
+        self._zone_index: Counter[str] = Counter()  # per slice type, the zone of the next request
         self._pauses: dict[str, tuple[float, float]] = {}  # end and length
         self._deleting: set[tuple[str, str]] = set()  # names and zones
         self._listed: set[str] = set()  # names in the last lists
         self.used_names: set[str] = set()  # names whose folders in the bucket hold old statuses
         self.slices: dict[str, Slice] = {}
-        self._last_poll = clock()
+        self._last_poll = monotonic()
         self._observed = 0.0  # the clock of heartbeats, which stops while hosts cannot be polled
 
     def register(self, slice_type: SliceType) -> None:
         """Adds a slice type that jobs need, and its zones."""
         self._types[slice_type.key] = slice_type
-        self._zones.update(slice_type.zones)
-
-    def watch_zones(self, zones: Iterable[str]) -> None:
-        """Adds zones in which slices of this run are listed."""
-        self._zones.update(zones)
+        self.zones.update(slice_type.zones)
 
     def refresh(self) -> list[Slice]:
         """Updates the phases of all slices; returns slices that were adopted.
@@ -115,10 +99,10 @@ class Pool:
         Raises:
           TpuError: the service refuses to list slices.
         """
-        now = self._clock()
+        now = monotonic()
         listed: list[ListedSlice] = []
         unanswered: set[str] = set()
-        for zone in sorted(self._zones):
+        for zone in sorted(self.zones):
             try:
                 listed += self._cloud.list(zone)
             except Unavailable as error:
@@ -126,9 +110,7 @@ class Pool:
                 unanswered.add(zone)
         current = {s.name: s for s in listed if s.labels.get(RUN) == self._labels[RUN]}
         self._listed = set(current)
-        for name, zone in [*self._deleting]:
-            if zone in unanswered:
-                continue
+        for name, zone in [pair for pair in self._deleting if pair[1] not in unanswered]:
             if name not in current:
                 self._deleting.discard((name, zone))
             elif current[name].phase is not Phase.DELETING:  # the call failed, or a create followed
@@ -147,7 +129,7 @@ class Pool:
         return list(self._adopt((current[name] for name in unknown), now))
 
     def _adopt(self, unknown: Iterable[ListedSlice], now: float) -> Iterator[Slice]:
-        """Adopts slices that a killed controller or a lost answer left; deletes unusable ones."""
+        """Adopts slices that a killed controller or a lost answer left; deletes unusable slices."""
         for listed in unknown:
             slice_type = self._types.get(listed.labels.get(TYPE, ""))
             same = listed.labels.get(ENVIRONMENT) == self._labels[ENVIRONMENT]
@@ -156,14 +138,9 @@ class Pool:
             if listed.phase is Phase.LOST or (slice_type and not same):
                 self._request_deletion(listed.name, listed.zone)
             elif slice_type:
-                slice_ = self._add(listed.name, listed.zone, slice_type, now)
-                slice_.phase, slice_.claimed = listed.phase, False
+                slice_ = Slice(**vars(listed), type=slice_type, claimed=False, since=now)
+                self.slices[listed.name] = slice_
                 yield slice_
-
-    def _add(self, name: str, zone: str, slice_type: SliceType, now: float) -> Slice:
-        chips = slice_type.chips
-        self.slices[name] = Slice(name, zone, slice_type.key, slice_type.hosts, chips, since=now)
-        return self.slices[name]
 
     def mark_polled(self) -> None:
         """Records that all statuses have just been read.
@@ -171,32 +148,29 @@ class Pool:
         The time since the last poll counts as at most heartbeat timeout / 3. A host is therefore
         not lost because the bucket had an outage or this machine was suspended.
         """
-        now = self._clock()
-        longest = self._timeouts.heartbeat / _POLLS_PER_TIMEOUT
-        self._observed += min(now - self._last_poll, longest)
-        self._last_poll = now
+        elapsed = monotonic() - self._last_poll
+        self._last_poll += elapsed
+        self._observed += min(elapsed, self._limits.heartbeat / _POLLS_PER_TIMEOUT)
 
     def record_status(self, slice_: Slice, host: int, status: Status) -> None:
         """Records the status of a host, and the time if its heartbeat is new."""
-        slice_.statuses[host] = status
-        before = slice_.heartbeats.get(host)
-        if before is None or before[:2] != (status.incarnation, status.heartbeat):
-            slice_.heartbeats[host] = (status.incarnation, status.heartbeat, self._observed)
+        if slice_.statuses.get(host) != status:
+            slice_.statuses[host], slice_.observed[host] = status, self._observed
 
     def failure_reason(self, slice_: Slice) -> str | None:
         """Why a slice cannot be used any more; None if it can."""
-        now = self._clock()
+        now = monotonic()
         if slice_.phase in (Phase.LOST, Phase.DELETING):
             return f"{slice_.state}{': ' + slice_.message if slice_.message else ''}"
         if slice_.phase is Phase.PENDING:
-            return "queued too long" if now - slice_.since > self._timeouts.queue else None
+            return "queued too long" if now - slice_.since > self._limits.queue else None
         if not slice_.ready:
-            late = now - slice_.since > self._timeouts.startup
+            late = now - slice_.since > self._limits.startup
             return "its hosts did not start" if late else None
-        for host, (_, _, observed) in sorted(slice_.heartbeats.items()):
-            if self._observed - observed > self._timeouts.heartbeat:
+        for host, status in sorted(slice_.statuses.items()):
+            if self._observed - slice_.observed[host] > self._limits.heartbeat:
                 return f"host {host} was lost"
-            if slice_.statuses[host].state == "restarted":
+            if status.state == "restarted":
                 return f"host {host} was restarted"
         return None
 
@@ -204,47 +178,42 @@ class Pool:
         """Removes a slice from the pool and requests its deletion."""
         self.slices.pop(slice_.name, None)
         if not slice_.statuses:  # it never started: the next request goes to another zone
-            self._zone_index[slice_.type] = self._zone_index.get(slice_.type, 0) + 1
+            self._zone_index[slice_.type.key] += 1
         self._request_deletion(slice_.name, slice_.zone)
 
     def drop_unused(self) -> None:
         """Drops slices that have had no job, or an adopted attempt without a job, for too long."""
-        now = self._clock()
+        now = monotonic()
         for slice_ in list(self.slices.values()):
             unused = slice_.idle or (slice_.attempt is not None and not slice_.claimed)
-            if unused and now - slice_.since > self._timeouts.idle:
+            if unused and now - slice_.since > self._limits.idle:
                 self.drop(slice_)
 
     def request_slices(self, key: str, stems: Sequence[str]) -> None:
         """Requests slices of a type until a free or pending slice exists for each stem.
 
-        A stem names a waiting job, and the slice that is made for it. The pool never has more than
-        `max_chips` chips.
+        A stem names a waiting job, and the slice that is made for it.
 
         Raises:
-          TpuError: the service refuses to create such a slice.
+          TpuError: the service refuses to create such a slice, or it has too many chips.
         """
-        now = self._clock()
+        now = monotonic()
         if self._pauses.get(key, (0.0, 0.0))[0] > now:
             return
         slice_type = self._types[key]
-        if slice_type.chips > self._max_chips:
+        if slice_type.chips > self._limits.chips:
             raise TpuError(
                 f"A {slice_type.accelerator} has {slice_type.chips} chips, but at most "
-                f"{self._max_chips:g} may be used; raise tpu_chips (--resources or the profile)."
+                f"{self._limits.chips:g} may be used; raise tpu_chips (--resources or the profile)."
             )
-        usable = (Phase.PENDING, Phase.ACTIVE)
-        free = [
-            slice_.name
-            for slice_ in self.slices.values()
-            if slice_.type == key and slice_.attempt is None and slice_.phase in usable
-        ]
+        slices = [s for s in self.slices.values() if s.type.key == key and s.attempt is None]
+        free = [s.name for s in slices if s.phase in (Phase.PENDING, Phase.ACTIVE)]
         bases = {name.rpartition("-")[0] for name in free}
         new = [stem for stem in stems if self._base(stem) not in bases]
         for stem in new[: max(0, len(stems) - len(free))]:
             if not self._make_room(slice_type.chips, key):
                 return
-            zone = slice_type.zones[self._zone_index.get(key, 0) % len(slice_type.zones)]
+            zone = slice_type.zones[self._zone_index[key] % len(slice_type.zones)]
             name = self._unused_name(stem)
             labels = self._labels | {TYPE: key}
             metadata = self._metadata(name, slice_type)
@@ -252,25 +221,26 @@ class Pool:
                 self._cloud.create(name, zone, slice_type, labels, metadata)
             except Unavailable as error:
                 # The slice may exist nevertheless. Then the next list has it, under the same name.
-                shortest = self._timeouts.retry
-                length = 2 * self._pauses.get(key, (0.0, shortest / 2))[1]
-                length = min(length, shortest * _MAX_PAUSE_FACTOR)
+                shortest = self._limits.interval / 2
+                doubled = 2 * self._pauses.get(key, (0.0, shortest / 2))[1]
+                length = min(doubled, shortest * _MAX_PAUSE_FACTOR)
                 self._pauses[key] = (now + length, length)
                 log.warning("%s The next attempt is in %.0f s.", error, length)
                 return
             self._pauses.pop(key, None)
-            self._add(name, zone, slice_type, now)
+            accelerator = slice_type.accelerator
+            self.slices[name] = Slice(name, zone, accelerator, labels, type=slice_type, since=now)
 
-    def close(self, sleep: Callable[[float], None]) -> list[str]:
+    def close(self) -> list[str]:
         """Deletes all slices of this run; returns the names of those that remain."""
         names, run = [*self.slices], self._labels[RUN]
         self.slices.clear()
-        return delete_slices(self._cloud, self._zones, run, names, sleep, self._clock)
+        return delete_slices(self._cloud, self.zones, run, names, timeout=120.0)
 
     def _make_room(self, chips: int, key: str) -> bool:
         """Drops idle slices of other types until `chips` chips are free; False if too few are."""
-        while sum(s.chips for s in self.slices.values()) + chips > self._max_chips:
-            idle = [s for s in self.slices.values() if s.idle and s.type != key]
+        while sum(s.type.chips for s in self.slices.values()) + chips > self._limits.chips:
+            idle = [s for s in self.slices.values() if s.idle and s.type.key != key]
             if not idle:
                 return False
             self.drop(min(idle, key=lambda slice_: slice_.since))
@@ -280,10 +250,8 @@ class Pool:
         """The first name of a stem that no slice has had; the same name after a lost answer."""
         base = self._base(stem)
         used = self._listed | self.used_names | self.slices.keys()
-        number = 0
-        while f"{base}-{number}" in used:
-            number += 1
-        return f"{base}-{number}"
+        names = (f"{base}-{number}" for number in itertools.count())
+        return next(name for name in names if name not in used)
 
     def _base(self, stem: str) -> str:
         """The name of a stem's slices without the number: a valid name of a resource."""
@@ -306,27 +274,18 @@ def project_slices(cloud: Cloud, zones: Iterable[str], run: str | None) -> list[
 
 
 def delete_slices(
-    cloud: Cloud,
-    zones: Iterable[str],
-    run: str | None,
-    names: Iterable[str],
-    sleep: Callable[[float], None] = time.sleep,
-    clock: Callable[[], float] = time.monotonic,
-    timeout: float = 120.0,
+    cloud: Cloud, zones: Iterable[str], run: str | None, names: Iterable[str], *, timeout: float
 ) -> list[str]:
     """Deletes all slices of a run (None: of all runs), and waits until they are being deleted.
 
-    Args:
-      names: the slices that are known before the first list.
-    Returns:
-      The names of the slices that remain after `timeout` seconds, or after a refusal that is not
-      temporary.
+    `names` are the slices that are known before the first list. Returns the names of the slices
+    that remain after `timeout` seconds, or after a refusal that is not temporary.
     """
-    remaining, end = list(names), clock() + timeout
+    remaining, end = list(names), monotonic() + timeout
     while True:
         try:
-            slices = project_slices(cloud, zones, run)
-            slices = [slice_ for slice_ in slices if slice_.phase is not Phase.DELETING]
+            listed = project_slices(cloud, zones, run)
+            slices = [slice_ for slice_ in listed if slice_.phase is not Phase.DELETING]
             remaining = [slice_.name for slice_ in slices]
             if not remaining:
                 return []
@@ -336,6 +295,6 @@ def delete_slices(
             log.warning("%s", error)
             if not isinstance(error, Unavailable):
                 return remaining
-        if clock() > end:
+        if monotonic() > end:
             return remaining
         sleep(min(1.0, timeout / 20))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal
 
-from promptscale.config.schema import Strict
+from promptscale.config.settings import Strict
 
 
 class Mailbox(Strict):
@@ -13,7 +13,7 @@ class Mailbox(Strict):
 
 
 class Status(Strict):
-    """What a host is doing, written with every heartbeat.
+    """What a host is doing; each heartbeat writes a new status.
 
     The state is `restarted` if an earlier worker process of the host was interrupted in an attempt.
     """

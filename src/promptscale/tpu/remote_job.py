@@ -46,10 +46,6 @@ class RemoteJob(Strict):
         content = json.dumps(self.model_dump(mode="json", exclude=excluded), sort_keys=True)
         return f"{self.rule}-{sha256(content.encode())[:20]}"
 
-    def to_bytes(self) -> bytes:
-        """The job as JSON."""
-        return self.model_dump_json().encode()
-
 
 def sha256(content: bytes) -> str:
     """The hash that names blobs."""

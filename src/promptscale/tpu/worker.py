@@ -5,6 +5,7 @@ process, so that its crash does not end this program and its memory is released.
 """
 
 import contextlib
+import dataclasses
 import logging
 import os
 import shutil
@@ -14,15 +15,14 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from promptscale.errors import TpuError
 from promptscale.storage.atomic import atomic_write
 from promptscale.storage.store import Store
-from promptscale.tpu.metadata import Host, this_host
 from promptscale.tpu.protocol import Completion, Failure, Mailbox, Status, job_id, log_key
 from promptscale.tpu.remote_job import RemoteJob, sha256
 
@@ -36,14 +36,26 @@ _GRACE_SECONDS = 5.0  # between SIGTERM and SIGKILL
 class Worker:
     """Runs the attempts of a host until the process is killed."""
 
-    def __init__(self, host: Host) -> None:
-        """Sends the first heartbeat."""
-        self._host = host
-        self._run = Store(host.root, TpuError)
-        self._slice = Store(host.slice, TpuError)
+    def __init__(self) -> None:
+        """Reads the host's metadata and sends the first heartbeat."""
+        self._index = int(_metadata("attributes/agent-worker-number"))
+        self._count = int(_metadata("attributes/promptscale-hosts"))
+        self._address = _metadata("network-interfaces/0/ip")
+        self._interval = float(_metadata("attributes/promptscale-heartbeat"))
+        self._home = Path(os.environ["PROMPTSCALE_HOME"])
+        self._run = Store(_metadata("attributes/promptscale-root"), TpuError)
+        self._slice = Store(_metadata("attributes/promptscale-slice"), TpuError)
         self._lock = threading.Lock()
-        incarnation = uuid.uuid4().hex
-        self._status = Status(incarnation=incarnation, heartbeat=0, **self._earlier_status())
+        content = self._slice.read(f"hosts/{self._index}")
+        before = Status.model_validate_json(content) if content else None
+        # An earlier worker process of this host may have been interrupted in an attempt.
+        interrupted = before and before.state in ("running", "restarted")
+        self._status = Status(
+            incarnation=uuid.uuid4().hex,
+            heartbeat=0,
+            state="restarted" if interrupted else "idle",
+            attempt=before.attempt if before else None,
+        )
         self._publish()
 
     def serve(self) -> None:
@@ -53,7 +65,7 @@ class Worker:
         while True:
             attempt = self._read_mailbox()
             if attempt is None or attempt == ended:
-                time.sleep(self._host.heartbeat_seconds)
+                time.sleep(self._interval)
                 continue
             self._publish(state="running", attempt=attempt, coordinator=None)
             try:
@@ -64,25 +76,16 @@ class Worker:
             ended = attempt
             self._publish(state="ended")
 
-    def _earlier_status(self) -> dict[str, Any]:
-        """State and attempt after an earlier worker process; `restarted` if it was interrupted."""
-        content = self._slice.read(f"hosts/{self._host.index}")
-        if content is None:
-            return {}
-        before = Status.model_validate_json(content)
-        state = "restarted" if before.state in ("running", "restarted") else "idle"
-        return {"state": state, "attempt": before.attempt}
-
     def _publish(self, **changes: str | None) -> None:
         """Changes the status and writes it with the next heartbeat."""
         with self._lock:
             update = {"heartbeat": self._status.heartbeat + 1, **changes}
             self._status = self._status.model_copy(update=update)
-            self._slice.write(f"hosts/{self._host.index}", self._status.model_dump_json().encode())
+            self._slice.write(f"hosts/{self._index}", self._status.model_dump_json().encode())
 
     def _send_heartbeats(self) -> None:
         while True:
-            time.sleep(self._host.heartbeat_seconds)
+            time.sleep(self._interval)
             with _retry_at_next_heartbeat("heartbeat"):
                 self._publish()
 
@@ -98,7 +101,7 @@ class Worker:
         if content is None or self._run.read(f"jobs/{job_id(attempt)}/done.json"):
             return
         job = RemoteJob.model_validate_json(content)
-        folder = self._host.home / "work" / attempt
+        folder = self._home / "work" / attempt
         shutil.rmtree(folder.parent, ignore_errors=True)
         folder.mkdir(parents=True)
         try:
@@ -110,7 +113,7 @@ class Worker:
             output = folder / str(next(iter(job.log.values), "output.log"))
             output.parent.mkdir(parents=True, exist_ok=True)
             code = self._run_script(attempt, folder, output, environment)
-            if code == 0 and self._host.index == 0:
+            if code == 0 and self._index == 0:
                 self._upload(attempt, job, folder, output)
             elif code is not None and code != 0:
                 self._fail(attempt, code, _tail(output))
@@ -119,7 +122,7 @@ class Worker:
 
     def _prepare_folder(self, job: RemoteJob, folder: Path) -> None:
         """Makes the folder that the script runs in; downloaded blobs are cached for later jobs."""
-        cache = self._host.home / "blobs"
+        cache = self._home / "blobs"
         files = {job.script: job.source, **job.files}
         missing = sorted({blob for blob in files.values() if not (cache / blob).exists()})
         for start in range(0, len(missing), _FILES_AT_ONCE):
@@ -138,7 +141,7 @@ class Worker:
                 (folder / path).mkdir(parents=True, exist_ok=True)  # a folder, perhaps empty
         for path in map(str, job.output.values):  # as Snakemake does
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / "job.json").write_bytes(job.to_bytes())
+        (folder / "job.json").write_text(job.model_dump_json())
 
     def _script_environment(self, attempt: str) -> dict[str, str] | None:
         """The script's environment variables; None if the attempt is cancelled meanwhile.
@@ -146,19 +149,20 @@ class Worker:
         On a slice of several hosts this method waits until host 0 has published the address at
         which the processes connect.
         """
-        host = self._host
         environment = {
-            "JAX_COMPILATION_CACHE_DIR": str(host.home / "compiled"),
+            "JAX_COMPILATION_CACHE_DIR": str(self._home / "compiled"),
             "PYTHONUNBUFFERED": "1",
             # The slice may be lost before the results are uploaded. The controller deletes the
             # state when it has the results.
             "PROMPTSCALE_KEEP_STATE": "1",
             **os.environ,
         }
-        if host.count == 1:
+        if self._count == 1:
             return environment
-        if host.index == 0:
-            self._publish(coordinator=f"{host.address}:{_free_port()}")
+        if self._index == 0:
+            with socket.create_server(("", 0)) as server:
+                port = server.getsockname()[1]
+            self._publish(coordinator=f"{self._address}:{port}")
         while True:
             content = self._slice.read("hosts/0")
             first = Status.model_validate_json(content) if content else None
@@ -166,11 +170,11 @@ class Worker:
                 break
             if self._is_cancelled(attempt):
                 return None
-            time.sleep(host.heartbeat_seconds)
+            time.sleep(self._interval)
         return environment | {
             "JAX_COORDINATOR_ADDRESS": first.coordinator,
-            "JAX_NUM_PROCESSES": str(host.count),
-            "JAX_PROCESS_ID": str(host.index),
+            "JAX_NUM_PROCESSES": str(self._count),
+            "JAX_PROCESS_ID": str(self._index),
         }
 
     def _run_script(
@@ -187,11 +191,11 @@ class Worker:
                 stderr=subprocess.STDOUT,
                 process_group=0,
             )
-        upload = _LogUpload(self._run, attempt, self._host.index, output)
+        upload = _LogUpload(self._run, attempt, self._index, output)
         try:
             while True:
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(self._host.heartbeat_seconds)
+                    process.wait(self._interval)
                 with _retry_at_next_heartbeat("log"):
                     upload.send()
                 if process.returncode is not None:
@@ -223,46 +227,44 @@ class Worker:
             self._fail(attempt, 1, _tail(output) + text)
             return
         folders = tuple(path for path in outputs if (folder / path).is_dir())
-        files = [folder / path for path in outputs if path not in folders]
-        for path in folders:
-            files += [file for file in (folder / path).rglob("*") if file.is_file()]
-        contents = {str(file.relative_to(folder)): file.read_bytes() for file in files}
-        self._run.write_many({f"jobs/{attempt}/outputs/{path}": c for path, c in contents.items()})
-        hashes = {path: sha256(content) for path, content in contents.items()}
+        paths = [p for path in outputs for p in (folder / path, *(folder / path).rglob("*"))]
+        files = {str(p.relative_to(folder)): p.read_bytes() for p in paths if p.is_file()}
+        self._run.write_many({f"jobs/{attempt}/outputs/{path}": c for path, c in files.items()})
+        hashes = {path: sha256(content) for path, content in files.items()}
         completion = Completion(attempt=attempt, files=hashes, folders=folders)
         content = completion.model_dump_json().encode()
         self._run.write(f"jobs/{job_id(attempt)}/done.json", content)
 
     def _fail(self, attempt: str, code: int, tail: str) -> None:
         """Writes `failed.json` unless another host has written it."""
-        failure = Failure(host=self._host.index, code=code, tail=tail)
+        failure = Failure(host=self._index, code=code, tail=tail)
         with _retry_at_next_heartbeat("failure"):
             content = failure.model_dump_json().encode()
             self._run.write_if_absent(f"jobs/{attempt}/failed.json", content)
 
 
+@dataclasses.dataclass
 class _LogUpload:
     """Uploads a growing log file in pieces."""
 
-    def __init__(self, store: Store, attempt: str, host: int, path: Path) -> None:
-        self._store = store
-        self._attempt = attempt
-        self._host = host
-        self._path = path
-        self._offset = 0
-        self._number = 0
+    store: Store
+    attempt: str
+    host: int
+    path: Path
+    offset: int = 0  # of the next piece in the file
+    number: int = 0  # of the next piece
 
     def send(self) -> None:
         """Uploads what was appended since the last call."""
-        with self._path.open("rb") as file:
-            if file.seek(0, 2) < self._offset:  # the script has truncated the file
-                self._offset = 0
-            file.seek(self._offset)
+        with self.path.open("rb") as file:
+            if file.seek(0, os.SEEK_END) < self.offset:  # the script has truncated the file
+                self.offset = 0
+            file.seek(self.offset)
             piece = file.read()
         if piece:
-            self._store.write(log_key(self._attempt, self._host, self._number), piece)
-            self._offset += len(piece)
-            self._number += 1
+            self.store.write(log_key(self.attempt, self.host, self.number), piece)
+            self.offset += len(piece)
+            self.number += 1
 
 
 @contextlib.contextmanager
@@ -272,6 +274,16 @@ def _retry_at_next_heartbeat(what: str) -> Iterator[None]:
         yield
     except TpuError as error:
         log.warning("%s: %s", what, error)
+
+
+def _metadata(key: str) -> str:
+    """A value from the metadata server of this TPU VM."""
+    server = os.environ.get("GCE_METADATA_HOST", "metadata.google.internal")
+    request = urllib.request.Request(
+        f"http://{server}/computeMetadata/v1/instance/{key}", headers={"Metadata-Flavor": "Google"}
+    )
+    with urllib.request.urlopen(request, timeout=10) as response:
+        return str(response.read().decode())
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
@@ -288,14 +300,8 @@ def _tail(path: Path) -> str:
     return path.read_bytes()[-_TAIL_BYTES:].decode(errors="replace")
 
 
-def _free_port() -> int:
-    with socket.socket() as server:
-        server.bind(("", 0))
-        return int(server.getsockname()[1])
-
-
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     # On SIGTERM this program exits through its `finally` clauses, which stop the script.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    Worker(this_host()).serve()
+    Worker().serve()

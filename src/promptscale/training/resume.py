@@ -3,8 +3,8 @@
 A state has two records, written in turn, so that one of them is complete at any moment. A record
 holds arrays, bit for bit, and the loop's progress as JSON, under a checksum. Large arrays lie in a
 new folder for each save, with a checksum for each chunk; each process writes and reads the parts
-that its devices hold. A state belongs to a job specification: a job whose settings
-changed starts from the beginning. It does not depend on a layout: other devices may resume it.
+that its devices hold. A state belongs to a job specification: a job whose settings changed starts
+from the beginning. It does not depend on a layout: other devices may resume it.
 """
 
 import concurrent.futures
@@ -31,6 +31,7 @@ from promptscale.storage.store import CONTEXT, Store, named_errors, open_parent
 log = logging.getLogger(__name__)
 
 LARGE = 2**20  # bytes; larger arrays are written beside the record
+_CODECS = [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}]
 _DIGEST = hashlib.sha256().digest_size
 
 
@@ -42,8 +43,7 @@ class State:
 
     def __init__(self, location: str, job: str) -> None:
         """Reads nothing; `job` is the job's specification."""
-        store, name = open_parent(location, CheckpointError)
-        self._store = store
+        self._store, name = open_parent(location, CheckpointError)
         self._files = (f"{name}.0", f"{name}.1")
         self._arrays = Store(f"{location}.arrays", CheckpointError)
         self._job = job
@@ -53,8 +53,8 @@ class State:
     def restore(self, like: Any) -> tuple[Any, dict[str, Any]] | None:
         """Restores the newest complete state: its tree and its progress; None if there is none.
 
-        Args:
-          like: a tree of arrays with the shapes, dtypes and shardings of the state's arrays.
+        The arrays of `like` have the shapes, dtypes and shardings of the state's arrays.
+
         Raises:
           CheckpointError: this job has saved states, and all of them are damaged.
         """
@@ -95,7 +95,9 @@ class State:
                 "saves": str(self._saves),
                 "arrays": folder,
             }
-            self._store.write(self._files[self._saves % 2], _packed(metadata, small))
+            content = save(small, metadata)
+            digest = hashlib.sha256(content).digest()
+            self._store.write(self._files[self._saves % 2], digest + content)
             if apart:
                 folders = {key.partition("/")[0] for key in self._arrays.keys()}  # noqa: SIM118
                 for outdated in folders - {folder, self._newest}:
@@ -114,10 +116,7 @@ class State:
             self._store.delete_prefix(self._arrays.location.rpartition("/")[2])
 
     def _records(self) -> tuple[dict[int, tuple[str, dict[str, str], dict[str, Any]]], list[str]]:
-        """This job's complete records by their number of saves, and the files of damaged ones.
-
-        A record is its file, its metadata and its arrays.
-        """
+        """This job's records (file, metadata, arrays) by number of saves, and the damaged files."""
         records, damaged = {}, []
         for file in self._files:
             content = multihost.broadcast_from_primary(functools.partial(self._store.read, file))
@@ -140,31 +139,23 @@ class State:
         unique = multihost.broadcast_from_primary(lambda: uuid.uuid4().hex.encode())
         assert unique is not None
         folder = unique.decode()
+        specs = [self._spec(folder, n, a, chunks=arrays.chunks(a)) for n, a in apart.items()]
         what = f"The folder {self._arrays.location}/{folder} cannot be written"
         with named_errors(what, CheckpointError):
-            arrays.write([
-                (self._spec(folder, name, chunks=arrays.chunks(array), array=array), array)
-                for name, array in apart.items()
-            ])  # fmt: skip
+            arrays.write(list(zip(specs, apart.values(), strict=True)))
         multihost.barrier("the state's arrays are written")
         return folder
 
     def _placed(
         self, folder: str, tensors: Mapping[str, np.ndarray], leaves: Sequence[jax.Array]
     ) -> list[jax.Array]:
-        """Reads a state's arrays into the shardings of `leaves`.
-
-        Each process reads the parts that its devices hold.
-
-        Raises:
-          CheckpointError: an array cannot be read.
-        """
+        """Reads a state's arrays into the shardings of `leaves`; CheckpointError if it cannot."""
 
         def place(name: str, leaf: jax.Array) -> jax.Array:
             if name in tensors:
-                return mesh.put(tensors[name], leaf.sharding)
+                return mesh.put_parts(leaf.shape, leaf.sharding, tensors[name].__getitem__)
             with named_errors(f"its array {name} cannot be read", CheckpointError):
-                spec = self._spec(folder, name, array=leaf)
+                spec = self._spec(folder, name, leaf)
                 store = ts.open(spec, open=True, context=CONTEXT).result()
                 return mesh.put_parts(
                     leaf.shape, leaf.sharding, lambda index: store[index].read().result()
@@ -174,30 +165,19 @@ class State:
             return list(pool.map(place, map(str, range(len(leaves))), leaves))
 
     def _spec(
-        self, folder: str, name: str, *, array: jax.Array, chunks: list[int] | None = None
+        self, folder: str, name: str, array: jax.Array, chunks: list[int] | None = None
     ) -> arrays.Spec:
         """An array's TensorStore spec: chunks have checksums, and a missing chunk is an error."""
+        shape, dtype = list(array.shape), array.dtype.name
+        metadata: dict[str, Any] = {"shape": shape, "data_type": dtype, "codecs": _CODECS}
         grid = {"chunk_grid": {"name": "regular", "configuration": {"chunk_shape": chunks}}}
         return {
             "driver": "zarr3",
             "kvstore": self._arrays.spec(f"{folder}/{name}/"),
-            "metadata": {
-                "shape": list(array.shape),
-                "data_type": array.dtype.name,
-                "codecs": [
-                    {"name": "bytes", "configuration": {"endian": "little"}},
-                    {"name": "crc32c"},
-                ],
-                **(grid if chunks else {}),
-            },
+            "metadata": metadata | grid if chunks else metadata,
             "fill_missing_data_reads": False,
             "store_data_equal_to_fill_value": True,
         }
-
-
-def _packed(metadata: Mapping[str, str], tensors: Mapping[str, np.ndarray]) -> bytes:
-    content = save(dict(tensors), dict(metadata))
-    return hashlib.sha256(content).digest() + content
 
 
 def _unpacked(content: bytes) -> tuple[dict[str, str], dict[str, np.ndarray]]:

@@ -74,7 +74,9 @@ _SIZES = {"train": "train", "validation": "evaluation"}
 C4 = Dataset("c4/en:2.2.0", {"train": "corpus_train", "validation": "corpus_validation"}, _c4)
 
 DATASETS = [
-    Dataset(task.tfds, {split: _SIZES[ours] for ours, split in task.splits.items()}, _ROWS[task.name])
+    Dataset(
+        task.tfds, {split: _SIZES[ours] for ours, split in task.splits.items()}, _ROWS[task.name]
+    )
     for task in TASKS.values()
 ]
 DATASETS.append(C4)
