@@ -140,9 +140,17 @@ class TuningJob(_TaskJob):
     settings: Supervised
     gradient: ClassVar[Gradient] = "weights"  # of a training step
     names_tasks: ClassVar[bool] = False  # inputs start with their task's name
-    prompt_length: ClassVar[int] = 0
-    sentinel: ClassVar[bool] = False  # targets start with `<extra_id_0>` (section 2.2)
     saved_parameters: ClassVar[int] = 0  # a tuned model leaves its predictions alone
+
+    @property
+    def prompt_length(self) -> int:
+        """The tokens of a prompt before the inputs."""
+        return self.prompts.prompt_length if self.prompts else 0
+
+    @property
+    def sentinel(self) -> bool:
+        """Whether targets start with `<extra_id_0>` (section 2.2)."""
+        return self.prompts is not None and self.prompts.sentinel
 
     @property
     def optimizers(self) -> tuple[Optimizer, ...]:
@@ -207,16 +215,6 @@ class PromptTuningJob(TuningJob):
     def prompts(self) -> PromptTuning:
         """The settings of the prompts that the job tunes."""
         return self.settings
-
-    @property
-    def prompt_length(self) -> int:  # type: ignore[override]
-        """The tokens of a prompt before the inputs."""
-        return self.settings.prompt_length
-
-    @property
-    def sentinel(self) -> bool:  # type: ignore[override]
-        """Whether targets start with `<extra_id_0>` (section 2.2)."""
-        return self.settings.sentinel
 
     @property
     def trained_parameters(self) -> int:
@@ -320,13 +318,10 @@ class LanguageModelingJob(Strict):
 
     @property
     def saved_parameters(self) -> int:
-        """The number of parameters of the checkpoint that the job leaves."""
+        """The number of parameters of the checkpoint that the job leaves, and of a state."""
         return self.architecture.num_parameters
 
-    @property
-    def state_parameters(self) -> int:
-        """The number of parameters in a resume state."""
-        return self.architecture.num_parameters
+    state_parameters = saved_parameters
 
     @property
     def sequences(self) -> tuple[Sequences, ...]:

@@ -7,7 +7,8 @@ both together are a single training.
 
 import concurrent.futures
 import dataclasses
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,14 @@ from promptscale.checkpoints.t5x import Checkpoint, write
 from promptscale.config.axes import adaptation_steps
 from promptscale.config.jobs import LanguageModelingJob
 from promptscale.data.batches import Batch
-from promptscale.data.corpus import Shard, read_text
+from promptscale.data.corpus import read_text
 from promptscale.data.objectives import PrefixLM, SpanCorruption
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.distributed import multihost
 from promptscale.distributed.mesh import SINGLE_DEVICE, Devices, Layout, to_host
 from promptscale.model import T5, parameter_shapes
 from promptscale.storage.atomic import atomic_write
-from promptscale.training.loop import Schedule, TrainingResult, train
+from promptscale.training.loop import Schedule, train
 from promptscale.training.methods import ModelTuning, Start, loss_function
 from promptscale.training.optimizer import accumulators
 from promptscale.training.resume import State
@@ -77,8 +78,12 @@ def run(job: LanguageModelingJob, files: Files, layout: Layout = SINGLE_DEVICE) 
 
     with concurrent.futures.ThreadPoolExecutor(arrays.AT_ONCE) as pool:
         shards = list(pool.map(read_text, files.text))
-    stream = _stream(job, shards, Vocabulary(files.vocabulary))
+    objective: Callable[..., PrefixLM | SpanCorruption] = PrefixLM
+    if not adaptation_steps(job.checkpoint):
+        vocabulary_size = Vocabulary(files.vocabulary).size
+        objective = functools.partial(SpanCorruption, vocabulary_size=vocabulary_size)
     size, rows = settings.batch_size, devices.local_rows(settings.batch_size)
+    stream = objective(shards, inputs_length=settings.inputs_length, batch_size=size, seed=job.seed)
 
     def batch(step: int) -> Batch:
         local = stream.batch(step, rows)
@@ -107,30 +112,12 @@ def run(job: LanguageModelingJob, files: Files, layout: Layout = SINGLE_DEVICE) 
     )
     write(files.model, trained)
     if multihost.is_primary():
-        _write_losses(job, result, files.losses)
+        losses = pd.DataFrame(result.rows).rename(columns={"value": "loss"})
+        losses["step"] += job.first_step
+        columns = ["step", "loss", "wall_seconds", "accelerator_seconds"]
+        with atomic_write(files.losses) as partial:
+            losses[columns].to_csv(partial, index=False)
     state.delete()
-
-
-def _write_losses(job: LanguageModelingJob, result: TrainingResult, path: Path) -> None:
-    rows = pd.DataFrame(result.rows)[["step", "value", "wall_seconds", "accelerator_seconds"]]
-    rows = rows.assign(step=rows["step"] + job.first_step).rename(columns={"value": "loss"})
-    with atomic_write(path) as partial:
-        rows.to_csv(partial, index=False)
-
-
-def _stream(
-    job: LanguageModelingJob, documents: Sequence[Shard], vocabulary: Vocabulary
-) -> SpanCorruption | PrefixLM:
-    """The objective's batches: prefix LM for adaptation, else span corruption."""
-    settings = job.settings
-    common = {
-        "inputs_length": settings.inputs_length,
-        "batch_size": settings.batch_size,
-        "seed": job.seed,
-    }
-    if adaptation_steps(job.checkpoint):
-        return PrefixLM(documents, **common)
-    return SpanCorruption(documents, vocabulary_size=vocabulary.size, **common)
 
 
 def _initial_checkpoint(

@@ -24,11 +24,11 @@ def job_resources(config: Config, job: AnyJob | LanguageModelingJob) -> dict[str
     of `memory_mb` and `runtime_minutes`.
     """
     hardware = config.hardware.get(job.size)
-    accelerator = accelerators()[hardware.accelerator] if hardware else None
-    on_tpu = hardware and accelerator and accelerator.kind == "tpu"
+    machine = accelerators()[hardware.accelerator] if hardware else None
+    tpu = machine if machine and machine.kind == "tpu" else None
     return {
-        "tpu_type": hardware.accelerator if hardware and on_tpu else "",
-        "tpu_chips": accelerator.chips if accelerator and on_tpu else 0,
+        "tpu_type": hardware.accelerator if hardware and tpu else "",
+        "tpu_chips": tpu.chips if tpu else 0,
         "model_axis": hardware.model_axis if hardware else 1,
         "examples_at_a_time": (hardware.examples_at_a_time or 0) if hardware else 0,
         "mem_mb": memory_mb(config, job),
