@@ -160,11 +160,9 @@ def in_domain(scores: pd.DataFrame) -> pd.DataFrame:
 
 def has_setting(scores: pd.DataFrame, setting: Row, except_for: Sequence[str] = ()) -> pd.Series:
     """Which rows are prompt tuning with this `setting`, except for the columns `except_for`."""
-    wanted = pd.Series(scores["method"] == "prompt_tuning", index=scores.index)
-    for column, value in setting.items():
-        if column not in except_for:
-            wanted &= scores[column] == value
-    return wanted
+    fields = {name: value for name, value in setting.items() if name not in except_for}
+    wanted = pd.Series({"method": "prompt_tuning"} | fields)
+    return (scores[list(wanted.index)] == wanted).all(axis=1)
 
 
 def mean_over_tasks(scores: pd.DataFrame, tasks: Sequence[str], by: Sequence[str]) -> pd.DataFrame:
