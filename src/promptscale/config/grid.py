@@ -93,14 +93,12 @@ def domain_shift_jobs(config: Config) -> list[PromptTuningJob | ModelTuningJob]:
 
 def prompt_design_jobs(config: Config) -> list[PromptDesignJob]:
     """Text prompts for the default checkpoint of every size."""
-    if not (design := config.prompt_design):
-        return []
-    checkpoint, block = config.default_checkpoint, (config.tasks, config.seeds)
-    return [
-        job
-        for size in config.sizes
-        for job in _jobs(PromptDesignJob, config, size, checkpoint, [block], settings=design)
-    ]
+    checkpoint, blocks = config.default_checkpoint, [(config.tasks, config.seeds)]
+    jobs = []
+    if design := config.prompt_design:
+        for size in config.sizes:
+            jobs += _jobs(PromptDesignJob, config, size, checkpoint, blocks, settings=design)
+    return jobs
 
 
 def trials(config: Config) -> list[tuple[int, int, Optimizer]]:
@@ -159,7 +157,7 @@ def language_modeling_job(config: Config, size: str, checkpoint: str) -> Languag
     settings = config.lm_adaptation if steps else config.pretraining
     if settings is None:
         raise KeyError(f"{checkpoint} is not trained in this configuration")
-    first = adaptation_steps(start_of(config, checkpoint) or "") if steps else 0
+    first = adaptation_steps(start_of(config, checkpoint) or "")
     if steps:
         settings = settings.model_copy(update={"steps": steps - first})
     return LanguageModelingJob(

@@ -86,11 +86,9 @@ def publish(folder: Path, tables: Mapping[str, Path], configuration: str) -> Non
 def _refuse_another(folder: Path, source: Provenance) -> None:
     if (folder / MANIFEST).exists():
         manifest = _manifest(folder)
-        other = Provenance(manifest.origin, manifest.label)
-        if other != source:
-            theirs, ours = (
-                f"of the {x.origin} origin, labelled {x.label!r}" for x in (other, source)
-            )
+        sources = Provenance(manifest.origin, manifest.label), source
+        if len(set(sources)) > 1:
+            theirs, ours = (f"of the {x.origin} origin, labelled {x.label!r}" for x in sources)
             raise ResultsError(
                 f"{folder} holds published results {theirs}, but these are {ours}; results of "
                 "several origins or labels are never mixed."

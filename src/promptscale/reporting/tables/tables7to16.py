@@ -36,9 +36,8 @@ def sizes(context: Context) -> Table:
             if source.origin != "generated" and count not in (None, printed[split]):
                 record[title] = f"{count:,}{DIFFERS}"
                 differs.add(task)
-        for split, title in _SPLITS.items():
-            number = printed[split]
-            record[f"{title} (paper)"] = None if pd.isna(number) else int(number)
+        papers = {f"{title} (paper)": printed[split] for split, title in _SPLITS.items()}
+        record |= {title: None if pd.isna(x) else int(x) for title, x in papers.items()}
         records.append(record)
     notes = [_WSC, _RECORD] if "record" in differs else [_WSC]
     return _table(7, "Sizes of the splits of each dataset", source, records, notes, bool(differs))
