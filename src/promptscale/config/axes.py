@@ -188,6 +188,9 @@ def _named(titles: Mapping[str, str], curves: Sequence[str]) -> dict[str, str]:
     return {name: title for name, title in titles.items() if name in curves}
 
 
+_initialization_labels = functools.partial(_named, _INITIALIZATIONS)
+
+
 def _objective_labels(curves: Sequence[str]) -> dict[str, str]:
     adapted = [str(adaptation_steps(name)) for name in curves if name not in _OBJECTIVES]
     steps = _in_thousands(adapted).items()
@@ -222,12 +225,7 @@ AXES: dict[str, Axis] = {
             "initialization",
             "initialization.method",
             Initialization,
-            Panel(
-                "b",
-                "Prompt initialization",
-                _initialization_curve,
-                functools.partial(_named, _INITIALIZATIONS),
-            ),
+            Panel("b", "Prompt initialization", _initialization_curve, _initialization_labels),
             in_name=lambda setting: str(_read("initialization.method", setting)),
         ),
         Axis(

@@ -1,5 +1,6 @@
 """The grid: from a configuration to all of its jobs."""
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from random import Random
@@ -37,12 +38,7 @@ def prompt_jobs(config: Config, axis: str | None = None) -> list[PromptTuningJob
     axes = prompt_settings(config)
     chosen = [axes[axis]] if axis else axes.values()
     settings = _unique([setting for settings in chosen for setting in settings])
-    return [
-        job
-        for size in config.sizes
-        for setting in settings
-        for job in _prompt_jobs(config, size, setting, config.tasks, config.seeds)
-    ]
+    return _prompt_jobs(config, config.sizes, settings, config.tasks, config.seeds)
 
 
 def ensemble_jobs(config: Config) -> dict[str, list[PromptTuningJob]]:
@@ -54,7 +50,7 @@ def ensemble_jobs(config: Config) -> dict[str, list[PromptTuningJob]]:
         size: [
             job
             for seeds in (config.seeds, further)
-            for job in _prompt_jobs(config, size, config.default_setting, config.tasks, seeds)
+            for job in _prompt_jobs(config, [size], [config.default_setting], config.tasks, seeds)
         ]
         for size in ensembles.sizes
     }
@@ -67,13 +63,8 @@ def convergence_jobs(config: Config) -> list[PromptTuningJob]:
     axis, default = AXES["prompt_length"], config.default_setting
     settings = [axis.setting(default, length) for length in convergence.prompt_length]
     ablated = prompt_settings(config)["prompt_length"]
-    return [
-        job
-        for size in config.sizes
-        for setting in settings
-        if setting not in ablated
-        for job in _prompt_jobs(config, size, setting, [convergence.task], config.seeds)
-    ]
+    further = [setting for setting in settings if setting not in ablated]
+    return _prompt_jobs(config, config.sizes, further, [convergence.task], config.seeds)
 
 
 def model_jobs(config: Config) -> list[ModelTuningJob | MultitaskTuningJob]:
@@ -95,21 +86,19 @@ def domain_shift_jobs(config: Config) -> list[PromptTuningJob | ModelTuningJob]:
     if shift := config.domain_shift:
         for size in shift.sizes:
             tasks = tuple(shift.evaluate_on)
-            jobs += _prompt_jobs(config, size, config.default_setting, tasks, config.seeds)
+            jobs += _prompt_jobs(config, [size], [config.default_setting], tasks, config.seeds)
             jobs += _model_jobs(config, size, tasks)
     return jobs
 
 
 def prompt_design_jobs(config: Config) -> list[PromptDesignJob]:
     """Text prompts for the default checkpoint of every size."""
-    if not (design := config.prompt_design):
-        return []
-    checkpoint, block = config.default_checkpoint, (config.tasks, config.seeds)
-    return [
-        job
-        for size in config.sizes
-        for job in _jobs(PromptDesignJob, config, size, checkpoint, [block], settings=design)
-    ]
+    checkpoint, blocks = config.default_checkpoint, [(config.tasks, config.seeds)]
+    jobs = []
+    if design := config.prompt_design:
+        for size in config.sizes:
+            jobs += _jobs(PromptDesignJob, config, size, checkpoint, blocks, settings=design)
+    return jobs
 
 
 def trials(config: Config) -> list[tuple[int, int, Optimizer]]:
@@ -139,10 +128,8 @@ def search_jobs(config: Config) -> list[PromptTuningJob]:
     jobs = []
     for (batch_size, steps), optimizers in by_shape.items():
         shape = {"batch_size": batch_size, "steps": steps}
-        fields = {
-            "settings": config.prompt_tuning.model_copy(update=shape),
-            "trials": tuple(optimizers),
-        }
+        settings = config.prompt_tuning.model_copy(update=shape)
+        fields = {"settings": settings, "trials": tuple(optimizers)}
         jobs += _jobs(PromptTuningJob, config, search.size, checkpoint, [block], **fields)
     return jobs
 
@@ -170,7 +157,7 @@ def language_modeling_job(config: Config, size: str, checkpoint: str) -> Languag
     settings = config.lm_adaptation if steps else config.pretraining
     if settings is None:
         raise KeyError(f"{checkpoint} is not trained in this configuration")
-    first = adaptation_steps(start_of(config, checkpoint) or "") if steps else 0
+    first = adaptation_steps(start_of(config, checkpoint) or "")
     if steps:
         settings = settings.model_copy(update={"steps": steps - first})
     return LanguageModelingJob(
@@ -203,14 +190,19 @@ def source(config: Config, size: str, checkpoint: str) -> str:
 
 
 def _prompt_jobs(
-    config: Config, size: str, setting: Setting, tasks: Sequence[str], seeds: Sequence[int]
+    config: Config,
+    sizes: Iterable[str],
+    settings: Sequence[Setting],
+    tasks: Sequence[str],
+    seeds: Sequence[int],
 ) -> list[PromptTuningJob]:
     blocks = _blocks(tasks, seeds, config.runs_per_job.prompt_tuning)
-    variant = variant_name(setting, config.default_setting)
-    checkpoint, prompts = setting
-    return _jobs(
-        PromptTuningJob, config, size, checkpoint, blocks, settings=prompts, variant=variant
-    )
+    jobs = []
+    for size, setting in itertools.product(sizes, settings):
+        variant = variant_name(setting, config.default_setting)
+        fields = {"settings": setting.prompts, "variant": variant}
+        jobs += _jobs(PromptTuningJob, config, size, setting.checkpoint, blocks, **fields)
+    return jobs
 
 
 def _model_jobs(config: Config, size: str, tasks: Sequence[str]) -> list[ModelTuningJob]:

@@ -198,12 +198,8 @@ class PromptTuningJob(TuningJob):
     @property
     def runs(self) -> tuple[JobRun, ...]:
         """The job's runs, in the order of the train state's leading axis."""
-        return tuple(
-            JobRun(task, seed, trial)
-            for trial in range(max(len(self.trials), 1))
-            for task in self.tasks
-            for seed in self.seeds
-        )
+        trials, runs = range(max(len(self.trials), 1)), super().runs
+        return tuple(run._replace(trial=trial) for trial in trials for run in runs)
 
     @property
     def optimizers(self) -> tuple[Optimizer, ...]:

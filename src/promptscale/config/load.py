@@ -51,9 +51,8 @@ def _sentence(fault: Any, model: type[pydantic.BaseModel]) -> str:
         case "extra_forbidden":
             known = _keys(model, fault["loc"][:-1])
             near = difflib.get_close_matches(str(fault["loc"][-1]), known, 1)
-            hint = (
-                f"did you mean {near[0]!r}?" if near else f"the keys here are {', '.join(known)}."
-            )
+            keys = f"the keys here are {', '.join(known)}."
+            hint = f"did you mean {near[0]!r}?" if near else keys
             return f"there is no key {key!r}; {hint}"
         case "missing":
             return f"the key {key!r} is missing."

@@ -30,11 +30,10 @@ def checkpoints(config: Config) -> list[tuple[str, str]]:
     needed = {(job.size, job.checkpoint) for job in all_jobs(config).values()}
     for size, checkpoint in sorted(needed):
         start: str | None = checkpoint
-        while start and source(config, size, start) == "train":
+        while start:
             needed.add((size, start))
-            start = start_of(config, start)
-        if start:
-            needed.add((size, start))
+            trained = source(config, size, start) == "train"
+            start = start_of(config, start) if trained else None
     return sorted(needed)
 
 
@@ -79,14 +78,11 @@ def tables(config: Config) -> list[str]:
     """The tables that the results allow; Table 6 comes with the hyperparameter search alone."""
     names = ["table4", *(f"table{number}" for number in range(7, 17)), "interpretability"]
     shift = config.domain_shift.evaluate_on if config.domain_shift and config.model_tuning else {}
-    if set(shift.get("squad", ())) >= set(MRQA):
-        names.append("table1")
-    if all(set(_TRANSFER) - {task} <= set(shift.get(task, ())) for task in _TRANSFER):
-        names.append("table2")
-    if config.ensembles and set(config.tasks) >= set(SUPER_GLUE):
-        names.append("table3")
-    if config.convergence:
-        names.append("table5")
-    if len(config.tasks) > 1:
-        names.append("serving")
-    return sorted(names)
+    further = {
+        "table1": set(shift.get("squad", ())) >= set(MRQA),
+        "table2": all({*_TRANSFER} - {task} <= {*shift.get(task, ())} for task in _TRANSFER),
+        "table3": config.ensembles and set(config.tasks) >= set(SUPER_GLUE),
+        "table5": config.convergence,
+        "serving": len(config.tasks) > 1,
+    }
+    return sorted([*names, *(name for name, allowed in further.items() if allowed)])

@@ -50,10 +50,8 @@ class Manifest(Strict):
 def publish(folder: Path, tables: Mapping[str, Path], configuration: str) -> None:
     """Packs the tables, by name, into `folder`, replacing an older bundle of the same results.
 
-    Args:
-      folder: where the bundle goes.
-      tables: the tidy tables; `runs` must be among them.
-      configuration: the experiment's validated configuration as JSON.
+    The table `runs` must be given. `configuration` is the validated configuration as JSON.
+
     Raises:
       ResultsError: a table is missing, or of another origin or label than the configuration; or
         `folder` holds results of another origin or label, or other files without a manifest.
@@ -88,11 +86,9 @@ def publish(folder: Path, tables: Mapping[str, Path], configuration: str) -> Non
 def _refuse_another(folder: Path, source: Provenance) -> None:
     if (folder / MANIFEST).exists():
         manifest = _manifest(folder)
-        other = Provenance(manifest.origin, manifest.label)
-        if other != source:
-            theirs, ours = (
-                f"of the {x.origin} origin, labelled {x.label!r}" for x in (other, source)
-            )
+        sources = Provenance(manifest.origin, manifest.label), source
+        if len(set(sources)) > 1:
+            theirs, ours = (f"of the {x.origin} origin, labelled {x.label!r}" for x in sources)
             raise ResultsError(
                 f"{folder} holds published results {theirs}, but these are {ours}; results of "
                 "several origins or labels are never mixed."
@@ -113,12 +109,9 @@ def verify(folder: Path) -> Manifest:
     manifest = _manifest(folder)
     for name, published in manifest.tables.items():
         file = Path(table(folder, name))
-        fault = None
-        if not file.is_file():
-            fault = "is missing"
-        elif _sha256(file) != published.sha256:
-            fault = f"is not the published table (its sha256 differs from {MANIFEST}'s)"
-        if fault:
+        altered = f"is not the published table (its sha256 differs from {MANIFEST}'s)"
+        fault = altered if file.is_file() else "is missing"
+        if fault != altered or _sha256(file) != published.sha256:
             raise ResultsError(
                 f"The published table {file} {fault}; restore it from version control, or run "
                 "`snakemake publish` again."

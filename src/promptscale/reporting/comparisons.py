@@ -17,12 +17,9 @@ def by_size(context: Context, scores: pd.DataFrame, curve: str) -> pd.DataFrame:
 
     All points are over the same tasks: SuperGLUE's eight if all curves have them, else the tasks
     that all curves have at all of their sizes. Where a setting has more seeds than the others (the
-    five prompts of an ensemble), only the seeds that all curves have at all sizes count.
+    five prompts of an ensemble), only the seeds that all curves have at all sizes count. `scores`
+    are rows of `context.scores`, with a column `curve` that tells the curves apart.
 
-    Args:
-      context: the results.
-      scores: rows of `context.scores`, with a column that tells the curves apart.
-      curve: the name of this column.
     Returns:
       Columns `curve`, `size`, `parameters`, `seed`, `score`, `tasks` (space-separated), `origin`
       and `label`.

@@ -28,7 +28,6 @@ def by_method(
     """The parameters for a task of the methods with a prompt or prefix.
 
     Args:
-      config: the architecture of the model.
       length: the positions of the prompt or prefix.
       activations_per_layer: activation vectors that each prefix position has for each of the L
         layers: 1 counts the encoder alone, 2 both towers (this fits the caption's "0.1-1%" best),

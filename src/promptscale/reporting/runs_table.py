@@ -92,7 +92,7 @@ def read_runs(path: Path, default: Row | None = None) -> pd.DataFrame:
             if column not in paper and column.name not in frame:
                 filled = prompted if column.absent is not None else True
                 frame[column.name] = np.where(filled, str(default[column.name]), str(column.absent))
-    return _checked(csv_schema.conform(frame, schema(), str(path)), str(path))
+    return _checked(frame, str(path))
 
 
 def write_runs(frames: Iterable[pd.DataFrame], path: Path) -> None:
@@ -105,13 +105,14 @@ def write_runs(frames: Iterable[pd.DataFrame], path: Path) -> None:
     if not parts:
         raise ResultsError(f"There are no runs to write to {path}.")
     runs = pd.concat(parts, ignore_index=True).sort_values(KEY, ignore_index=True)
-    runs = _checked(csv_schema.conform(runs, schema(), str(path)), str(path))
+    runs = _checked(runs, str(path))
     with atomic_write(path) as partial:
         runs.to_csv(partial, index=False, na_rep="nan", lineterminator="\n")
 
 
 def _checked(runs: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Checks the rules that concern several columns or rows."""
+    """Checks the schema, and the rules that concern several columns or rows."""
+    runs = csv_schema.conform(runs, schema(), name)
     percent = (runs["metric"] == "loss") | runs["value"].between(0, 100)
     refuse(~percent, runs["value"], "a metric lies between 0 and 100", name)
     tuned = runs["method"].isin(PROMPTED)
@@ -130,10 +131,8 @@ def _checked(runs: pd.DataFrame, name: str) -> pd.DataFrame:
     scores = runs[runs["metric"] == "score"]
     selected = scores.groupby(["run", "eval_task"])["selected"].sum()
     for run, task, count in selected[selected != 1].reset_index().itertuples(index=False):
-        raise ResultsError(
-            f"{name}: run {run} has {count} selected scores on {task}; "
-            "early stopping selects a single step."
-        )
+        fault = f"run {run} has {count} selected scores on {task}"
+        raise ResultsError(f"{name}: {fault}; early stopping selects a single step.")
     return runs
 
 
@@ -160,11 +159,9 @@ def in_domain(scores: pd.DataFrame) -> pd.DataFrame:
 
 def has_setting(scores: pd.DataFrame, setting: Row, except_for: Sequence[str] = ()) -> pd.Series:
     """Which rows are prompt tuning with this `setting`, except for the columns `except_for`."""
-    wanted = pd.Series(scores["method"] == "prompt_tuning", index=scores.index)
-    for column, value in setting.items():
-        if column not in except_for:
-            wanted &= scores[column] == value
-    return wanted
+    fields = {name: value for name, value in setting.items() if name not in except_for}
+    wanted = pd.Series({"method": "prompt_tuning"} | fields)
+    return (scores[list(wanted.index)] == wanted).all(axis=1)
 
 
 def mean_over_tasks(scores: pd.DataFrame, tasks: Sequence[str], by: Sequence[str]) -> pd.DataFrame:
@@ -176,9 +173,8 @@ def mean_over_tasks(scores: pd.DataFrame, tasks: Sequence[str], by: Sequence[str
       ResultsError: a combination lacks a task, so that its mean would not be comparable.
     """
     by = [*by, "seed"]
-    table = scores[scores["eval_task"].isin(tasks)].pivot_table(
-        index=by, columns="eval_task", values="score", aggfunc="mean"
-    )
+    scores = scores[scores["eval_task"].isin(tasks)]
+    table = scores.pivot_table(index=by, columns="eval_task", values="score", aggfunc="mean")
     table = table.reindex(columns=list(tasks))
     if table.isna().any(axis=None):
         row, column = (int(place[0]) for place in table.isna().to_numpy().nonzero())

@@ -58,10 +58,9 @@ def interval(values: pd.DataFrame) -> tuple[float, float, float]:
 
     The part that is truly the lowest is unknown, so each end is the lowest of all parts' ends. The
     upper ends are taken at the level 0.025 / parts (Bonferroni), as the lowest of several upper
-    ends is low by chance more often than a single end.
+    ends is low by chance more often than a single end. `values` has a row per seed and a column
+    per part.
 
-    Args:
-      values: a row per seed and a column per part.
     Returns:
       The mean, nan if there is none; the ends, nan for fewer than two seeds.
     """
@@ -113,7 +112,7 @@ def markdown(claims: pd.DataFrame, caption: str) -> str:
         value = "–" if pd.isna(row["value"]) else f"{row['value']:.3g}"
         if not pd.isna(row["low"]) and row["low"] < row["high"]:
             value += f" [{row['low']:.3g}, {row['high']:.3g}]"
-        cells = (row["statement"], row["section"], row["statistic"], value, row["n"],
-                 f"**{row['verdict']}**")  # fmt: skip
-        lines.append("| " + " | ".join(map(str, cells)) + " |")
+        shown = [row[name] for name in ("statement", "section", "statistic")]
+        cells = [*shown, value, str(row["n"]), f"**{row['verdict']}**"]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

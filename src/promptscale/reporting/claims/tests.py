@@ -31,13 +31,9 @@ def gap_closes(context: Context) -> Values:
 
 def beats_prompt_design(context: Context) -> Values:
     """Prompt tuning less prompt design: at every size, or the paper's T5 Large less GPT-3 175B."""
-    if context.is_papers(context.runs):
-        return _beats_gpt3(context)
-    prompts, design = methods(context, "prompt_tuning", "prompt_design")
-    return prompts - design
-
-
-def _beats_gpt3(context: Context) -> pd.Series:
+    if not context.is_papers(context.runs):
+        prompts, design = methods(context, "prompt_tuning", "prompt_design")
+        return prompts - design
     scores = context.scores
     rows = scores[context.has_default(scores) & (scores["size"] == "large")]
     table = means(context, rows, "method")
@@ -133,11 +129,9 @@ def _trend(scores: pd.Series) -> float:
 
 def largest_is_robust(context: Context) -> Values:
     """The spread over a choice's settings at any other size, less that at the largest."""
-    parts = {}
-    for choice in PAPER_AXES:
-        spread = _spread(along(context, choice))
-        parts[choice] = spread.iloc[:, :-1].sub(spread.iloc[:, -1], axis=0)
-    return pd.concat(parts, axis=1)
+    tables = {axis: _spread(along(context, axis)) for axis in PAPER_AXES}
+    less = [table.iloc[:, :-1].sub(table.iloc[:, -1], axis=0) for table in tables.values()]
+    return pd.concat(less, axis=1, keys=tables)
 
 
 def domain_shift(context: Context) -> Values:
@@ -149,9 +143,8 @@ def domain_shift(context: Context) -> Values:
     if set(rows["method"]) != {"prompt_tuning", "model_tuning"}:
         raise AbsentError
     rows = rows[rows["size"] == context.largest(rows["size"])]
-    table = rows.pivot_table(
-        index=["seed", "task", "eval_task"], columns="method", values="score"
-    ).dropna()
+    keys = ["seed", "task", "eval_task"]
+    table = rows.pivot_table(index=keys, columns="method", values="score").dropna()
     better = table["prompt_tuning"] > table["model_tuning"]
     return better.groupby(level="seed").mean() - 0.5
 
@@ -175,11 +168,9 @@ def _ensemble(context: Context) -> tuple[pd.DataFrame, pd.Series]:
     if voted.empty:
         raise AbsentError
     size = context.largest(voted["size"])
-    single = scores[context.has_default(scores) & (scores["size"] == size)]
+    single = runs_table.in_domain(scores[context.has_default(scores) & (scores["size"] == size)])
     together = voted[voted["size"] == size].set_index("eval_task")["score"]
-    table = runs_table.in_domain(single).pivot_table(
-        index="seed", columns="eval_task", values="score"
-    )
+    table = single.pivot_table(index="seed", columns="eval_task", values="score")
     tasks = [task for task in together.index if task in table and table[task].notna().all()]
     if not tasks:
         raise AbsentError

@@ -15,9 +15,9 @@ from promptscale.reporting.figures import style
 def data(context: Context, names: Sequence[str] = ()) -> pd.DataFrame:
     """The numbers of some panels: per curve, size and seed the mean score over tasks.
 
-    Args:
-      context: the results.
-      names: the axes; by default the paper's, and further axes that have several curves.
+    The panels are those of the axes `names`; by default those of the paper's axes, and of further
+    axes that have several curves.
+
     Returns:
       Columns `panel`, `curve`, `is_default`, `size`, `parameters`, `seed`, `score`, `tasks`,
       `origin`, `label`.
@@ -29,15 +29,13 @@ def data(context: Context, names: Sequence[str] = ()) -> pd.DataFrame:
         axis, rows = AXES[name], along_axis(context, name)
         if not names and name not in PAPER_AXES and rows["curve"].nunique() < 2:
             continue
-        panel = axis.panel
+        title = f"Figure 3({axis.panel.letter}), {axis.panel.title}"
         if rows.empty:
-            raise ResultsError(
-                f"The results have no runs for Figure 3({panel.letter}), {panel.title}."
-            )
+            raise ResultsError(f"The results have no runs for {title}.")
         means = by_size(context, rows, "curve")
         default = axis.curve(context.default, context.default)
         means.insert(1, "is_default", means["curve"] == default)
-        means.insert(0, "panel", panel.letter)
+        means.insert(0, "panel", axis.panel.letter)
         parts.append(means)
     return pd.concat(parts, ignore_index=True)
 

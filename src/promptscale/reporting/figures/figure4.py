@@ -2,7 +2,7 @@
 
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, NullLocator
 
 from promptscale.reporting.context import Context
 from promptscale.reporting.figures import style
@@ -35,7 +35,7 @@ def draw(context: Context, data: pd.DataFrame) -> Figure:
         axes.yaxis.set_major_locator(FixedLocator([10.0**power for power in range(-5, 3)]))
         axes.yaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_formatter(
-            FuncFormatter(lambda value, _: f"{value:.6f}".rstrip("0").rstrip(".") + "%")
+            lambda value, _: f"{value:.6f}".rstrip("0").rstrip(".") + "%"
         )
         style.legend_below(figure, axes, columns=2)
     return figure

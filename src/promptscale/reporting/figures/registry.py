@@ -17,13 +17,9 @@ def draw_figure(name: str, context: Context, stem: Path) -> None:
     Raises:
       ResultsError: no such figure, or the results lack runs that it shows.
     """
-    panels = {f"figure3{axis.panel.letter}": (figure3, [axis.name]) for axis in AXES.values()}
-    figures: dict[str, tuple[Any, ...]] = {
-        "figure1": (figure1,),
-        "figure3": (figure3,),
-        **panels,
-        "figure4": (figure4,),
-    }
+    figures: dict[str, tuple[Any, ...]] = {"figure1": (figure1,), "figure3": (figure3,)}
+    figures |= {f"figure3{axis.panel.letter}": (figure3, [axis.name]) for axis in AXES.values()}
+    figures["figure4"] = (figure4,)
     if name not in figures:
         raise ResultsError(f"There is no figure {name!r}; there are {', '.join(figures)}.")
     module, *arguments = figures[name]

@@ -150,27 +150,15 @@ def short_count(count: float) -> str:
 def legend_below(figure: FigureBase, axes: Axes, columns: int) -> None:
     """Puts the legend of `axes` under the figure, where it covers no data."""
     handles, labels = axes.get_legend_handles_labels()
-    figure.legend(
-        handles,
-        labels,
-        loc="outside lower center",
-        ncols=min(columns, len(handles)),
-        handlelength=2.4,
-        handletextpad=0.5,
-        borderpad=0,
-        columnspacing=1.0,
-    )
+    ncols = min(columns, len(handles))
+    figure.legend(handles, labels, loc="outside lower center", ncols=ncols)
 
 
 def badge(figure: Figure, caption: str) -> None:
     """Prints at the head of the figure what its data are."""
-    figure.suptitle(
-        caption,
-        fontsize=6.5,
-        color="0.15",
-        bbox={"boxstyle": "round,pad=0.35", "facecolor": "#FFF4CC", "edgecolor": "#D9B84A",
-              "linewidth": 0.6},
-    )  # fmt: skip
+    colors = {"facecolor": "#FFF4CC", "edgecolor": "#D9B84A"}
+    box = {"boxstyle": "round,pad=0.35", **colors, "linewidth": 0.6}
+    figure.suptitle(caption, fontsize=6.5, color="0.15", bbox=box)
 
 
 def save(figure: Figure, data: pd.DataFrame, stem: Path) -> tuple[Path, ...]:

@@ -10,15 +10,13 @@ from promptscale.errors import ResultsError
 from promptscale.reporting import csv_schema
 from promptscale.reporting.csv_schema import at_least_zero, refuse
 
+_TASK = pa.Check.isin(list(TASKS), error=f"the tasks are {', '.join(TASKS)}")
 _SPLITS = ["train", "validation", "test"]
+_SPLIT = pa.Check.isin(_SPLITS, error="it must be train, validation or test")
 SCHEMA = pa.DataFrameSchema(
     {
-        "task": pa.Column(
-            None, pa.Check.isin(list(TASKS), error=f"the tasks are {', '.join(TASKS)}")
-        ),
-        "split": pa.Column(
-            None, pa.Check.isin(_SPLITS, error="it must be train, validation or test")
-        ),
+        "task": pa.Column(None, _TASK),
+        "split": pa.Column(None, _SPLIT),
         "examples": at_least_zero("int64"),
         "label": pa.Column(None),  # empty for a task without labels
         "count": at_least_zero("int64"),

@@ -56,9 +56,8 @@ def table2(context: Context) -> Table:
     for printed in paper.numbers("table2").to_dict("records"):
         train, test, method = (printed[key] for key in ("train", "eval", "method"))
         if any((train, test, method, metric) not in values for metric in _METRICS):
-            raise ResultsError(
-                f"The results have no {method} from {train} to {test} for Table 2; run it."
-            )
+            runs = f"{method} from {train} to {test}"
+            raise ResultsError(f"The results have no {runs} for Table 2; run it.")
         ours = {title: values[train, test, method, metric] for metric, title in _METRICS.items()}
         records.append({
             "Train": task_named(train).title,

@@ -26,10 +26,7 @@ BUILDERS: dict[str, Callable[[Context], Table]] = {
     "table5": table5.build,
     "table6": table6.build,
     "table7": tables7to16.sizes,
-    **{
-        f"table{number}": functools.partial(tables7to16.labels, number=number)
-        for number in range(8, 17)
-    },
+    **{f"table{n}": functools.partial(tables7to16.labels, number=n) for n in range(8, 17)},
     "interpretability": neighbours.build,
     "serving": throughput.build,
 }

@@ -44,17 +44,15 @@ def build(context: Context) -> Table:
             means = values[task, metric]
             top, together = values[task, metric, best[task]], voted[task, metric]
             name = f"{task_named(task).title} ({_METRICS[metric]})"
+        columns = ("average", "best", "ensemble")
+        marks = {column: DAGGER * ((task, column) in misprints) for column in columns}
         records.append({
             "Dataset": name,
             "Average": spread(means),
             "Best": f"{top:.1f}",
             "Ensemble": f"{together:.1f}",
             "Prompts": len(means),
-            **{
-                f"{column.title()} (paper)":
-                f"{printed[column]}{DAGGER if (task, column) in misprints else ''}"
-                for column in ("average", "best", "ensemble")
-            },
+            **{f"{name.title()} (paper)": f"{printed[name]}{mark}" for name, mark in marks.items()},
         })  # fmt: skip
     return Table(
         number=3,

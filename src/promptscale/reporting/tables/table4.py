@@ -37,8 +37,7 @@ def build(context: Context) -> Table:
     for row in compare().to_dict("records"):
         size, length = row["size"], row["prompt_length"]
         record = {"T5 Size": _TITLES[size], "Prompt Length": length}
-        for measure, title in MEASURES.items():
-            record[title] = _cell(measure, row[measure])
+        record |= {title: _cell(measure, row[measure]) for measure, title in MEASURES.items()}
         for measure in MEASURES:
             printed = _cell(measure, row[f"{measure}_paper"])
             misprinted = (f"{size} {length}", measure) in misprints

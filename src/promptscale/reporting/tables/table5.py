@@ -56,9 +56,8 @@ def build(context: Context) -> Table:
         for row in paper.numbers("table5").to_dict("records")
         if context.convergence_task == "boolq"
     }
-    in_paper = not printed.keys().isdisjoint(
-        zip(times["prompt_length"], times["size"], strict=True)
-    )
+    shapes = zip(times["prompt_length"], times["size"], strict=True)
+    in_paper = not printed.keys().isdisjoint(shapes)
     brief = times["mean"].max() < 60  # the miniature's times would all read 0:00:00
     unit, form = ("s", "{:.2f}".format) if brief else ("h:mm:ss", clock)
     records: list[dict[str, Cell]] = []

@@ -36,9 +36,8 @@ def sizes(context: Context) -> Table:
             if source.origin != "generated" and count not in (None, printed[split]):
                 record[title] = f"{count:,}{DIFFERS}"
                 differs.add(task)
-        for split, title in _SPLITS.items():
-            number = printed[split]
-            record[f"{title} (paper)"] = None if pd.isna(number) else int(number)
+        papers = {f"{title} (paper)": printed[split] for split, title in _SPLITS.items()}
+        record |= {title: None if pd.isna(x) else int(x) for title, x in papers.items()}
         records.append(record)
     notes = [_WSC, _RECORD] if "record" in differs else [_WSC]
     return _table(7, "Sizes of the splits of each dataset", source, records, notes, bool(differs))
@@ -54,21 +53,19 @@ def labels(context: Context, number: int) -> Table:
     counts = statistics[statistics["task"] == task].set_index(["split", "label"])["count"]
     records, differs = [], False
     for split in dict.fromkeys(printed["split"]):
-        expected = (
-            printed[printed["split"] == split].set_index("label")["percent"].map("{:.1f}".format)
-        )
+        percents = printed[printed["split"] == split].set_index("label")["percent"]
+        expected = percents.map("{:.1f}".format)
         record: dict[str, Cell] = {"Split": _SPLITS[split]}
         known = {label: counts.get((split, label), 0) for label in names}
-        for label in names:
-            total = sum(known.values())
-            share = f"{100 * known[label] / total:.1f}" if total else None
+        total = sum(known.values())
+        for label, count in known.items():
+            share = f"{100 * count / total:.1f}" if total else None
             right = misprints.get((split, label), {}).get("correct", expected[label])
             wrong = share not in (None, right) and source.origin != "generated"
             record[label] = f"{share}{DIFFERS}" if wrong else share
             differs |= wrong
         for label in names:
-            mark = DAGGER if (split, label) in misprints else ""
-            record[f"{label} (paper)"] = f"{expected[label]}{mark}"
+            record[f"{label} (paper)"] = expected[label] + DAGGER * ((split, label) in misprints)
         records.append(record)
     title = f"Label distribution (percent) of {TASKS[task].title}"
     return _table(number, title, source, records, misprint_notes(misprints), differs)
