@@ -5,9 +5,8 @@ subject or by its object. A two-layer T5 of width 64 learns this in minutes. It 
 compare two values, so no task needs that. The words and forms are in `language.yaml`.
 
 In `CONTRAST_SHARE` of the rows of every task the passage has facts with opposite answers, and only
-the question decides between them. In the other rows the passage is about a single fact or person,
-and the kind of word that the question asks for is enough. If all rows were of the first kind, a
-two-layer model would stay at chance in the time that it has.
+the question decides between them. The other rows are about a single fact or person, and the kind of
+word that the question asks for is enough. Without them a two-layer model would stay at chance.
 """
 
 import dataclasses
@@ -114,7 +113,7 @@ class Dilemma:
 
     premise: str
     question: str
-    choices: tuple[str, str]
+    choices: list[str]
     fits: int
 
 
@@ -125,12 +124,11 @@ def dilemma(rng: Random) -> Dilemma:
     wrong = other if contrasted(rng) else rng.choice(sorted(LANGUAGE["absurd"].items()))
     question = rng.choice(("cause", "effect"))
     forms = f"{person} was {{}} .", f"{person} {{}} ."  # of a state and of its act
-    known = 1 if question == "cause" else 0
-    sought = 1 - known
-    choices = (forms[sought].format(right[sought]), forms[sought].format(wrong[sought]))
+    known, sought = (1, 0) if question == "cause" else (0, 1)
+    choices = [forms[sought].format(words[sought]) for words in (right, wrong)]
     fits = rng.randrange(2)
-    ordered = choices if fits == 0 else choices[::-1]
-    return Dilemma(forms[known].format(right[known]), question, ordered, fits)
+    premise = forms[known].format(right[known])
+    return Dilemma(premise, question, choices[::-1] if fits else choices, fits)
 
 
 @dataclasses.dataclass(frozen=True)
