@@ -6,9 +6,9 @@ README.
 """
 
 import csv
-import dataclasses
 import hashlib
 from pathlib import Path
+from typing import NamedTuple
 
 from promptscale.config.tasks import Task
 from promptscale.errors import DataError
@@ -19,8 +19,7 @@ MRPC_TSV = {"train": "MRPC/train.tsv", "validation": "MRPC/dev.tsv"}
 _TABLE = Path(__file__).with_suffix(".csv")
 
 
-@dataclasses.dataclass(frozen=True)
-class PublishedFile:
+class PublishedFile(NamedTuple):
     """A file of a published dataset."""
 
     path: str  # its usual path below the folder of files, or inside its archive

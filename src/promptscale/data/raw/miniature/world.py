@@ -9,11 +9,10 @@ the question decides between them. The other rows are about a single fact or per
 word that the question asks for is enough. Without them a two-layer model would stay at chance.
 """
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import yaml
 
@@ -26,8 +25,7 @@ CONTRAST_SHARE = 0.4
 LANGUAGE = yaml.safe_load(Path(__file__).with_name("language.yaml").read_text(encoding="utf-8"))
 
 
-@dataclasses.dataclass(frozen=True)
-class Relation:
+class Relation(NamedTuple):
     """A kind of fact and the ways to state it and to ask about it; see `language.yaml`."""
 
     subjects: list[str]
@@ -56,8 +54,7 @@ def relations(names: Sequence[str]) -> list[Relation]:
 POLAR, PLAIN, FACTUAL = (relations(LANGUAGE[group]) for group in ("polar", "plain", "factual"))
 
 
-@dataclasses.dataclass(frozen=True)
-class Fact:
+class Fact(NamedTuple):
     """A stated fact; `text` is its form in the passage, without the full stop."""
 
     relation: Relation
@@ -107,8 +104,7 @@ def disputed(rng: Random, relation: Relation, polarities: Polarities = (1, -1)) 
     return facts(rng, [relation] * len(drawn), drawn)
 
 
-@dataclasses.dataclass(frozen=True)
-class Dilemma:
+class Dilemma(NamedTuple):
     """A premise and two choices for its cause or effect; the choice at index `fits` is right."""
 
     premise: str
@@ -131,8 +127,7 @@ def dilemma(rng: Random) -> Dilemma:
     return Dilemma(premise, question, choices[::-1] if fits else choices, fits)
 
 
-@dataclasses.dataclass(frozen=True)
-class Scene:
+class Scene(NamedTuple):
     """The states of two candidates, and the act of the candidate at index `right`."""
 
     states: str
