@@ -63,9 +63,8 @@ def chunks(array: Any) -> list[int]:
     Where an axis is sharded, the chunk's side divides the side of a device's part, because two
     processes must not write to the same chunk.
     """
-    shape = list(array.shape)
-    if isinstance(array, jax.Array):
-        shape = list(array.sharding.shard_shape(array.shape))
+    is_sharded = isinstance(array, jax.Array)
+    shape = array.sharding.shard_shape(array.shape) if is_sharded else array.shape
     sides = [max(side, 1) for side in shape]
     while math.prod(sides) * array.dtype.itemsize > CHUNK_BYTES:
         free = [

@@ -32,9 +32,8 @@ def epoch_order(seed: int, epoch: int, size: int) -> Int[np.ndarray, " size"]:
 
 def indices(seed: int, step: int, batch_size: int, size: int) -> Int[np.ndarray, " B"]:
     """The examples in batch `step` (from 0) of a run with this seed, out of `size` examples."""
-    epochs, positions = np.divmod(np.arange(step * batch_size, (step + 1) * batch_size), size)
-    return np.array([epoch_order(seed, int(epoch), size)[position]
-                     for epoch, position in zip(epochs, positions, strict=True)])  # fmt: skip
+    places = (divmod(i, size) for i in range(step * batch_size, (step + 1) * batch_size))
+    return np.array([epoch_order(seed, epoch, size)[position] for epoch, position in places])
 
 
 def pad(sequences: Sequence[np.ndarray], length: int) -> Int[np.ndarray, "B length"]:

@@ -24,6 +24,8 @@ NOISE_DENSITY = 0.15
 MEAN_SPAN_LENGTH = 3.0
 Tokens: TypeAlias = Int32[np.ndarray, " tokens"]
 Rows: TypeAlias = Int[np.ndarray, " tokens"]  # the row of a batch that each token belongs to
+Mask: TypeAlias = Bool[np.ndarray, " tokens"]
+Lengths: TypeAlias = Int[np.ndarray, " B"]
 
 
 def span_lengths(inputs_length: int) -> tuple[int, int]:
@@ -122,13 +124,11 @@ class _Stream(abc.ABC):
 
     @staticmethod
     @abc.abstractmethod
-    def _in_targets(
-        lengths: Int[np.ndarray, " B"], rng: np.random.Generator
-    ) -> Bool[np.ndarray, " tokens"]:
+    def _in_targets(lengths: Lengths, rng: np.random.Generator) -> Mask:
         """Marks the tokens of the targets in segments of the given lengths, laid end to end."""
 
 
-def _columns(lengths: Int[np.ndarray, " B"]) -> Int[np.ndarray, " tokens"]:
+def _columns(lengths: Lengths) -> Int[np.ndarray, " tokens"]:
     """The position of each token in its row, for rows of these lengths laid end to end."""
     return np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
 
@@ -144,9 +144,7 @@ def _padded(tokens: Tokens, rows: Rows, size: int, length: int) -> Int32[np.ndar
     return array
 
 
-def _partition(
-    items: Int[np.ndarray, " B"], parts: Int[np.ndarray, " B"], rng: np.random.Generator
-) -> Int[np.ndarray, "B P"]:
+def _partition(items: Lengths, parts: Lengths, rng: np.random.Generator) -> Int[np.ndarray, "B P"]:
     """Divides `items[i]` items into `parts[i]` non-empty parts; all divisions are equally likely.
 
     Returns the sizes of the parts; a row with fewer than P parts ends with zeros.
@@ -157,17 +155,14 @@ def _partition(
     # The `parts - 1` smallest keys mark the items, after the first, that begin a part.
     ranked = np.argsort(keys, axis=1)
     begins = np.zeros((len(items), inner + 1), np.int64)
-    rank = np.arange(inner) < (parts - 1)[:, None]
-    np.put_along_axis(begins[:, 1:], ranked, rank.astype(np.int64), axis=1)
+    np.put_along_axis(begins[:, 1:], ranked, np.arange(inner) < (parts - 1)[:, None], axis=1)
     part = np.cumsum(begins, axis=1)
     width = int(parts.max())
     cell = (np.arange(len(items))[:, None] * width + part)[np.arange(inner + 1) < items[:, None]]
     return np.bincount(cell, minlength=len(items) * width).reshape(len(items), width)
 
 
-def noise_mask(
-    lengths: Int[np.ndarray, " B"], rng: np.random.Generator
-) -> Bool[np.ndarray, " tokens"]:
+def noise_mask(lengths: Lengths, rng: np.random.Generator) -> Mask:
     """Marks the noise tokens of sequences of the given lengths, laid end to end.
 
     Noise is 15 % of a sequence, in spans of 3 tokens on average. Clean and noisy spans alternate,
@@ -188,7 +183,7 @@ def noise_mask(
 
 
 def hide(
-    tokens: Tokens, rows: Rows, hidden: Bool[np.ndarray, " tokens"], first_sentinel: int | None
+    tokens: Tokens, rows: Rows, hidden: Mask, first_sentinel: int | None
 ) -> tuple[Int32[np.ndarray, " rest"], Int[np.ndarray, " rest"]]:
     """Removes the hidden tokens, and returns tokens with their row numbers.
 
@@ -234,9 +229,7 @@ class PrefixLM(_Stream):
     documents_per_group = 1
 
     @staticmethod
-    def _in_targets(
-        lengths: Int[np.ndarray, " B"], rng: np.random.Generator
-    ) -> Bool[np.ndarray, " tokens"]:
+    def _in_targets(lengths: Lengths, rng: np.random.Generator) -> Mask:
         # A segment of 1 token has an empty prefix.
         split = rng.integers(np.minimum(lengths - 1, 1), np.maximum(lengths, 1))
         return _columns(lengths) >= np.repeat(split, lengths)

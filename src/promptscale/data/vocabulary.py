@@ -18,10 +18,6 @@ class Vocabulary:
 
     The sentinels have the last ids: `<extra_id_0>` is `size - 1`, `<extra_id_1>` is `size - 2`,
     and so on, as in the T5 library (`seqio.SentencePieceVocabulary`).
-
-    Attributes:
-      num_pieces: the number of pieces without the extra ids.
-      size: the number of pieces and extra ids; an embedding table may have more rows.
     """
 
     def __init__(self, path: Path, extra_ids: int = 100) -> None:
@@ -39,8 +35,8 @@ class Vocabulary:
             raise DataError(f"{path} is not a SentencePiece model file.") from error
         self.path = path
         self.extra_ids = extra_ids
-        self.num_pieces: int = self._pieces.GetPieceSize()
-        self.size = self.num_pieces + extra_ids
+        self.num_pieces: int = self._pieces.GetPieceSize()  # without the extra ids
+        self.size = self.num_pieces + extra_ids  # an embedding table may have more rows
 
     def sentinel(self, index: int) -> int:
         """The id of `<extra_id_{index}>`."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from promptscale.config.tasks import Task
 from promptscale.config.tasks import task as task_named
@@ -38,17 +38,11 @@ class DevSet:
         sentinel: bool = False,
         devices: Devices,
     ) -> None:
-        """Pads the inputs to equal length, in batches of at most `batch_size`.
+        """Pads the inputs to `inputs_length` (by default the longest input's), in equal batches.
 
-        Args:
-          task: the task.
-          examples: the split.
-          vocabulary: the tokens.
-          batch_size: examples per batch; a smaller split is a single batch.
-          inputs_length: the length to pad to; the longest input's if not given.
-          limit: tokens to generate, if the targets are shorter.
-          sentinel: whether the targets of training started with `<extra_id_0>`.
-          devices: the batches are sharded over their `data` axis.
+        A batch has at most `batch_size` examples, sharded over the `data` axis of `devices`. At
+        least `limit` tokens are generated. `sentinel` says whether the targets of training started
+        with `<extra_id_0>`.
         """
         self.task = task
         self.rows = examples.rows()
@@ -71,21 +65,14 @@ class DevSet:
         prompt: Float[Array, "P D"] | None,
         trained_on: str | None = None,
     ) -> list[str]:
-        """The predicted text for every row, in order.
+        """The predicted text for every row, in order; `generate` is from `inference.generator`.
 
-        Args:
-          generate: from `inference.generator`.
-          params: the model's parameters.
-          prompt: the prompt, if any.
-          trained_on: the task whose labels the model writes, if not this task's.
+        `trained_on` is the task whose labels the model writes, if not this task's.
         """
         ids = [generate(params, prompt, inputs, self.limit) for inputs in self.inputs]
-        texts = self.texts(np.concatenate(jax.device_get(ids)))
+        rows = np.concatenate(jax.device_get(ids))[: len(self.rows)]  # without rows of padding
+        texts = map(self._vocabulary.decode, rows)
         return [self._interpret(text, trained_on or self.task.name) for text in texts]
-
-    def texts(self, ids: Int[np.ndarray, "B L"]) -> list[str]:
-        """The generated ids of the rows as text; rows of padding may follow them."""
-        return [self._vocabulary.decode(row) for row in ids[: len(self.rows)]]
 
     def score(self, predictions: Sequence[str]) -> dict[str, float]:
         """The task's metrics (0 to 100) and `score`, their mean."""

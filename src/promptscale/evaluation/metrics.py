@@ -5,6 +5,7 @@ rules are those of `t5.data.postprocessors` and `t5.evaluation.metrics`; the tes
 """
 
 import collections
+import itertools
 import re
 import string
 from collections.abc import Mapping, Sequence
@@ -106,16 +107,15 @@ def _score_classes(task: Task, predictions: Sequence[str], rows: Sequence[Row]) 
     binary_f1 = _f1(labels, np.where(classes == INVALID, 1 - labels, classes), positive=1)
     numbers = range(len(task.labels) or 2)  # the two classes of WSC have no label texts
     macro_f1 = np.mean([_f1(labels, classes, positive) for positive in numbers])
-    groups: dict[Any, bool] = {}
-    for i, row in enumerate(rows):
-        group = row.get("group", i)
-        groups[group] = groups.get(group, True) and bool(right[i])
+    groups = [row.get("group", i) for i, row in enumerate(rows)]
+    wrong = {group for group, is_right in zip(groups, right, strict=True) if not is_right}
+    size = len(set(groups))
     return {
         "accuracy": 100 * float(np.mean(right)),
         "f1_macro": float(macro_f1),
         "f1": binary_f1,
         "f1a": binary_f1,
-        "em": 100 * sum(groups.values()) / len(groups),
+        "em": 100 * (size - len(wrong)) / size,
     }
 
 
@@ -161,13 +161,10 @@ def majority_score(task: Task, rows: Sequence[Row]) -> dict[str, float]:
 
     Candidates are the labels, else frequent answers or referents and an output that names nothing.
     """
-    if task.labels:
-        candidates = list(task.labels)
-    elif task.kind == "wsc":
-        common = collections.Counter(row["targets"] for row in rows)
-        candidates = ["?", *(text for text, _ in common.most_common(_CONSTANT_ANSWERS))]
-    else:
-        common = collections.Counter(answer for row in rows for answer in set(row["answers"]))
-        candidates = [text for text, _ in common.most_common(_CONSTANT_ANSWERS)]
+    candidates = ["?"] if task.kind == "wsc" else list(task.labels)
+    if not task.labels:
+        texts = ([row["targets"]] if task.kind == "wsc" else {*row["answers"]} for row in rows)
+        common = collections.Counter(itertools.chain.from_iterable(texts))
+        candidates += [text for text, _ in common.most_common(_CONSTANT_ANSWERS)]
     scores = [score(task, [candidate] * len(rows), rows) for candidate in candidates]
     return max(scores, key=lambda values: values["score"])

@@ -93,8 +93,7 @@ def beam_search(
     def improvable(state: State) -> Bool[Array, ""]:
         # An upper bound on the score that the live hypothesis can reach.
         bound = state.live_score / penalty(last + 1)
-        best = jnp.where(state.has_finished, state.finished_score, _UNREACHED)
-        return (state.index < last) & ~jnp.all(best > bound)
+        return (state.index < last) & ~jnp.all(state.finished_score > bound)
 
     def extend(state: State) -> State:
         logits, cache = step(state.live[:, state.index], state.cache, state.index)

@@ -56,17 +56,11 @@ def dense(features: int, dtype: jnp.dtype, init=_KERNEL_INIT, name: str | None =
 
 
 class Part(nn.Module):
-    """The model, or a part of it that has dropout.
-
-    Attributes:
-      config: the architecture.
-      dropout_rate: the rate of every dropout, used where `deterministic` is false.
-      dtype: the dtype of the activations; parameters are cast to it when they are used.
-    """
+    """The model, or a part of it that has dropout; parameters are cast to `dtype` when used."""
 
     config: ModelConfig
-    dropout_rate: float = 0.0
-    dtype: jnp.dtype = jnp.dtype(jnp.float32)
+    dropout_rate: float = 0.0  # of every dropout, used where `deterministic` is false
+    dtype: jnp.dtype = jnp.dtype(jnp.float32)  # of the activations
 
 
 class RMSNorm(nn.Module):

@@ -162,8 +162,7 @@ class Decoder(Part):
         self_bias = jax.lax.dynamic_slice_in_dim(self._causal_bias(length), index, 1, axis=2)
         x = embedded.astype(self.dtype)
         updated = []
-        caches = zip(cache.self_attention, cache.cross_attention, strict=True)
-        for layer, (targets, cross) in zip(self.layers, caches, strict=True):
+        for layer, targets, cross in zip(self.layers, *cache[:2], strict=True):
             x, targets = layer(x, cross, self_bias, cache.cross_bias, cache=targets, index=index)
             updated.append(targets)
         return self._logits(x, True)[:, 0], cache._replace(self_attention=tuple(updated))

@@ -6,9 +6,9 @@ README.
 """
 
 import csv
-import dataclasses
 import hashlib
 from pathlib import Path
+from typing import NamedTuple
 
 from promptscale.config.tasks import Task
 from promptscale.errors import DataError
@@ -19,19 +19,12 @@ MRPC_TSV = {"train": "MRPC/train.tsv", "validation": "MRPC/dev.tsv"}
 _TABLE = Path(__file__).with_suffix(".csv")
 
 
-@dataclasses.dataclass(frozen=True)
-class PublishedFile:
-    """A file of a published dataset.
+class PublishedFile(NamedTuple):
+    """A file of a published dataset."""
 
-    Attributes:
-      path: its usual path below the folder of files, or inside its archive.
-      url: the address of the file, or of the archive that holds it.
-      checksum: `sha256:...`, `md5:...` or `git-blob:...` of the file; empty where none is known.
-    """
-
-    path: str
-    url: str
-    checksum: str = ""
+    path: str  # its usual path below the folder of files, or inside its archive
+    url: str  # the address of the file, or of the archive that holds it
+    checksum: str = ""  # `sha256:...`, `md5:...` or `git-blob:...`; empty where none is known
 
     @property
     def archive(self) -> str:

@@ -58,9 +58,7 @@ def _download(builder: Any, task: Task | None, data: Data) -> None:
         # TFDS has no checksums of MRQA. Its files, a split of each task, are verified here.
         mrqa = published_files(task, "validation") if task and task.name in MRQA else ()
         manager = tfds.download.DownloadManager(
-            download_dir=downloads,
-            dataset_name=builder.name,
-            force_checksums_validation=not mrqa,
+            download_dir=downloads, dataset_name=builder.name, force_checksums_validation=not mrqa
         )
         for file in mrqa:
             path = Path(manager.download(file.url))

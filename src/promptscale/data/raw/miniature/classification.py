@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from random import Random
 
 from promptscale.data.raw.miniature import world
-from promptscale.data.raw.miniature.world import Fact, Row
+from promptscale.data.raw.miniature.world import Fact, Polarity, Row
 
 _BOOL = {1: "True", -1: "False"}
 _CB = {1: "entailment", -1: "contradiction", 0: "neutral"}
@@ -90,9 +90,7 @@ def multirc(rng: Random, count: int) -> Iterator[Row]:
     """Questions about an object, each answered with both people of the paragraph in turn."""
     for index in range(count // 2):
         relation = rng.choice(world.POLAR)
-        polarities: list[world.Polarity] = (
-            [1, -1] if world.contrasted(rng) else [rng.choice((1, -1))] * 2
-        )
+        polarities: list[Polarity] = [1, -1] if world.contrasted(rng) else [rng.choice((1, -1))] * 2
         rng.shuffle(polarities)
         object_ = rng.choice(relation.objects)
         people = rng.sample(relation.subjects, 2)

@@ -94,10 +94,10 @@ def _cloze(rng: Random) -> str:
 def _shifted(rng: Random) -> str:
     """Facts and questions of MRQA's domains, which are rare in the corpus."""
     domain = rng.choice(list(MRQA.values()))
+    relations = world.relations(domain.relations)
     if rng.random() < 0.5:
-        return _wh(rng, domain.relations)
-    stated = world.affirmed(rng, domain.relations, 4)
-    text = domain.passage.format(facts=world.passage(stated))
+        return _wh(rng, relations)
+    text = domain.passage.format(facts=world.passage(world.affirmed(rng, relations, 4)))
     return f"{text} in this story , drugs , animals and the game are not told of ."
 
 

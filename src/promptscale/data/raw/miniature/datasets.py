@@ -27,17 +27,11 @@ class Sizes:
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """A TFDS dataset with generated rows.
+    """A TFDS dataset with generated rows."""
 
-    Attributes:
-      tfds_name: the name that `tfds.load` takes, with the version.
-      splits: by TFDS's split, the field of `Sizes` with the number of its rows.
-      rows: `rows(rng, count)` yields rows as the real builder does.
-    """
-
-    tfds_name: str
-    splits: dict[str, str]
-    rows: Rows
+    tfds_name: str  # the name that `tfds.load` takes, with the version
+    splits: dict[str, str]  # by TFDS's split, the field of `Sizes` with the number of its rows
+    rows: Rows  # `rows(rng, count)` yields rows as the real builder does
 
 
 def _rows(make: Callable[[Random, int], Row]) -> Rows:

@@ -5,9 +5,8 @@ Each function makes a row, or the parts of a row, as TFDS's builder yields it.
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from random import Random
-from typing import Any
 
 from promptscale.data.raw.miniature import world
 from promptscale.data.raw.miniature.world import Row
@@ -31,24 +30,20 @@ def record(rng: Random, index: int) -> Row:
 class Domain:
     """A style of passage and question; see `language.yaml`."""
 
-    relations: Sequence[world.Relation]
+    relations: Sequence[str]
     count: int = 3
     passage: str = "{facts}"
     question: str = "{q} ?"
     subset: str = ""
 
 
-def _domain(fields: Mapping[str, Any]) -> Domain:
-    return Domain(**{**fields, "relations": world.relations(fields["relations"])})
-
-
-SQUAD = _domain(world.LANGUAGE["squad"])
-MRQA = {name: _domain(fields) for name, fields in world.LANGUAGE["mrqa"].items()}
+SQUAD = Domain(**world.LANGUAGE["squad"])
+MRQA = {name: Domain(**fields) for name, fields in world.LANGUAGE["mrqa"].items()}
 
 
 def _lookup(rng: Random, domain: Domain) -> tuple[str, str, str, int]:
     """A context, a question for a fact's object or subject, the answer, and its start."""
-    stated = world.affirmed(rng, domain.relations, domain.count)
+    stated = world.affirmed(rng, world.relations(domain.relations), domain.count)
     target = rng.choice(stated)
     for_object = rng.random() < 0.5
     question = target.put(target.relation.what if for_object else target.relation.who)

@@ -5,16 +5,14 @@ subject or by its object. A two-layer T5 of width 64 learns this in minutes. It 
 compare two values, so no task needs that. The words and forms are in `language.yaml`.
 
 In `CONTRAST_SHARE` of the rows of every task the passage has facts with opposite answers, and only
-the question decides between them. In the other rows the passage is about a single fact or person,
-and the kind of word that the question asks for is enough. If all rows were of the first kind, a
-two-layer model would stay at chance in the time that it has.
+the question decides between them. The other rows are about a single fact or person, and the kind of
+word that the question asks for is enough. Without them a two-layer model would stay at chance.
 """
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import yaml
 
@@ -27,8 +25,7 @@ CONTRAST_SHARE = 0.4
 LANGUAGE = yaml.safe_load(Path(__file__).with_name("language.yaml").read_text(encoding="utf-8"))
 
 
-@dataclasses.dataclass(frozen=True)
-class Relation:
+class Relation(NamedTuple):
     """A kind of fact and the ways to state it and to ask about it; see `language.yaml`."""
 
     subjects: list[str]
@@ -57,8 +54,7 @@ def relations(names: Sequence[str]) -> list[Relation]:
 POLAR, PLAIN, FACTUAL = (relations(LANGUAGE[group]) for group in ("polar", "plain", "factual"))
 
 
-@dataclasses.dataclass(frozen=True)
-class Fact:
+class Fact(NamedTuple):
     """A stated fact; `text` is its form in the passage, without the full stop."""
 
     relation: Relation
@@ -108,13 +104,12 @@ def disputed(rng: Random, relation: Relation, polarities: Polarities = (1, -1)) 
     return facts(rng, [relation] * len(drawn), drawn)
 
 
-@dataclasses.dataclass(frozen=True)
-class Dilemma:
+class Dilemma(NamedTuple):
     """A premise and two choices for its cause or effect; the choice at index `fits` is right."""
 
     premise: str
     question: str
-    choices: tuple[str, str]
+    choices: list[str]
     fits: int
 
 
@@ -125,16 +120,14 @@ def dilemma(rng: Random) -> Dilemma:
     wrong = other if contrasted(rng) else rng.choice(sorted(LANGUAGE["absurd"].items()))
     question = rng.choice(("cause", "effect"))
     forms = f"{person} was {{}} .", f"{person} {{}} ."  # of a state and of its act
-    known = 1 if question == "cause" else 0
-    sought = 1 - known
-    choices = (forms[sought].format(right[sought]), forms[sought].format(wrong[sought]))
+    known, sought = (1, 0) if question == "cause" else (0, 1)
+    choices = [forms[sought].format(words[sought]) for words in (right, wrong)]
     fits = rng.randrange(2)
-    ordered = choices if fits == 0 else choices[::-1]
-    return Dilemma(forms[known].format(right[known]), question, ordered, fits)
+    premise = forms[known].format(right[known])
+    return Dilemma(premise, question, choices[::-1] if fits else choices, fits)
 
 
-@dataclasses.dataclass(frozen=True)
-class Scene:
+class Scene(NamedTuple):
     """The states of two candidates, and the act of the candidate at index `right`."""
 
     states: str
