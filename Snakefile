@@ -1,8 +1,8 @@
 """The Power of Scale for Parameter-Efficient Prompt Tuning: the whole experiment.
 
-    snakemake all                                      the miniature
-    snakemake all --configfile config/paper.yaml       the paper
-    snakemake --profile cached figures tables          from published results, without any training
+    snakemake --profile local all                                    the miniature
+    snakemake --profile local all --configfile config/paper.yaml     the paper
+    snakemake --profile cached figures tables                        from published results, without training
 
 config/README.md explains the configuration and the targets.
 """

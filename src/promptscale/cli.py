@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 import typer.core
 
+from promptscale.config import axes
 from promptscale.config.accelerators import accelerators
 from promptscale.config.load import load_config
 from promptscale.config.sizes import parameter_counts
@@ -88,6 +89,8 @@ def plan(
     counts = {"trainings": trainings(settings), "jobs": jobs(settings)}
     cost = estimate(settings, accelerator)
     if runs is not None:
+        if runs.is_dir() or not runs.absolute().parent.is_dir():
+            raise ConfigError(f"The table of runs cannot be written to {runs}: give a file's path.")
         rows = run_table(settings)
         with atomic_write(runs) as partial, partial.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, fieldnames=list(rows[0]))
@@ -129,9 +132,11 @@ def scores(
     from promptscale.reporting import provenance, runs_table
 
     selected = runs_table.selected_scores(runs_table.read_runs(runs))
-    setting = ["task", "method", "size", "checkpoint", "prompt_length", "initialization"]
+    columns = [column.name for column in axes.columns()]
+    setting = ["task", "eval_task", "method", "size", "checkpoint", *columns]
     table = runs_table.aggregate(selected, setting).round(1).sort_values(setting)
-    print(table.to_string(index=False, na_rep="-"))
+    different = [column for column in setting if table[column].nunique() > 1]
+    print(table[[*different, "mean", "sd", "n"]].to_string(index=False, na_rep="-"))
     print(provenance.caption(selected))
 
 

@@ -247,7 +247,7 @@ AXES: dict[str, Axis] = {
     )
 }
 
-PAPER_AXES = tuple(AXES)
+PAPER_AXES = ("prompt_length", "initialization", "pretraining_objective", "lm_adaptation_steps")
 
 
 def columns() -> tuple[Column, ...]:

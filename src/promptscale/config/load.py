@@ -24,7 +24,7 @@ def load_config(path: Path) -> Config:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"The configuration {path} cannot be read: {error.strerror}.") from error
-    except yaml.YAMLError as error:
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
         place = " ".join(str(error).split())
         raise ConfigError(f"The configuration {path} is not valid YAML: {place}.") from error
     if not isinstance(content, Mapping):

@@ -40,7 +40,7 @@ def read_texts(path: Path) -> pd.DataFrame:
     Raises:
       ResultsError: the file is missing, empty or not CSV.
     """
-    if not path.exists():
+    if not path.is_file():
         raise ResultsError(f"The table {path} is missing; run the workflow that makes it.")
     try:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False)
