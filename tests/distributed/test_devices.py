@@ -14,6 +14,8 @@ import pytest
 from tests.checkpoints import synthetic_checkpoints as synthetic
 from tests.distributed import site
 
+pytestmark = pytest.mark.slow  # starts processes
+
 REPOSITORY = Path(__file__).parents[2]
 
 

@@ -14,6 +14,8 @@ import pytest
 from tests.distributed import site
 from tests.distributed.test_devices import finish, results, start
 
+pytestmark = pytest.mark.slow  # starts processes
+
 # The number of kills; `make chaos` sets a larger number.
 MOMENTS = int(os.environ.get("PROMPTSCALE_KILLS", "3"))
 SETTINGS = ("steps=60", "evaluate_every=20")  # and a state after each step

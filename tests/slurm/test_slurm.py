@@ -11,6 +11,8 @@ import yaml
 from tests.slurm.cluster import cluster, why_not
 from tests.workflow.test_workflow import REPOSITORY, SMALLEST
 
+pytestmark = pytest.mark.slow  # starts processes
+
 JOB = "prompt_tuning/mini-small/span_corruption/length_3-class_label/copa/seeds_0"
 STEPS = 600
 

@@ -13,6 +13,8 @@ import pytest
 from .conftest import REPOSITORY, SEEDS, Site, interrupt
 from .fake_cloud import wait_until
 
+pytestmark = pytest.mark.slow  # starts processes
+
 Make = Callable[..., Site]
 
 
