@@ -37,7 +37,7 @@ real: setup ## the workflow on the authors' test checkpoint and real SuperGLUE f
 	@echo "Scores are at chance: the authors' test checkpoint has width 4 and was never trained."
 	@echo "Tables: results/real/tables/    All runs: results/real/runs.csv"
 
-check: lint ## lint, then the quick tests (three minutes)
+check: lint ## lint, then the quick tests (about four minutes)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 test: setup ## all tests, two files at a time (twenty minutes); the end-to-end run uses all cores, last
