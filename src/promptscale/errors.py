@@ -21,6 +21,10 @@ class DataError(PromptscaleError):
     """A dataset is missing, incomplete or does not match its checksum."""
 
 
+class DivergedError(PromptscaleError):
+    """A training diverged, and nothing can be computed from what it would leave."""
+
+
 class ResultsError(PromptscaleError):
     """A table of results is missing, damaged or does not match its schema."""
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int
 
-from promptscale.model import T5, beam_search, greedy_search
+from promptscale.model import T5, DropoutKeys, beam_search, greedy_search
 from promptscale.prompts import prepend
 
 Params = dict[str, Any]
@@ -22,20 +22,19 @@ def encode_inputs(
     params: Params,
     prompt: Float[Array, "*B P D"] | None,
     inputs: Int[Array, "B S"],
-    key: PRNGKeyArray | None = None,
+    dropout_keys: DropoutKeys = None,
 ) -> tuple[Float[Array, "B PS D"], Array]:
     """Encodes the inputs, after the prompt if any; also returns the mask [B, PS].
 
     A prompt [P, D] precedes every example, prompts [B, P, D] an example each: a batch may mix tasks
-    (Figure 2). Dropout acts where a `key` is given.
+    (Figure 2). Dropout acts where there are keys.
     """
     variables = {"params": params}
     embedded, mask = model.apply(variables, inputs, method="embed"), inputs > 0
     if prompt is not None:
         tiled = jnp.broadcast_to(prompt, (inputs.shape[0], *prompt.shape[-2:]))
         embedded, mask = prepend(tiled, embedded, mask)
-    rngs = {} if key is None else {"dropout": key}
-    encoded = model.apply(variables, embedded, mask, key is None, method="encode", rngs=rngs)
+    encoded = model.apply(variables, embedded, mask, dropout_keys, method="encode")
     return encoded, mask
 
 

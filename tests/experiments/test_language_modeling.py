@@ -9,6 +9,7 @@ import pytest
 from promptscale.checkpoints import t5x
 from promptscale.config.jobs import LanguageModelingJob
 from promptscale.config.settings import LanguageModeling
+from promptscale.errors import DivergedError
 from promptscale.experiments.language_modeling import Files, run
 from tests import tiny
 from tests.checkpoints import synthetic_checkpoints as synthetic
@@ -26,7 +27,13 @@ def folder(tmp_path_factory) -> Path:
 
 
 def train(
-    folder: Path, objective: str, steps: int, name: str, checkpoint: str | None, first: int = 0
+    folder: Path,
+    objective: str,
+    steps: int,
+    name: str,
+    checkpoint: str | None,
+    first: int = 0,
+    factor: float = 1.0,
 ) -> t5x.Checkpoint:
     """Trains for `steps` with dropout, and reads the checkpoint that was written."""
     job = LanguageModelingJob(
@@ -37,6 +44,7 @@ def train(
         settings=LanguageModeling(
             steps=steps, batch_size=4, inputs_length=16, dropout_rate=0.1, activations="float32",
             optimizer={"learning_rate": 0.01, "parameter_scaling": True},
+            loss_normalizing_factor=factor,
         ),
     )  # fmt: skip
     run(
@@ -77,3 +85,9 @@ def test_a_continued_adaptation_equals_one_long_adaptation(folder):
     together = pd.concat([losses["short"], losses["continued"]], ignore_index=True)
     pd.testing.assert_series_equal(together["loss"], losses["long"]["loss"], rtol=1e-4)
     assert not list(folder.glob("*.state*"))
+
+
+def test_a_diverged_training_ends_in_a_sentence_and_writes_no_checkpoint(folder):
+    with pytest.raises(DivergedError, match=r"tiny lm_4 diverged at step 1: its loss"):
+        train(folder, "lm_4", 4, "diverged", "pretrained", factor=1e-44)
+    assert not (folder / "diverged").exists() and not (folder / "diverged.csv").exists()

@@ -32,7 +32,7 @@ def finished(tmp_path_factory) -> Path:
     job = PromptDesignJob(
         origin="generated", label="Miniature", size="tiny", architecture=tiny.architecture(),
         checkpoint="span_corruption", tasks=(TASK,), seeds=(0, 1),
-        evaluation=EvaluationSettings(batch_size=4, decoding="greedy"),
+        evaluation=EvaluationSettings(decoding="greedy"),
         settings=PromptDesign(shots=SHOTS, separator=SEPARATOR),
     )  # fmt: skip
     run(

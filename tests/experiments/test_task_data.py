@@ -125,7 +125,7 @@ def test_predictions_have_the_labels_of_the_evaluated_task(
     vocabulary, prefixes = data
     monkeypatch.setattr(Vocabulary, "decode", lambda *_: text)
     examples = prepared.read(prefixes["cb"] / "validation")
-    dev = DevSet(TASKS[evaluated], examples, vocabulary, 32, sentinel=sentinel, devices=Devices())
+    dev = DevSet(TASKS[evaluated], examples, vocabulary, sentinel=sentinel, devices=Devices())
     predictions = dev.predict(lambda *_: np.zeros((32, 2), np.int32), {}, None, trained)
     assert predictions == [meant] * len(examples)
 

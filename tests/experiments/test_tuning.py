@@ -40,7 +40,7 @@ def tune(folder: Path, out: Path, method: str, layout: Layout = SINGLE_DEVICE, *
         "evaluation": EvaluationSettings(),
     }  # fmt: skip
     if method == "prompt_tuning":
-        settings |= {"prompt_length": 5, "optimizer": {"learning_rate": 0.3}}
+        settings = {"prompt_length": 5, "optimizer": {"learning_rate": 0.3}} | settings
         job = PromptTuningJob(settings=PromptTuning(**settings), **shared)
     else:
         settings |= {"restore_accumulators": False, "optimizer": {"learning_rate": 0.01}}
@@ -93,3 +93,25 @@ def test_a_batch_that_cannot_be_cut_into_equal_parts_is_refused_in_a_sentence(fo
     with pytest.raises(ConfigError, match="3 examples at a time, but a batch of 8 cannot be cut"):
         tune(folder, tmp_path, "prompt_tuning", layout)
     assert not (tmp_path / "metrics.csv").exists()
+
+
+def test_diverged_runs_are_recorded_with_what_they_were_before(folder, tmp_path):
+    """The gradient of a loss that is divided by nearly nothing is infinite."""
+    tune(folder, tmp_path, "prompt_tuning", loss_normalizing_factor=1e-44)
+    rows = read_runs(tmp_path / "metrics.csv")
+    diverged = rows[rows["metric"] == "diverged"]
+    assert set(diverged["seed"]) == {0, 1} and set(diverged["step"]) == set(rows["step"]) == {0}
+    assert len(rows[(rows["metric"] == "score") & rows["selected"]]) == 2
+    assert len(list((tmp_path / "predictions").rglob("*.jsonl"))) == 2
+
+
+def test_the_initial_prompt_depends_on_the_seed_alone(folder, tmp_path):
+    """Runs of other lengths and batches start from the same prompts (a first step of rate 0+)."""
+    prompts = []
+    for steps, batch_size in ((1, 8), (3, 4)):
+        out = tmp_path / str(steps)
+        changes = {"steps": steps, "batch_size": batch_size, "evaluate_every": steps}
+        tune(folder, out, "prompt_tuning", optimizer={"learning_rate": 1e-30}, **changes)
+        prompts.append([np.load(out / f"prompts/{TASK}/seed_{seed}.npy") for seed in (0, 1)])
+    np.testing.assert_array_equal(prompts[0], prompts[1])
+    assert not np.array_equal(prompts[0][0], prompts[0][1])

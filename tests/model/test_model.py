@@ -45,7 +45,7 @@ def test_decoder_is_causal(params):
     def run(embedded, position):
         decoded = MODEL.apply(
             {"params": params},
-            lambda module: module.decoder(embedded, encoded, mask, True),
+            lambda module: module.decoder(embedded, encoded, mask, None),
             method=lambda module, call: call(module),
         )
         return decoded[:, position].sum()
@@ -134,17 +134,51 @@ def test_a_mixed_batch_is_served_as_each_task_alone(params, decoding):
     assert len({tuple(row) for row in mixed.tolist()}) > 2
 
 
-def test_dropout_acts_only_with_a_key_and_is_drawn_from_it(params):
+def test_dropout_acts_only_with_keys_and_is_drawn_from_them(params):
     model = T5(CONFIG, dropout_rate=0.5)
     prompt = jnp.ones((2, CONFIG.d_model))
 
-    def encoded(key):
-        return encode_inputs(model, params, prompt, INPUTS, key)[0]
+    def encoded(seed):
+        keys = None if seed is None else jax.random.split(jax.random.key(seed), len(INPUTS))
+        return encode_inputs(model, params, prompt, INPUTS, keys)[0]
 
     np.testing.assert_array_equal(encoded(None), encode_inputs(MODEL, params, prompt, INPUTS)[0])
-    first, repeated, other = (encoded(jax.random.key(seed)) for seed in (1, 1, 2))
+    first, repeated, other = map(encoded, (1, 1, 2))
     np.testing.assert_array_equal(first, repeated)
     assert np.abs(np.asarray(first - other)).max() > 0
+
+
+def test_an_examples_dropout_depends_neither_on_the_batch_nor_on_the_padding(params):
+    model = T5(CONFIG, dropout_rate=0.5)
+    keys = jax.random.split(jax.random.key(3), len(INPUTS))
+    padded = jnp.pad(INPUTS, ((0, 0), (0, 5)))
+    later = jnp.pad(TARGETS, ((0, 0), (0, 3)))
+
+    def logits(inputs, targets, keys):
+        encoded, mask = encode_inputs(model, params, None, inputs, keys)
+        return model.apply({"params": params}, encoded, mask, targets, keys, method="decode")
+
+    together = logits(padded, later, keys)[:, : TARGETS.shape[1]]
+    for row in range(len(INPUTS)):
+        alone = logits(INPUTS[row : row + 1], TARGETS[row : row + 1], keys[row : row + 1])
+        np.testing.assert_allclose(together[row], alone[0], rtol=1e-4, atol=1e-5)
+
+
+def test_each_dropout_of_the_model_draws_other_masks(params, monkeypatch):
+    """T5X drops in 2 + 4 places for each encoder layer and 2 + 6 for each decoder layer."""
+    model = T5(CONFIG, dropout_rate=0.1)
+    keys = jax.random.split(jax.random.key(0), len(INPUTS))
+    places, fold_in = [], jax.random.fold_in
+
+    def noted(key, place):
+        places.append(int(place))
+        return fold_in(key, place)
+
+    monkeypatch.setattr(jax.random, "fold_in", noted)
+    encoded, mask = encode_inputs(model, params, None, INPUTS, keys)
+    model.apply({"params": params}, encoded, mask, TARGETS, keys, method="decode")
+    layers = CONFIG.num_encoder_layers, CONFIG.num_decoder_layers
+    assert len(set(places)) == len(places) == 2 + 4 * layers[0] + 2 + 6 * layers[1]
 
 
 def test_bfloat16_activations_keep_a_float32_head(params):

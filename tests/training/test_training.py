@@ -159,6 +159,86 @@ def test_the_first_of_the_best_dev_steps_is_selected(params, step, tmp_path):
         np.testing.assert_array_equal(outcome.trainable[run], seen[evaluation][run])
 
 
+def test_microbatches_give_the_same_update_with_dropout(params, step):
+    """Examples draw their masks by their place in the batch, whichever of them pass together."""
+    loss = loss_function(MODEL, 1e-4, PromptTuning.for_inference)
+    parts = jax.jit(make_step(loss, examples_at_a_time=2))
+    for steps in (step, parts):
+        train_state = steps(started(prompts()), params, batch(0), keys(), jnp.int32(0))
+        if steps is step:
+            whole = train_state
+    np.testing.assert_allclose(whole.loss, train_state.loss, rtol=1e-5)
+    np.testing.assert_allclose(whole.trainable, train_state.trainable, rtol=1e-4, atol=1e-4)
+
+
+def diverging(run: int, at: int):
+    """A step whose loss of a run is NaN from step `at` on."""
+    prompt_loss = loss_function(MODEL, 1e-4, PromptTuning.for_inference)
+
+    def loss(trainable, frozen, batch, keys):
+        value, tokens = prompt_loss(trainable, frozen, batch, keys)
+        return value + jnp.where(batch.inputs[0, 0] == 1, jnp.nan, 0.0), tokens
+
+    def batches(number: int) -> Batch:
+        rows = batch(number)
+        if number >= at:
+            rows.inputs[run, 0, 0] = 1  # a token that `batch` never draws
+        return rows
+
+    return jax.jit(make_step(loss)), batches
+
+
+@pytest.mark.parametrize(("at", "last"), [(0, 0), (3, 3), (4, 4)])
+def test_a_diverged_run_stops_and_leaves_the_others_to_the_bit(params, tmp_path, at, last):
+    seen = []
+
+    def evaluate(trainable):
+        seen.append(np.array(trainable))
+        return [DevResult({"task": {"score": float(len(seen))}}, {"task": ["x"]})] * 3
+
+    def trained(name, step, batches):
+        seen.clear()
+        state = State(str(tmp_path / name), "job")
+        return train(
+            step, started(prompts()), params, batches, keys(), Schedule(6, 2, 6), state, evaluate
+        )
+
+    step, batches = diverging(1, at)
+    diverged = trained("diverged", step, batches)
+    healthy = trained("healthy", step, batch)
+    rows = [row for row in diverged.rows if row["run"] == 1]
+    assert [(row["step"], row["value"]) for row in rows if row["metric"] == "diverged"] == [(at, 1)]
+    assert max(row["step"] for row in rows) == last
+    assert np.isfinite([row["value"] for row in diverged.rows]).all()
+    assert {row["step"] for row in rows if row["selected"]} == {last}
+    if not at:
+        np.testing.assert_array_equal(diverged.trainable[1], prompts()[1])
+    for run in (0, 2):
+        np.testing.assert_array_equal(diverged.trainable[run], healthy.trainable[run])
+        ours, theirs = (
+            [(r["step"], r["metric"], r["value"], r["selected"]) for r in x.rows if r["run"] == run]
+            for x in (diverged, healthy)
+        )
+        assert ours == theirs and not any(metric == "diverged" for _, metric, _, _ in ours)
+
+
+def test_a_training_ends_when_all_runs_have_diverged(params, tmp_path):
+    def unreachable(number):
+        assert number < 4
+        return batch(number)
+
+    nan = jax.tree.map(lambda leaf: leaf * jnp.nan, params)
+    step = jax.jit(make_step(loss_function(MODEL, 1e-4, PromptTuning.for_inference)))
+    outcome = train(
+        step, started(prompts()), nan, unreachable, keys(), Schedule(100, 4, 50),
+        State(str(tmp_path / "state"), "job"),
+    )  # fmt: skip
+    assert [(row["run"], row["metric"]) for row in outcome.rows] == [
+        (n, "diverged") for n in range(3)
+    ]
+    np.testing.assert_array_equal(outcome.trainable, prompts())
+
+
 def test_trials_train_together_as_each_alone():
     """The trials' optimisers differ in every searched setting, and in parameter scaling."""
     trials = [
@@ -167,9 +247,9 @@ def test_trials_train_together_as_each_alone():
         Optimizer(learning_rate=0.5, weight_decay=1e-5, decay_factor=0.1, steps_per_decay=2),
     ]
 
-    def loss(prompt, frozen, batch, key):
-        """A loss without a model; its gradient depends on batch, key and prompt."""
-        wanted = jnp.mean(batch.inputs) / 32 + jax.random.normal(key, prompt.shape)
+    def loss(prompt, frozen, batch, keys):
+        """A loss without a model; its gradient depends on batch, keys and prompt."""
+        wanted = jnp.mean(batch.inputs) / 32 + jax.random.normal(keys[0], prompt.shape)
         return jnp.sum(jnp.square(prompt - wanted)), jnp.float32(1)
 
     train_state = initial_state(Start(prompts(), {}, CHECKPOINT_STEP), trials, DEVICES)

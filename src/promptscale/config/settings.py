@@ -118,4 +118,3 @@ class EvaluationSettings(Strict):
     """Free generation and exact match (section 3, paper_and_released_code 6)."""
 
     decoding: Literal["beam", "greedy"] = "beam"  # beam: T5X's default, a single beam
-    batch_size: Positive = 128

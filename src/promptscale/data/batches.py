@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Int
 
-from promptscale.data.prepared import Examples, Ragged
+from promptscale.data.prepared import Ragged
 from promptscale.data.vocabulary import EOS_ID, PAD_ID
 
 
@@ -70,9 +70,34 @@ def take(
     )
 
 
-def in_order(examples: Examples, batch_size: int, inputs_length: int) -> Iterator[np.ndarray]:
-    """Batches [B, S] of all inputs in order; rows of padding fill the last batch."""
-    for start in range(0, len(examples), batch_size):
-        chosen = range(start, min(start + batch_size, len(examples)))
-        rows = pad([examples.inputs[index] for index in chosen], inputs_length)
-        yield np.pad(rows, ((0, batch_size - len(rows)), (0, 0)))
+def rounded_length(length: int) -> int:
+    """The next of 16, 24, 32, 48, 64, 96, ...: a few compiled programs serve all lengths."""
+    power = max(16, 2 ** (length - 1).bit_length())
+    return max(16, power * 3 // 4) if length <= power * 3 // 4 else power
+
+
+class LengthBatch(NamedTuple):
+    """Inputs of similar lengths: indices of the examples; their ids, with empty rows at the end."""
+
+    examples: Int[np.ndarray, " examples"]
+    inputs: Int[np.ndarray, "B S"]
+
+
+def by_length(
+    inputs: Ragged, batch_size: int, max_tokens: int, *, before: int = 0, multiple: int = 1
+) -> Iterator[LengthBatch]:
+    """Batches of all inputs, the longest first.
+
+    A batch has at most `batch_size` rows, and at most `max_tokens` positions for each of the
+    `multiple` equal parts that it is divided into; each part has at least a row. `before` is the
+    number of positions that precede each input, such as those of a prompt. Inputs are never cut.
+    """
+    order = np.argsort(-inputs.lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        length = rounded_length(int(inputs.lengths[order[start]]) + 1)
+        rows = min(max(1, max_tokens // (before + length)), -(-batch_size // multiple)) * multiple
+        chosen = order[start : start + rows]
+        ids = pad([inputs[int(index)] for index in chosen], length)
+        yield LengthBatch(chosen, np.pad(ids, ((0, rows - len(ids)), (0, 0))))
+        start += rows

@@ -29,6 +29,7 @@ from promptscale.data.objectives import PrefixLM, SpanCorruption
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.distributed import multihost
 from promptscale.distributed.mesh import SINGLE_DEVICE, Devices, Layout, to_host
+from promptscale.errors import DivergedError
 from promptscale.model import T5, parameter_shapes
 from promptscale.storage.atomic import atomic_write
 from promptscale.training.loop import Schedule, train
@@ -68,6 +69,7 @@ def run(job: LanguageModelingJob, files: Files, layout: Layout = SINGLE_DEVICE) 
 
     Raises:
       CheckpointError, DataError: an input is missing, damaged or does not fit.
+      DivergedError: the training diverged; no checkpoint is written.
     """
     settings = job.settings
     model = T5(job.architecture, settings.dropout_rate, jnp.dtype(settings.activations))
@@ -105,6 +107,12 @@ def run(job: LanguageModelingJob, files: Files, layout: Layout = SINGLE_DEVICE) 
         ),
         state,
     )
+    if stops := [row["step"] for row in result.rows if row["metric"] == "diverged"]:
+        raise DivergedError(
+            f"The training of {job.size} {job.checkpoint} diverged at step "
+            f"{job.first_step + stops[0] + 1}: its loss or update is not finite; lower "
+            "`optimizer.learning_rate`, or compute with `activations: float32`."
+        )
     trained = Checkpoint(
         checkpoint.step + settings.steps,
         _remove_run_axis(result.trainable, devices),

@@ -81,16 +81,12 @@ def run(job: PromptDesignJob, files: Files, layout: Layout = SINGLE_DEVICE) -> N
         ]
         limit = padded_length(validation.targets, multiple=1) + len(vocabulary.encode(separator))
         generate = generator(model, job.evaluation.decoding, limit, devices.replicated())
-        # The inputs of all seeds have equal length, so that they share a compiled program.
-        length = padded_length(validation.inputs.prepend(max(texts_of_seeds, key=len)))
         for job_run in (job_run for job_run in job.runs if job_run.task == task):
             prefix = texts_of_seeds[job.seeds.index(job_run.seed)]
             dev = DevSet(
                 task_named(task),
                 dataclasses.replace(validation, inputs=validation.inputs.prepend(prefix)),
                 vocabulary,
-                job.evaluation.batch_size,
-                inputs_length=length,
                 limit=limit,
                 devices=devices,
             )

@@ -50,9 +50,8 @@ def batches(
 def dev_sets(
     job: TuningJob, validation: Splits, vocabulary: Vocabulary, devices: Devices
 ) -> dict[str, DevSet]:
-    """The validation sets by task; those of the job's tasks share the length of their inputs."""
+    """The validation sets by task."""
     splits = {task: _read(job, task, validation[task], vocabulary) for task in job.evaluated_tasks}
-    common = max(padded_length(splits[task].inputs) for task in job.tasks)
     limits = {task: padded_length(split.targets, multiple=1) for task, split in splits.items()}
     for trained, others in job.transfer_tasks.items():  # answered with the trained task's labels
         limits |= {task: max(limits[task], limits[trained]) for task in others}
@@ -61,8 +60,7 @@ def dev_sets(
             task_named(task),
             split,
             vocabulary,
-            job.evaluation.batch_size,
-            inputs_length=common if task in job.tasks else None,
+            prompt_length=job.prompt_length,
             limit=limits[task],
             sentinel=job.sentinel,
             devices=devices,

@@ -6,14 +6,18 @@ Letters: B batch, S source (keys) positions, T target (queries) positions, D d_m
 K head_dim, F d_ff.
 """
 
+import zlib
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray
 
 from promptscale.config.sizes import ModelConfig
 
 MASKED = -1e10
+DropoutKeys = Key[Array, " B"] | None  # a key for each example; None: no dropout
 _KERNEL_INIT = nn.initializers.variance_scaling(1.0, "fan_in", "truncated_normal")
 
 
@@ -59,7 +63,7 @@ class Part(nn.Module):
     """The model, or a part of it that has dropout; parameters are cast to `dtype` when used."""
 
     config: ModelConfig
-    dropout_rate: float = 0.0  # of every dropout, used where `deterministic` is false
+    dropout_rate: float = 0.0  # of every dropout, used where there are keys
     dtype: jnp.dtype = jnp.dtype(jnp.float32)  # of the activations
 
 
@@ -80,14 +84,40 @@ class RMSNorm(nn.Module):
 
 
 class Dropout(nn.Module):
-    """Dropout with the same mask at all positions (axis -2), as in T5X."""
+    """Drops features with a mask that all positions of an example share, as T5X does.
+
+    A mask is a function of the example's key and of this module's place in the model. It depends
+    neither on the other examples of the batch nor on the padding.
+    """
 
     rate: float
 
-    @nn.compact
-    def __call__(self, x: Float[Array, "*B L D"], deterministic: bool) -> Float[Array, "*B L D"]:
-        """Unless deterministic, sets features to 0 with probability `rate` and scales the rest."""
-        return nn.Dropout(self.rate, broadcast_dims=(-2,))(x, deterministic=deterministic)
+    def __call__(self, x: Float[Array, "B L D"], keys: DropoutKeys) -> Float[Array, "B L D"]:
+        """Drops features and scales the others; without keys it returns `x`."""
+        if keys is None or not self.rate:
+            return x
+        mask = self._draw(keys, (x.shape[-1],))[:, None, :]
+        return self._scaled(x, mask)
+
+    def rows(self, x: Float[Array, "B H S K"], keys: DropoutKeys) -> Float[Array, "B H S K"]:
+        """Drops whole rows [K], a mask for each head and position."""
+        if keys is None or not self.rate:
+            return x
+        # Positions come first in the draw, so that padding changes no earlier position's mask.
+        mask = self._draw(keys, (x.shape[2], x.shape[1])).swapaxes(1, 2)[..., None]
+        return self._scaled(x, mask)
+
+    def _draw(self, keys: Key[Array, " B"], shape: tuple[int, ...]) -> Bool[Array, "B ..."]:
+        """A mask of `shape` for each example; true where a value stays."""
+        place = np.uint32(zlib.crc32("/".join(self.path).encode()))
+
+        def draw(key: PRNGKeyArray) -> Bool[Array, "..."]:
+            return jax.random.bernoulli(jax.random.fold_in(key, place), 1 - self.rate, shape)
+
+        return jax.vmap(draw)(keys)
+
+    def _scaled(self, x: Array, mask: Bool[Array, "..."]) -> Array:
+        return jnp.where(mask, x / (1 - self.rate), jnp.zeros_like(x))
 
 
 class RelativePositionBias(nn.Module):
@@ -125,7 +155,7 @@ class Attention(Part):
         self.out = dense(self.config.d_model, self.dtype)
         # T5X drops attention weights with the same mask for all queries. This commutes with the
         # weighted sum, so dropping whole value rows is equivalent and much cheaper.
-        self.value_dropout = nn.Dropout(self.dropout_rate, broadcast_dims=(-1,))
+        self.value_dropout = Dropout(self.dropout_rate)
 
     def keys_values(
         self, x: Float[Array, "B S D"]
@@ -139,14 +169,14 @@ class Attention(Part):
         keys: Float[Array, "B H S K"],
         values: Float[Array, "B H S K"],
         *biases: Float[Array, "_ _ _ S"],
-        deterministic: bool = True,
+        dropout_keys: DropoutKeys = None,
     ) -> Float[Array, "B T D"]:
         """Attends from `x` to the given keys and values, in the activation dtype.
 
         The heads' axis precedes the positions' axis, so that both products are plain batched matrix
         products. In the other order XLA's CPU backend takes four times as long.
         """
-        values = self.value_dropout(values, deterministic=deterministic)
+        values = self.value_dropout.rows(values, dropout_keys)
         logits = jnp.einsum("bhtk,bhsk->bhts", self._heads(self.query(x)), keys)
         for bias in biases:
             logits = logits + bias
@@ -162,10 +192,12 @@ class GatedMLP(Part):
     """T5 1.1's feed-forward block: (gelu(x wi_0) * (x wi_1)) wo, with the tanh form of gelu."""
 
     @nn.compact
-    def __call__(self, x: Float[Array, "B L D"], deterministic: bool) -> Float[Array, "B L D"]:
+    def __call__(
+        self, x: Float[Array, "B L D"], dropout_keys: DropoutKeys
+    ) -> Float[Array, "B L D"]:
         """Maps each position separately."""
         gate = dense(self.config.d_ff, self.dtype, name="wi_0")
         up = dense(self.config.d_ff, self.dtype, name="wi_1")
         down = dense(self.config.d_model, self.dtype, name="wo")
         hidden = nn.gelu(gate(x), approximate=True) * up(x)
-        return down(Dropout(self.dropout_rate)(hidden, deterministic))
+        return down(Dropout(self.dropout_rate)(hidden, dropout_keys))

@@ -21,6 +21,7 @@ from promptscale.model.layers import (
     MASKED,
     Attention,
     Dropout,
+    DropoutKeys,
     GatedMLP,
     Part,
     RelativePositionBias,
@@ -35,18 +36,17 @@ class EncoderLayer(Part):
 
     @nn.compact
     def __call__(
-        self, x: Float[Array, "B S D"], *biases: Float[Array, "_ _ _ S"], deterministic: bool
+        self, x: Float[Array, "B S D"], *biases: Float[Array, "_ _ _ S"], dropout_keys: DropoutKeys
     ) -> Float[Array, "B S D"]:
         """Applies the layer; `biases` are added to the attention logits."""
         parts = (self.config, self.dropout_rate, self.dtype)
-        dropout = Dropout(self.dropout_rate, name="dropout")
         normed = RMSNorm(name="pre_attention_layer_norm")(x)
         attention = Attention(*parts, name="attention")
         keys, values = attention.keys_values(normed)
-        attended = attention(normed, keys, values, *biases, deterministic=deterministic)
-        x = x + dropout(attended, deterministic)
-        hidden = GatedMLP(*parts, name="mlp")(RMSNorm(name="pre_mlp_layer_norm")(x), deterministic)
-        return x + dropout(hidden, deterministic)
+        attended = attention(normed, keys, values, *biases, dropout_keys=dropout_keys)
+        x = x + Dropout(self.dropout_rate)(attended, dropout_keys)
+        hidden = GatedMLP(*parts, name="mlp")(RMSNorm(name="pre_mlp_layer_norm")(x), dropout_keys)
+        return x + Dropout(self.dropout_rate)(hidden, dropout_keys)
 
 
 class Encoder(Part):
@@ -54,18 +54,18 @@ class Encoder(Part):
 
     @nn.compact
     def __call__(
-        self, embedded: Float[Array, "B S D"], mask: Bool[Array, "B S"], deterministic: bool
+        self, embedded: Float[Array, "B S D"], mask: Bool[Array, "B S"], dropout_keys: DropoutKeys
     ) -> Float[Array, "B S D"]:
         """Encodes embeddings; positions where `mask` is false are hidden from attention."""
         length = embedded.shape[1]
         position = RelativePositionBias(self.config, True, self.dtype, name="relpos_bias")
         biases = position(length, length), mask_bias(mask, self.dtype)
-        x = Dropout(self.dropout_rate)(embedded.astype(self.dtype), deterministic)
+        x = Dropout(self.dropout_rate)(embedded.astype(self.dtype), dropout_keys)
         for index in range(self.config.num_encoder_layers):
             layer = EncoderLayer(self.config, self.dropout_rate, self.dtype, name=f"layers_{index}")
-            x = layer(x, *biases, deterministic=deterministic)
+            x = layer(x, *biases, dropout_keys=dropout_keys)
         x = RMSNorm(name="encoder_norm")(x)
-        return Dropout(self.dropout_rate)(x, deterministic)
+        return Dropout(self.dropout_rate)(x, dropout_keys)
 
 
 CrossKeysValues = tuple[Float[Array, "B H S K"], Float[Array, "B H S K"]]  # encoder's output
@@ -92,7 +92,9 @@ class DecoderLayer(Part):
         self.encoder_decoder_attention = Attention(*parts)
         self.pre_mlp_layer_norm = RMSNorm()
         self.mlp = GatedMLP(*parts)
-        self.dropout = Dropout(self.dropout_rate)
+        self.attention_dropout = Dropout(self.dropout_rate)
+        self.cross_attention_dropout = Dropout(self.dropout_rate)
+        self.mlp_dropout = Dropout(self.dropout_rate)
 
     def __call__(
         self,
@@ -101,7 +103,7 @@ class DecoderLayer(Part):
         self_bias: Float[Array, "1 H T L"],
         cross_bias: Float[Array, "B 1 1 S"],
         *,
-        deterministic: bool = True,
+        dropout_keys: DropoutKeys = None,
         cache: SelfKeysValues | None = None,
         index: Int[Array, ""] | None = None,
     ) -> tuple[Float[Array, "B T D"], SelfKeysValues]:
@@ -116,14 +118,14 @@ class DecoderLayer(Part):
             start = (0, 0, index, 0)
             keys = jax.lax.dynamic_update_slice(cache[0], keys, start)
             values = jax.lax.dynamic_update_slice(cache[1], values, start)
-        attended = self.self_attention(normed, keys, values, self_bias, deterministic=deterministic)
-        x = x + self.dropout(attended, deterministic)
+        attended = self.self_attention(normed, keys, values, self_bias, dropout_keys=dropout_keys)
+        x = x + self.attention_dropout(attended, dropout_keys)
         crossed = self.encoder_decoder_attention(
-            self.pre_cross_attention_layer_norm(x), *cross, cross_bias, deterministic=deterministic
+            self.pre_cross_attention_layer_norm(x), *cross, cross_bias, dropout_keys=dropout_keys
         )
-        x = x + self.dropout(crossed, deterministic)
-        hidden = self.mlp(self.pre_mlp_layer_norm(x), deterministic)
-        return x + self.dropout(hidden, deterministic), (keys, values)
+        x = x + self.cross_attention_dropout(crossed, dropout_keys)
+        hidden = self.mlp(self.pre_mlp_layer_norm(x), dropout_keys)
+        return x + self.mlp_dropout(hidden, dropout_keys), (keys, values)
 
 
 class Decoder(Part):
@@ -136,23 +138,24 @@ class Decoder(Part):
         self.layers = [DecoderLayer(*parts) for _ in range(self.config.num_decoder_layers)]
         self.decoder_norm = RMSNorm()
         self.logits_dense = dense(self.config.vocab_size, jnp.dtype(jnp.float32))
-        self.dropout = Dropout(self.dropout_rate)
+        self.input_dropout = Dropout(self.dropout_rate)
+        self.output_dropout = Dropout(self.dropout_rate)
 
     def __call__(
         self,
         embedded: Float[Array, "B T D"],
         encoded: Float[Array, "B S D"],
         encoded_mask: Bool[Array, "B S"],
-        deterministic: bool,
+        dropout_keys: DropoutKeys,
     ) -> Float[Array, "B T V"]:
         """Logits of all target positions at once (teacher forcing)."""
         self_bias = self._causal_bias(embedded.shape[1])
         cross_bias = mask_bias(encoded_mask, self.dtype)
-        x = self.dropout(embedded.astype(self.dtype), deterministic)
+        x = self.input_dropout(embedded.astype(self.dtype), dropout_keys)
         for layer in self.layers:
             cross = layer.encoder_decoder_attention.keys_values(encoded)
-            x, _ = layer(x, cross, self_bias, cross_bias, deterministic=deterministic)
-        return self._logits(x, deterministic)
+            x, _ = layer(x, cross, self_bias, cross_bias, dropout_keys=dropout_keys)
+        return self._logits(x, dropout_keys)
 
     def step(
         self, embedded: Float[Array, "B 1 D"], cache: DecodingCache, index: Int[Array, ""]
@@ -165,14 +168,14 @@ class Decoder(Part):
         for layer, targets, cross in zip(self.layers, *cache[:2], strict=True):
             x, targets = layer(x, cross, self_bias, cache.cross_bias, cache=targets, index=index)
             updated.append(targets)
-        return self._logits(x, True)[:, 0], cache._replace(self_attention=tuple(updated))
+        return self._logits(x, None)[:, 0], cache._replace(self_attention=tuple(updated))
 
     def _causal_bias(self, length: int) -> Float[Array, "1 H T T"]:
         future = jnp.triu(jnp.ones((length, length), bool), 1)[None, None]
         return self.relpos_bias(length, length) + jnp.where(future, MASKED, 0.0).astype(self.dtype)
 
-    def _logits(self, x: Float[Array, "B T D"], deterministic: bool) -> Float[Array, "B T V"]:
-        x = self.dropout(self.decoder_norm(x), deterministic)
+    def _logits(self, x: Float[Array, "B T D"], dropout_keys: DropoutKeys) -> Float[Array, "B T V"]:
+        x = self.output_dropout(self.decoder_norm(x), dropout_keys)
         return self.logits_dense(x.astype(jnp.float32))
 
 
@@ -192,24 +195,27 @@ class T5(Part):
         return self.token_embedder(tokens)
 
     def encode(
-        self, embedded: Float[Array, "B S D"], mask: Bool[Array, "B S"], deterministic: bool = True
+        self,
+        embedded: Float[Array, "B S D"],
+        mask: Bool[Array, "B S"],
+        dropout_keys: DropoutKeys = None,
     ) -> Float[Array, "B S D"]:
         """The encoder's output for any embeddings."""
-        return self.encoder(embedded, mask, deterministic)
+        return self.encoder(embedded, mask, dropout_keys)
 
     def decode(
         self,
         encoded: Float[Array, "B S D"],
         mask: Bool[Array, "B S"],
         targets: Int[Array, "B T"],
-        deterministic: bool = True,
+        dropout_keys: DropoutKeys = None,
     ) -> Float[Array, "B T V"]:
         """Float32 logits of every token of `targets`, given the tokens before it.
 
         The decoder's input is `targets` shifted right, with T5's start token 0.
         """
         shifted = jnp.pad(targets[:, :-1], ((0, 0), (1, 0)))
-        return self.decoder(self.embed(shifted), encoded, mask, deterministic)
+        return self.decoder(self.embed(shifted), encoded, mask, dropout_keys)
 
     def start_decoding(
         self, encoded: Float[Array, "B S D"], mask: Bool[Array, "B S"], length: int

@@ -59,7 +59,8 @@ class TrainingResult:
       optimizer: the optimiser's state after the last step; leading axis N.
       rows: a row per run, evaluation and metric: `run` (0 to N-1), `eval_task` (empty for the
         training loss), `step`, `metric`, `value`, `selected`, `wall_seconds`,
-        `accelerator_seconds`.
+        `accelerator_seconds`. A diverged run is last evaluated as it was before the step at which
+        it diverged, and has a row of metric `diverged` there, of value 1.
       predictions: each run's at its selected step; empty where that was before a restart.
     """
 
@@ -76,6 +77,7 @@ class _Progress:
     step: int
     best: list[float]
     best_step: list[int]
+    diverged: list[bool]
     rows: list[dict[str, Any]]
     seconds: float
 
@@ -104,9 +106,11 @@ def train(
       evaluate: dev scores and predictions per run; the step with the highest mean `score` over
         tasks is selected (early stopping, section 3), the first of equals. Without it only losses
         are reported and the last step is selected.
+
+    A run stops at the step at which it diverges. The training ends early if all runs have stopped.
     """
     runs = len(keys)
-    progress = _Progress(0, [-np.inf] * runs, [0] * runs, [], 0.0)
+    progress = _Progress(0, [-np.inf] * runs, [schedule.steps] * runs, [False] * runs, [], 0.0)
     best = jax.tree.map(jnp.copy, train_state.trainable) if evaluate else None
     predictions: list[Predictions] = [{} for _ in range(runs)]
     if resumed := state.restore((train_state, best)):
@@ -120,21 +124,22 @@ def train(
         """Seconds of training so far, without compilation and earlier attempts' lost steps."""
         return earlier + time.perf_counter() - started - compiled.seconds
 
-    while progress.step < schedule.steps:
+    while progress.step < schedule.steps and not all(progress.diverged):
         number = schedule.first + progress.step
         train_state = compiled(train_state, frozen, batch(number), keys, np.int32(number))
         progress.step += 1
         last = progress.step == schedule.steps
         if last or progress.step % schedule.evaluate_every == 0:
             results = evaluate(train_state.trainable) if evaluate else [DevResult({}, {})] * runs
-            losses = to_host(train_state.loss) / to_host(train_state.tokens)
+            progress.seconds = seconds()
+            at = to_host(train_state.diverged)
+            steps = np.where(at > 0, at - schedule.first - 1, progress.step).tolist()
+            _report(progress, results, train_state, steps)
             train_state = train_state._replace(
                 loss=jnp.zeros_like(train_state.loss), tokens=jnp.zeros_like(train_state.tokens)
             )
-            progress.seconds = seconds()
-            _report(progress, results, losses)
             if evaluate:
-                better = _select(progress, results)
+                better = _select(progress, results, steps)
                 best = _replace_where(better, train_state.trainable, best)
                 for run in map(int, np.flatnonzero(better)):
                     predictions[run] = results[run].predictions
@@ -143,38 +148,56 @@ def train(
             progress.seconds = seconds()
             state.save((train_state, best), dataclasses.asdict(progress))
     for row in progress.rows:
-        row["selected"] = row["step"] == (progress.best_step[row["run"]] or schedule.steps)
+        row["selected"] = row["step"] == progress.best_step[row["run"]]
     trainable = train_state.trainable if best is None else best
     return TrainingResult(trainable, train_state.optimizer, progress.rows, predictions)
 
 
-def _report(progress: _Progress, results: Sequence[DevResult], losses: np.ndarray) -> None:
-    """Adds the rows of an evaluation; each run is charged its share of the devices' time."""
+def _report(
+    progress: _Progress, results: Sequence[DevResult], train_state: TrainState, steps: Sequence[int]
+) -> None:
+    """Adds the rows of an evaluation; each run is charged its share of the devices' time.
+
+    `steps` are the steps that each run has taken.
+    """
+    loss, tokens, diverged = map(to_host, train_state[2:])
+    reported = {(row["run"], row["step"]) for row in progress.rows}
+    share = progress.seconds * jax.device_count() / len(results)
     for run, (scores, _) in enumerate(results):
-        values = [(task, *item) for task, metrics in scores.items() for item in metrics.items()]
-        values.append(("", "loss", float(losses[run])))
-        share = progress.seconds * jax.device_count() / len(results)
+        if progress.diverged[run]:
+            continue
+        values: list[tuple[str, str, float]] = []
+        if (run, steps[run]) not in reported:
+            values += [
+                (task, *item) for task, metrics in scores.items() for item in metrics.items()
+            ]
+            if tokens[run]:
+                values.append(("", "loss", float(loss[run] / tokens[run])))
+        if diverged[run]:
+            progress.diverged[run] = True
+            values.append(("", "diverged", 1.0))
+            log.warning("run %d diverged at step %d and stops", run, steps[run] + 1)
         for task, metric, value in values:
             progress.rows.append({
                 "run": run,
                 "eval_task": task,
-                "step": progress.step,
+                "step": steps[run],
                 "metric": metric,
                 "value": value,
                 "wall_seconds": round(progress.seconds, 3),
                 "accelerator_seconds": round(share, 3),
             })  # fmt: skip
         shown = "  ".join(f"{task} {metric} {value:.4g}" for task, metric, value in values)
-        log.info("step %d  run %d  %s", progress.step, run, shown)
+        log.info("step %d  run %d  %s", steps[run], run, shown)
 
 
-def _select(progress: _Progress, results: Sequence[DevResult]) -> np.ndarray:
-    """Marks [N] the runs whose mean score is the best so far, and records it."""
+def _select(progress: _Progress, results: Sequence[DevResult], steps: Sequence[int]) -> np.ndarray:
+    """Marks [N] the runs whose mean score is the best so far, and records it and the step."""
     means = [np.mean([scores["score"] for scores in run.scores.values()]) for run in results]
     better = np.array([mean > best for mean, best in zip(means, progress.best, strict=True)])
     for run in map(int, np.flatnonzero(better)):
         progress.best[run] = float(means[run])
-        progress.best_step[run] = progress.step
+        progress.best_step[run] = steps[run]
     return better
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 from flax import traverse_util
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Key
 
 from promptscale import prompts
 from promptscale.checkpoints.read import read_embedding
@@ -29,7 +29,10 @@ from promptscale.model import T5
 from promptscale.training.loss import cross_entropy
 
 Loss = tuple[Float[Array, ""], Float[Array, ""]]  # summed over target tokens, and their number
-LossFunction = Callable[[Any, Any, Batch, PRNGKeyArray], Loss]
+LossFunction = Callable[[Any, Any, Batch, Key[Array, " B"]], Loss]  # a dropout key per example
+
+# Folded into a run's key in place of a step's number, which is never so large.
+_INITIALIZATION = 2**32 - 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,8 +90,7 @@ class PromptTuning(Method):
         initial = [
             prompts.initialize(
                 settings.initialization,
-                # Differs from the keys of the steps' dropout.
-                jax.random.fold_in(jax.random.key(run.seed), settings.steps),
+                jax.random.fold_in(jax.random.key(run.seed), _INITIALIZATION),
                 settings.prompt_length,
                 embedding,
                 task_named(run.task).class_label_words,
@@ -146,19 +148,11 @@ def loss_function(
 ) -> LossFunction:
     """The loss of a run on a batch (inputs [B, S], targets [B, T]), with dropout."""
 
-    def loss(trainable: Any, frozen: Any, batch: Batch, key: PRNGKeyArray) -> Loss:
+    def loss(trainable: Any, frozen: Any, batch: Batch, keys: Key[Array, " B"]) -> Loss:
         params, prompt = for_inference(trainable, frozen)
-        encoder_key, decoder_key = jax.random.split(key)
-        encoded, mask = encode_inputs(model, params, prompt, batch.inputs, encoder_key)
-        logits = model.apply(
-            {"params": params},
-            encoded,
-            mask,
-            batch.targets,
-            False,
-            method="decode",
-            rngs={"dropout": decoder_key},
-        )
+        encoded, mask = encode_inputs(model, params, prompt, batch.inputs, keys)
+        decoder_inputs = (encoded, mask, batch.targets, keys)
+        logits = model.apply({"params": params}, *decoder_inputs, method="decode")
         return cross_entropy(logits, batch.targets, z_loss)
 
     return loss
