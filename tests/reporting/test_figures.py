@@ -325,3 +325,20 @@ def test_figures_and_tables_import_neither_jax_nor_tensorflow():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_figures_tables_and_claims_say_how_many_runs_diverged(make_runs):
+    runs = make_runs()
+    context = made(runs)
+    assert "diverged" not in context.caption(figure1.data(context))
+    stopped = runs[(runs["metric"] == "loss") & (runs["step"] == 200) & (runs["seed"] == 1)]
+    stopped = stopped[stopped["task"] == "boolq"].assign(metric="diverged", value=1.0)
+    context = made(pd.concat([runs, stopped], ignore_index=True))
+    # Three sizes, two prompt lengths and model tuning.
+    assert context.caption(context.runs).endswith("; 9 runs diverged")
+    data = figure1.data(context)
+    counts = data["diverged"].str.split().str.len()
+    assert counts[data["seed"] == 1].eq(1).all() and counts[data["seed"] != 1].eq(0).all()
+    assert context.caption(data).endswith("; 6 runs diverged")
+    # A run of the default setting is in several panels and counts once.
+    assert context.caption(figure3.data(context, ["prompt_length"])).endswith("; 6 runs diverged")

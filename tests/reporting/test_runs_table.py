@@ -33,12 +33,12 @@ def test_what_is_written_is_read(make_runs, tmp_path):
     assert (tmp_path / "runs.csv").read_bytes() == first
 
 
-def test_a_diverged_loss_is_a_result(make_runs, tmp_path):
+@pytest.mark.parametrize("loss", [np.nan, np.inf])
+def test_a_loss_is_finite(make_runs, tmp_path, loss):
     runs = make_runs()
-    runs.loc[runs["metric"] == "loss", "value"] = np.nan
-    runs_table.write_runs([runs], tmp_path / "runs.csv")
-    back = runs_table.read_runs(tmp_path / "runs.csv")
-    assert back.loc[back["metric"] == "loss", "value"].isna().all()
+    runs.loc[runs["metric"] == "loss", "value"] = loss
+    with pytest.raises(ResultsError, match="and a loss is finite"):
+        runs_table.write_runs([runs], tmp_path / "runs.csv")
 
 
 @pytest.mark.parametrize(
@@ -55,8 +55,8 @@ def test_a_diverged_loss_is_a_result(make_runs, tmp_path):
         ("step", "-1", "step is '-1'; it must be 0 or more"),
         ("step", "", "step is ''; it must be a whole number"),
         ("value", "", "value is ''; it must be a number"),
-        ("value", "101", "value is '101.0'; a metric lies between 0 and 100"),
-        ("value", "nan", "value is 'nan'; a metric lies between 0 and 100"),
+        ("value", "101", "value is '101.0'; a metric is from 0 to 100"),
+        ("value", "nan", "value is 'nan'; a metric is from 0 to 100"),
         ("selected", "yes", "line 5: selected is 'yes'; it must be True or False"),
         ("wall_seconds", "-3", "wall_seconds is '-3.0'; it must be 0 or more"),
         ("prompt_length", "20", "prompt_length is '20'; it is positive for tuned prompts"),

@@ -21,8 +21,8 @@ def by_size(context: Context, scores: pd.DataFrame, curve: str) -> pd.DataFrame:
     are rows of `context.scores`, with a column `curve` that tells the curves apart.
 
     Returns:
-      Columns `curve`, `size`, `parameters`, `seed`, `score`, `tasks` (space-separated), `origin`
-      and `label`.
+      Columns `curve`, `size`, `parameters`, `seed`, `score`, `tasks` and `diverged` (names of tasks
+      and of diverged runs, separated by spaces), `origin` and `label`.
     Raises:
       ResultsError: no rows, several origins or labels, no task or no seed in common, or a seed that
         lacks a task.
@@ -38,8 +38,15 @@ def by_size(context: Context, scores: pd.DataFrame, curve: str) -> pd.DataFrame:
         raise ResultsError(f"The results have no seed that every {curve} has at every size.")
     means = runs_table.mean_over_tasks(scores, tasks, by=[curve, "size"])
     means.insert(2, "parameters", means["size"].map(context.num_parameters))
+    stopped = scores.assign(diverged=scores["run"].where(scores["run"].isin(context.diverged), ""))
+    names = stopped.groupby([curve, "size", "seed"])["diverged"].agg(_joined)
+    means = means.join(names, on=[curve, "size", "seed"])
     means = means.assign(tasks=" ".join(tasks), **source._asdict())
     return means.sort_values([curve, "parameters", "seed"], ignore_index=True)
+
+
+def _joined(names: pd.Series) -> str:
+    return " ".join(sorted(set(names) - {""}))
 
 
 def _common_tasks(scores: pd.DataFrame, curve: str) -> list[str]:

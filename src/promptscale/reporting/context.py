@@ -54,6 +54,11 @@ class Context:
         return runs_table.selected_scores(self.runs)
 
     @functools.cached_property
+    def diverged(self) -> frozenset[str]:
+        """The names of the runs that diverged."""
+        return frozenset(self.runs.loc[self.runs["metric"] == "diverged", "run"])
+
+    @functools.cached_property
     def neighbours(self) -> pd.DataFrame:
         """The rows of `interpretability.csv`."""
         return neighbours.read(self.path("interpretability"))
@@ -90,5 +95,14 @@ class Context:
         return provenance.is_papers(rows, self.architectures)
 
     def caption(self, rows: pd.DataFrame) -> str:
-        """The sentence that says what results are of (`provenance.caption`)."""
-        return provenance.caption(rows, self.architectures)
+        """The sentence that says what results are of, and how many of their runs diverged.
+
+        `rows` has the columns of `provenance.caption`, and `run` or the column `diverged` of
+        `comparisons.by_size` if they are of runs.
+        """
+        names: set[str] = set(rows["run"]) & self.diverged if "run" in rows else set()
+        if "diverged" in rows:
+            names.update(*rows["diverged"].str.split())
+        runs = f"{len(names)} run{'' if len(names) == 1 else 's'}"
+        note = f"; {runs} diverged" if names else ""
+        return provenance.caption(rows, self.architectures) + note

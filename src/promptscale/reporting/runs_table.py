@@ -29,6 +29,8 @@ from promptscale.storage.atomic import atomic_write
 PROMPTED = ("prompt_tuning", "prompt_ensemble")  # methods with tuned prompts
 _METHODS = (job.model_fields["method"].default for job in get_args(AnyJob))
 METHODS = tuple(dict.fromkeys([*PROMPTED, *_METHODS]))
+# Metrics of a training; all others are of predictions. A diverged run has a row of the second.
+TRAINING_METRICS = ("loss", "diverged")
 KEY = ["run", "eval_task", "step", "metric"]
 
 
@@ -59,8 +61,7 @@ def schema() -> pa.DataFrameSchema:
             "seed": at_least_zero("int64"),
             "step": at_least_zero("int64"),
             "metric": _text(),
-            # The loss of a diverged run is nan; that is a result.
-            "value": pa.Column("float64", nullable=True),
+            "value": pa.Column("float64", nullable=True),  # bounds depend on the metric
             "selected": pa.Column("bool"),
             "wall_seconds": at_least_zero("float64"),
             "accelerator_seconds": at_least_zero("float64"),
@@ -113,8 +114,9 @@ def write_runs(frames: Iterable[pd.DataFrame], path: Path) -> None:
 def _checked(runs: pd.DataFrame, name: str) -> pd.DataFrame:
     """Checks the schema, and the rules that concern several columns or rows."""
     runs = csv_schema.conform(runs, schema(), name)
-    percent = (runs["metric"] == "loss") | runs["value"].between(0, 100)
-    refuse(~percent, runs["value"], "a metric lies between 0 and 100", name)
+    finite = (runs["metric"] == "loss") & np.isfinite(runs["value"])
+    bounded = finite | runs["value"].between(0, 100)
+    refuse(~bounded, runs["value"], "a metric is from 0 to 100, and a loss is finite", name)
     tuned = runs["method"].isin(PROMPTED)
     for column in axes.columns():
         if column.absent is not None:

@@ -26,7 +26,7 @@ def data(context: Context) -> pd.DataFrame:
     was evaluated on all of these tasks.
 
     Returns:
-      Columns `method`, `size`, `parameters`, `seed`, `score`, `tasks`, `origin`, `label`.
+      The columns of `comparisons.by_size`, with `method` for the curve.
     Raises:
       ResultsError: see `comparisons.by_size`.
     """
@@ -36,7 +36,9 @@ def data(context: Context) -> pd.DataFrame:
     tasks = tuple(means["tasks"].iloc[0].split())
     if context.is_papers(means) and set(tasks) <= set(SUPER_GLUE):
         shared = means.loc[0, ["tasks", "origin", "label"]]
-        gpt3 = paper.gpt3_scores(tasks).assign(method="gpt3_prompt_design", seed=0, **shared)
+        gpt3 = paper.gpt3_scores(tasks).assign(
+            method="gpt3_prompt_design", seed=0, diverged="", **shared
+        )
         means = pd.concat([means, gpt3[list(means.columns)]], ignore_index=True)
     return means
 

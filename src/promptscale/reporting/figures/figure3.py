@@ -19,8 +19,7 @@ def data(context: Context, names: Sequence[str] = ()) -> pd.DataFrame:
     axes that have several curves.
 
     Returns:
-      Columns `panel`, `curve`, `is_default`, `size`, `parameters`, `seed`, `score`, `tasks`,
-      `origin`, `label`.
+      The columns of `comparisons.by_size`, and `panel` and `is_default`.
     Raises:
       ResultsError: a panel has no runs, or see `comparisons.by_size`.
     """

@@ -8,6 +8,7 @@ from promptscale.config.tasks import task as task_named
 from promptscale.errors import ResultsError
 from promptscale.reporting import paper
 from promptscale.reporting.context import Context
+from promptscale.reporting.runs_table import TRAINING_METRICS
 from promptscale.reporting.tables.cells import notes, spread
 from promptscale.reporting.tables.table import Cell, Table
 
@@ -79,7 +80,7 @@ def _shifted(context: Context, task: str) -> pd.DataFrame:
     evaluated task and metric.
     """
     runs = context.runs
-    wanted = (runs["task"] == task) & runs["selected"] & (runs["metric"] != "loss")
+    wanted = (runs["task"] == task) & runs["selected"] & ~runs["metric"].isin(TRAINING_METRICS)
     wanted &= (runs["method"] == "model_tuning") | context.has_default(runs)
     rows = runs[wanted]
     beyond = rows.loc[rows["eval_task"] != task, "size"]

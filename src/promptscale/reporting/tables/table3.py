@@ -8,6 +8,7 @@ from promptscale.errors import ResultsError
 from promptscale.reporting import paper
 from promptscale.reporting.context import Context
 from promptscale.reporting.provenance import provenance
+from promptscale.reporting.runs_table import TRAINING_METRICS
 from promptscale.reporting.tables.cells import misprint_notes, notes, spread
 from promptscale.reporting.tables.table import DAGGER, Cell, Table
 
@@ -64,7 +65,8 @@ def build(context: Context) -> Table:
 
 def _members(context: Context) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The selected rows of the single prompts and of their ensemble, at the largest such size."""
-    selected = context.runs[context.runs["selected"] & (context.runs["metric"] != "loss")]
+    runs = context.runs
+    selected = runs[runs["selected"] & ~runs["metric"].isin(TRAINING_METRICS)]
     ensembles = selected[selected["method"] == "prompt_ensemble"]
     if ensembles.empty:
         raise ResultsError("The results have no ensemble of prompts.")
