@@ -71,3 +71,11 @@ def test_the_agreement_is_the_share_of_requests_that_are_answered_alike(folder, 
     monkeypatch.setattr(serving, "generator", wrong_for_the_second_task)
     monkeypatch.setattr(serving, "BATCHES", (16,))
     assert list(serve(folder)["identical"]) == [0.5]
+
+
+def test_a_batch_has_a_bounded_number_of_positions(folder, monkeypatch):
+    """Two tasks with 4 prompt positions and inputs of at most 16: 40 for a request of each."""
+    monkeypatch.setattr(serving, "DECODED_POSITIONS", 4 * 40)
+    assert list(serve(folder)["per_task"]) == [1, 4]
+    monkeypatch.setattr(serving, "DECODED_POSITIONS", 1)
+    assert list(serve(folder)["per_task"]) == [1]

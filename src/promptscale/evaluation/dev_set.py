@@ -13,14 +13,11 @@ from promptscale.data.prepared import Examples
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.distributed.mesh import Devices
 from promptscale.evaluation import metrics
-from promptscale.inference import Params
+from promptscale.inference import DECODED_POSITIONS, Params
 
 Generate = Callable[..., Array]  # (params, prompt or None, inputs [B, S], limit) -> ids [B, T]
 
-# The bounds of a batch on each part of the `data` axis. The decoder has keys and values of all
-# layers for each encoder position: 0.4 MB in T5 1.1 XXL, 13 GB in all.
-_EXAMPLES = 128
-_POSITIONS = 2**15
+_EXAMPLES = 128  # of a batch, at most
 
 
 class DevSet:
@@ -56,7 +53,7 @@ class DevSet:
             by_length(
                 examples.inputs,
                 min(_EXAMPLES, len(examples)),
-                _POSITIONS,
+                DECODED_POSITIONS,
                 before=prompt_length,
                 multiple=devices.data_axis,
             )

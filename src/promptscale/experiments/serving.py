@@ -1,6 +1,6 @@
 """Figure 2: a frozen model serves all tasks at once, each example with its task's prompt.
 
-With tuned models, each task has its model, and requests that arrive together are served in a small
+Requests are cut as in training. With tuned models, each task has its model, and requests that arrive together are served in a small
 batch per task. Both ways run here on the same requests and the same frozen model.
 """
 
@@ -23,12 +23,12 @@ from promptscale.data.prepared import read
 from promptscale.distributed import multihost
 from promptscale.distributed.mesh import SINGLE_DEVICE, Devices, Layout
 from promptscale.experiments.task_data import Splits
-from promptscale.inference import generator
+from promptscale.inference import DECODED_POSITIONS, generator
 from promptscale.model import T5
 from promptscale.storage.atomic import atomic_write
 
 PER_TASK = 64  # requests of each task
-BATCHES = (1, 4, 16)  # requests of each task that arrive together
+BATCHES = (1, 4, 16)  # requests of each task that arrive together, as far as memory allows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,11 +53,14 @@ def run(
     checkpoint = load_model(files.checkpoint, job.architecture, devices)
     splits = [read(files.validation[task]) for task in tasks]
     length = max(padded_length(split.targets, multiple=1) for split in splits)
-    inputs_length = max(padded_length(split.inputs) for split in splits)
+    longest = job.settings.max_input_length
+    inputs_length = max(padded_length(split.inputs, longest) for split in splits)
     requests = np.stack([
         pad([split.inputs[index % len(split)] for index in range(PER_TASK)], inputs_length)
         for split in splits
     ])  # fmt: skip
+    positions = len(tasks) * (job.prompt_length + inputs_length)  # of a request of each task
+    batches = [batch for batch in BATCHES if batch * positions <= DECODED_POSITIONS]
     params = traverse_util.unflatten_dict(checkpoint.params, sep="/")
     task_prompts = np.stack([prompts.load(files.prompts[task]) for task in tasks])
     model = T5(job.architecture)
@@ -67,7 +70,7 @@ def run(
         return generate(params, task_prompts[task_indices], inputs, length)
 
     rows = []
-    for batch in BATCHES:
+    for batch in batches or BATCHES[:1]:
         mixed, mixed_seconds = _timed(serve, requests, batch, mixed=True)
         separate, separate_seconds = _timed(serve, requests, batch, mixed=False)
         rows.append({
