@@ -1,7 +1,8 @@
 """Figure 2: a frozen model serves all tasks at once, each example with its task's prompt.
 
-Requests are cut as in training. With tuned models, each task has its model, and requests that arrive together are served in a small
-batch per task. Both ways run here on the same requests and the same frozen model.
+With tuned models, each task has its model, and requests that arrive together are served in a small
+batch per task. Both ways run here on the same requests and the same frozen model. Requests are cut
+as in training.
 """
 
 import dataclasses
