@@ -1,4 +1,5 @@
-"""What a training step of a size holds on each device: `python -m benchmarks.memory --help`.
+"""What a training step, or a batch of the evaluation, of a size holds on each device:
+`python -m benchmarks.memory --help`.
 
 The real step is compiled from shapes alone: nothing of the model is allocated, and no accelerator
 is needed. With `--accelerator` the compiler of that TPU or GPU does it (libtpu of envs/tpu.lock, or
@@ -55,7 +56,7 @@ def main() -> None:
     """Compiles and prints one line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", default="xxl", choices=SIZES)
-    parser.add_argument("--trains", default="prompt", choices=["prompt", "model"])
+    parser.add_argument("--trains", default="prompt", choices=["prompt", "model", "nothing"])
     parser.add_argument("--accelerator", choices=[*TPUS, *GPUS], help="compile for it")
     parser.add_argument("--devices", type=int, default=16, help="simulated, without --accelerator")
     parser.add_argument("--model-axis", type=int, default=16)
@@ -115,6 +116,7 @@ def measure(arguments: argparse.Namespace) -> str:
     from promptscale.config.sizes import model_config
     from promptscale.data.batches import Batch
     from promptscale.distributed.mesh import Devices, Layout
+    from promptscale.inference import generator
     from promptscale.model import T5, parameter_shapes
     from promptscale.training import optimizer
     from promptscale.training import step as training_step
@@ -134,7 +136,7 @@ def measure(arguments: argparse.Namespace) -> str:
         array((runs, examples, arguments.targets_length), jnp.int32, place),
     )
     model = T5(architecture, 0.1, jnp.dtype(arguments.activations))
-    trains_prompts = arguments.trains == "prompt"
+    trains_prompts = arguments.trains != "model"
     copies = () if trains_prompts else (runs,)
     dtype = arguments.activations if trains_prompts else "float32"
     flat = {
@@ -160,13 +162,19 @@ def measure(arguments: argparse.Namespace) -> str:
         lambda leaf: array(leaf.shape, leaf.dtype),
         jax.eval_shape(jax.vmap(optimizer.init), trainable, settings),
     )
-    train_state = training_step.TrainState(trainable, state, *[array((runs,), jnp.float32)] * 2)
+    sums = [array((runs,), jnp.float32)] * 2
+    train_state = training_step.TrainState(trainable, state, *sums, array((runs,), jnp.int32))
     seeds = jax.eval_shape(jax.vmap(jax.random.key), jnp.arange(runs))
     keys = array(seeds.shape, seeds.dtype)
     step = training_step.make_step(loss, 1.0, arguments.examples_at_a_time)
     places = jax.tree.map(lambda leaf: leaf.sharding, train_state)
     compilable = jax.jit(step, donate_argnums=0, out_shardings=places)
     lowered = compilable.lower(train_state, frozen, batch, keys, array((), jnp.int32))
+    if arguments.trains == "nothing":
+        generate = generator(model, "beam", arguments.targets_length, devices.replicated())
+        prompt = array((arguments.prompt_length, architecture.d_model), jnp.float32)
+        inputs = array(batch.inputs.shape[1:], jnp.int32, devices.batch_sharding(examples, 0))
+        lowered = jax.jit(generate).lower(params, prompt, inputs, arguments.targets_length)
     # The trainables of the best step so far stay beside those in training.
     best = sum(
         math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize
