@@ -162,7 +162,7 @@ def measure(arguments: argparse.Namespace) -> str:
         lambda leaf: array(leaf.shape, leaf.dtype),
         jax.eval_shape(jax.vmap(optimizer.init), trainable, settings),
     )
-    sums = [array((runs,), jnp.float32)] * 2
+    sums = array((runs,), jnp.float32), array((runs,), jnp.float32)
     train_state = training_step.TrainState(trainable, state, *sums, array((runs,), jnp.int32))
     seeds = jax.eval_shape(jax.vmap(jax.random.key), jnp.arange(runs))
     keys = array(seeds.shape, seeds.dtype)
