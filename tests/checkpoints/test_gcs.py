@@ -64,7 +64,7 @@ def test_a_missing_chunk(bucket: FakeBucket):
 
 def test_nothing_there(bucket: FakeBucket):
     bucket.objects.clear()
-    with pytest.raises(CheckpointError, match=f"There is no T5X checkpoint at {LOCATION}"):
+    with pytest.raises(CheckpointError, match=f"There is no checkpoint at {LOCATION}"):
         synthetic.read(LOCATION)
 
 

@@ -60,7 +60,7 @@ def test_parameters_are_loaded_in_float32(tmp_path: Path, checkpoint: Checkpoint
         synthetic.assert_identical(loaded.optimizer[name], slots)
 
 
-def test_the_error_lists_every_array_that_does_not_fit(tmp_path: Path, checkpoint: Checkpoint):
+def test_the_error_counts_the_arrays_that_do_not_fit(tmp_path: Path, checkpoint: Checkpoint):
     params, optimizer = checkpoint.params, checkpoint.optimizer
     del params["encoder/encoder_norm/scale"], params["decoder/logits_dense/kernel"]
     params["encoder/prompt/prompt/prompt"] = np.zeros((5, 6), np.float32)
@@ -74,22 +74,16 @@ def test_the_error_lists_every_array_that_does_not_fit(tmp_path: Path, checkpoin
     location = written(tmp_path, checkpoint)
     with pytest.raises(CheckpointError) as caught:
         open_checkpoint(location, synthetic.SHAPES)
-    assert (
-        str(caught.value)
-        == f"""The checkpoint {location} does not fit the model.
-Missing (4):
-  accumulator v_col of encoder/layers_0/mlp/wi_0/kernel
-  accumulators of encoder/relpos_bias/rel_embedding
-  decoder/logits_dense/kernel (6, 33)
-  encoder/encoder_norm/scale (6,)
-Unknown (3):
-  accumulators of encoder/prompt/prompt/prompt
-  decoder/layers_1/mlp/wo/kernel (10, 6)
-  encoder/prompt/prompt/prompt (5, 6)
-Misshapen (3):
-  accumulator v_row of encoder/layers_0/mlp/wi_1/kernel is (7,), should be (1,) or (10,) or (6,)
-  decoder/decoder_norm/scale is int32 (6,), should be float (6,)
-  token_embedder/embedding is float32 (6, 33), should be float (33, 6)"""
+    assert str(caught.value) == (
+        f"The checkpoint {location} does not fit the model: it holds a prompt and the model that "
+        "it was trained on; name the checkpoint of the model; of its arrays "
+        "4 are missing (accumulator v_col of encoder/layers_0/mlp/wi_0/kernel, accumulators of "
+        "encoder/relpos_bias/rel_embedding, decoder/logits_dense/kernel and 1 more), "
+        "3 are unknown (accumulators of encoder/prompt/prompt/prompt, "
+        "decoder/layers_1/mlp/wo/kernel, encoder/prompt/prompt/prompt), "
+        "3 are of another shape or type (accumulator v_row of encoder/layers_0/mlp/wi_1/kernel is "
+        "(7,), should be (1,) or (10,) or (6,), decoder/decoder_norm/scale is int32 (6,), should "
+        "be float (6,), token_embedder/embedding is float32 (6, 33), should be float (33, 6))."
     )
 
 
@@ -101,15 +95,13 @@ def test_a_hugging_face_checkpoint_that_does_not_fit(tmp_path: Path, checkpoint:
         if transposed and theirs != "lm_head.weight"
     }
     save_file(tensors | {"adapter.weight": np.zeros(2)}, tmp_path / "model.safetensors")
-    with pytest.raises(CheckpointError, match=r"does not fit the model\.\nMissing") as caught:
+    with pytest.raises(CheckpointError, match=r"as T5 1\.0.* 9 are missing .*1 is unknown \(adapt"):
         open_checkpoint(str(tmp_path), synthetic.SHAPES)
-    for line in ("decoder/logits_dense/kernel (6, 33)", "adapter.weight (2,)"):
-        assert f"\n  {line}\n" in f"{caught.value}\n"
 
 
 def test_nothing_there(tmp_path: Path):
     with pytest.raises(CheckpointError, match=f"There is no checkpoint at {tmp_path}/nothing"):
         open_checkpoint(f"{tmp_path}/nothing", {})
     (tmp_path / "pytorch_model.bin").touch()
-    with pytest.raises(CheckpointError, match=r"should hold .*`checkpoint`.*model\.safetensors"):
+    with pytest.raises(CheckpointError, match=r"PyTorch.*folder with a file `checkpoint`"):
         open_checkpoint(str(tmp_path), {})

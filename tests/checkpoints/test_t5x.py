@@ -155,7 +155,7 @@ class TestWriting:
 
         with monkeypatch.context() as patch:
             patch.setattr(serialization, "msgpack_serialize", fail)
-            with pytest.raises(OSError, match="disk full"):
+            with pytest.raises(CheckpointError, match="disk full"):
                 t5x.write(folder, Checkpoint(0, {}, {}))
         assert_same(synthetic.read(folder), synthetic.checkpoint())
         t5x.write(folder, Checkpoint(5, {}, {}))
@@ -259,7 +259,7 @@ class TestDamage:
     def test_a_truncated_msgpack(self, folder: Path, keep: int):
         path = folder / "checkpoint"
         path.write_bytes(path.read_bytes()[:keep])
-        with pytest.raises(CheckpointError, match=f"{path} is truncated or is not flax msgpack"):
+        with pytest.raises(CheckpointError, match=f"{path} is not flax msgpack"):
             synthetic.read(folder)
 
     def test_random_damage_to_the_msgpack(self, folder: Path):
@@ -309,7 +309,7 @@ class TestDamage:
     @pytest.mark.parametrize("name", ["nothing", "checkpoint_1", "checkpoint_1/checkpoint"])
     def test_nothing_there(self, tmp_path: Path, name: str):
         (tmp_path / "checkpoint_1").mkdir()
-        with pytest.raises(CheckpointError, match="There is no T5X checkpoint at"):
+        with pytest.raises(CheckpointError, match="There is no checkpoint at"):
             synthetic.read(tmp_path / name)
 
 
@@ -337,7 +337,7 @@ class TestNoPickle:
 
         array = msgpack.packb(((1,), "object", np.array([_Payload()]).dumps()))
         (tmp_path / "bare").write_bytes(msgpack.packb({"kernel": msgpack.ExtType(1, array)}))
-        with pytest.raises(CheckpointError, match="bare is truncated or is not flax msgpack"):
+        with pytest.raises(CheckpointError, match="bare is not flax msgpack"):
             synthetic.read(tmp_path / "bare")
 
     def test_a_zarr_array_of_objects(self, folder: Path):

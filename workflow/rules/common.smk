@@ -123,6 +123,26 @@ def checkpoint_source(wildcards):
     return grid.source(CONFIG, wildcards.size, wildcards.checkpoint)
 
 
+def restored_accumulators(wildcards):
+    """The number of trainings that restore an imported checkpoint's Adafactor accumulators.
+
+    It is a resource, as it changes what is checked and no result.
+    """
+    size, checkpoint = wildcards.size, wildcards.checkpoint
+    tuned = [
+        job
+        for job in JOBS.values()
+        if (job.size, job.checkpoint) == (size, checkpoint)
+        and getattr(job.settings, "restore_accumulators", False)
+    ]
+    continued = [
+        name
+        for trained_size, name in outputs.trained_checkpoints(CONFIG)
+        if trained_size == size and grid.start_of(CONFIG, name) == checkpoint
+    ]
+    return len(tuned) + len(continued)
+
+
 def continued_checkpoint(wildcards):
     """The checkpoint that a language model's training continues; empty if it starts anew."""
     start = grid.start_of(CONFIG, wildcards.checkpoint)
