@@ -6,6 +6,7 @@ from promptscale.config import grid, outputs
 from promptscale.config.axes import adaptation_steps, describe
 from promptscale.config.tasks import TASKS
 from promptscale.planning.resources import job_resources
+from promptscale.storage.location import is_remote, resolve
 
 RESULTS = CONFIG.paths.results
 FIGURES = CONFIG.paths.figures
@@ -182,10 +183,18 @@ def validation_paths(wildcards):
     return prepared_paths(job_for(wildcards).evaluated_tasks, "validation")
 
 
+def input_file(location):
+    """A user's file as an input, relative to the working directory; empty if it is in a bucket."""
+    if is_remote(location):
+        return []
+    path, folder = Path(resolve(location)), Path.cwd()
+    return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
+
+
 def initial_prompt(wildcards):
-    """The file that a job's prompts start from; empty if they start from no file."""
+    """The local file that a job's prompts start from; empty if they start from no such file."""
     start = job_for(wildcards).settings.initialization
-    return start.file if start.method == "file" else []
+    return input_file(start.file) if start.method == "file" else []
 
 
 def voting_predictions(wildcards):

@@ -96,7 +96,7 @@ def _open_file(path: Path) -> dict[str, LazyArray]:
         with refusal, path.open("rb") as damaged:
             clause = describe_content(damaged.read(200))
         raise CheckpointError(
-            f"The checkpoint file {path} is not safetensors ({reason(error)}): {clause}."
+            f"The checkpoint file {path} is damaged ({reason(error)}): {clause}."
         ) from error
 
 

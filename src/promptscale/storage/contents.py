@@ -10,13 +10,13 @@ _BEGINNINGS = [
     (rb"PK\x03\x04", "it is a zip archive, as PyTorch's checkpoints and .npz files are"),
     (rb"\x1f\x8b", "it is compressed with gzip; unpack it"),
     (rb"\x89HDF", "it is an HDF5 file"),
-    (rb"\x93NUMPY", "it is a NumPy array (.npy)"),
+    (rb"\x93NUMPY", "it begins like a NumPy array (.npy)"),
+    (rb".{6}\x00\x00\{", "it begins like a safetensors file, as Hugging Face and PEFT write them"),
     (rb"GGUF", "it is a GGUF file"),
     (
         rb"model_checkpoint_path:",
         "it belongs to a TensorFlow checkpoint; T5X's convert_tf_checkpoint.py converts it",
     ),
-    (rb".{8}\{\s*\"(?s:.*)", "it is a safetensors file"),
     (rb"\s*[{\[]", "it is a text, perhaps JSON"),
 ]
 
