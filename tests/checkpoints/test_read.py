@@ -3,12 +3,17 @@ from pathlib import Path
 import ml_dtypes
 import numpy as np
 import pytest
+from flax import serialization
+from flax.traverse_util import unflatten_dict
 from safetensors.numpy import save_file
 
 from promptscale.checkpoints import huggingface, t5x
-from promptscale.checkpoints.read import open_checkpoint
+from promptscale.checkpoints.fit import check_vocabulary
+from promptscale.checkpoints.pointer import read_pointer, write_pointer
+from promptscale.checkpoints.read import check_checkpoint, open_checkpoint, read_embedding
 from promptscale.checkpoints.sharded import load_model
 from promptscale.checkpoints.t5x import Checkpoint
+from promptscale.config.sizes import SIZES
 from promptscale.distributed.mesh import Devices
 from promptscale.errors import CheckpointError
 
@@ -58,6 +63,58 @@ def test_parameters_are_loaded_in_float32(tmp_path: Path, checkpoint: Checkpoint
     assert loaded.optimizer.keys() == checkpoint.optimizer.keys()
     for name, slots in checkpoint.optimizer.items():
         synthetic.assert_identical(loaded.optimizer[name], slots)
+
+
+def test_states_that_are_not_restored_do_not_matter(tmp_path: Path, checkpoint: Checkpoint):
+    """Prompt tuning starts from a checkpoint of Adam; restoring its states is refused."""
+    (tmp_path / "adam").mkdir()
+    leaf = np.ones(3, np.float32)
+    adam = {"0": {"count": np.int32(5), "mu": {"x": leaf}, "nu": {"x": leaf}}}
+    state = {"step": np.int32(5), "param_states": adam, "ema": {"x": leaf}}
+    target = unflatten_dict(checkpoint.params, sep="/")
+    content = serialization.msgpack_serialize({"optimizer": {"target": target, "state": state}})
+    (tmp_path / "adam" / "checkpoint").write_bytes(content)
+    location = str(tmp_path / "adam")
+    check_checkpoint(location, synthetic.SHAPES, with_optimizer=False)
+    loaded = load_model(location, synthetic.ARCHITECTURE, Devices())
+    assert loaded.step == 5 and loaded.optimizer == {}
+    with pytest.raises(CheckpointError, match=r"param_states/0/.* `restore_accumulators` is false"):
+        load_model(location, synthetic.ARCHITECTURE, Devices(), with_optimizer=True)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float32, np.float64])
+def test_values_are_checked_where_they_are_read(tmp_path: Path, checkpoint: Checkpoint, dtype):
+    name = "encoder/layers_0/mlp/wo/kernel"
+    checkpoint.params[name] = checkpoint.params[name].astype(dtype)
+    checkpoint.params[name][7, 2:4] = np.inf, np.nan
+    location = written(tmp_path, checkpoint)
+    array = open_checkpoint(location, synthetic.SHAPES).params[name]
+    finite = np.asarray(checkpoint.params[name][:7], np.float32)
+    np.testing.assert_array_equal(np.asarray(array.read((slice(7), slice(6))), np.float32), finite)
+    with pytest.raises(CheckpointError, match=f"2 of the 18 values .* {name} .* are NaN"):
+        array.read((slice(7, 10), slice(6)))
+    for use in (
+        lambda: check_checkpoint(location, synthetic.SHAPES),
+        lambda: load_model(location, synthetic.ARCHITECTURE, Devices(), activations="bfloat16"),
+    ):
+        with pytest.raises(CheckpointError, match="2 of the 60 values"):
+            use()
+
+
+def test_a_location_is_expanded(tmp_path: Path, checkpoint: Checkpoint, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    t5x.write("~/models/checkpoint_5", checkpoint)
+    assert open_checkpoint("~/models/checkpoint_5", synthetic.SHAPES).step == checkpoint.step
+    write_pointer("~/models/checkpoint_5", tmp_path / "model.json")
+    assert read_pointer(str(tmp_path / "model.json")) == "~/models/checkpoint_5"
+    np.testing.assert_array_equal(
+        read_embedding("~/models/checkpoint_5"), checkpoint.params["token_embedder/embedding"]
+    )
+
+
+@pytest.mark.parametrize("size", [32_100, 32_128])
+def test_a_vocabulary_may_be_smaller_than_the_embedding(size: int):
+    check_vocabulary(Path("spiece.model"), size, SIZES["small"])
 
 
 def test_the_error_counts_the_arrays_that_do_not_fit(tmp_path: Path, checkpoint: Checkpoint):

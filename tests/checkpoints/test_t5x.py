@@ -12,6 +12,7 @@ from promptscale.checkpoints import arrays, t5x
 from promptscale.checkpoints.t5x import Checkpoint
 from promptscale.config.sizes import ModelConfig
 from promptscale.errors import CheckpointError
+from tests.storage.test_atomic import small_disk
 
 from . import synthetic_checkpoints as synthetic
 
@@ -147,6 +148,17 @@ class TestWriting:
         for name, path in files.items():
             assert (tmp_path / "again" / name).read_bytes() == path.read_bytes(), name
 
+    def test_a_full_disk_leaves_the_old_checkpoint(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr(arrays, "CHUNK_BYTES", 2**20)
+        before = sorted(folder.parent.rglob("*"))
+        larger = Checkpoint(0, {"x/kernel": np.random.default_rng(0).random((500, 2))}, {})
+        with small_disk(), pytest.raises(CheckpointError, match=r"cannot be written: .*large"):
+            t5x.write(folder, larger)
+        assert sorted(folder.parent.rglob("*")) == before
+        assert_same(synthetic.read(folder), synthetic.checkpoint())
+
     def test_a_failed_write_leaves_the_old_checkpoint(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
     ):
@@ -278,6 +290,24 @@ class TestDamage:
             except CheckpointError:
                 refused += 1
         assert refused > 30
+
+    def test_random_damage_to_the_metadata_of_an_array(self, folder: Path):
+        """Any bytes give a checkpoint or a CheckpointError."""
+        path = folder / EMBEDDING / ".zarray"
+        content = path.read_bytes()
+        rng = np.random.default_rng(1)
+        refused = 0
+        for _ in range(40):
+            damaged = bytearray(content)
+            for position in rng.integers(len(content), size=2):
+                damaged[position] = rng.integers(256)
+            path.write_bytes(damaged)
+            try:
+                array = t5x.open_checkpoint(str(folder)).params["token_embedder/embedding"]
+                assert array.whole().shape == (33, 6)
+            except CheckpointError:
+                refused += 1
+        assert refused > 20
 
     def test_a_later_version(self, folder: Path):
         (folder / "checkpoint").write_bytes(

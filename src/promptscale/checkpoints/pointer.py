@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from promptscale.errors import CheckpointError
 from promptscale.storage.atomic import atomic_write
 from promptscale.storage.location import is_remote, resolve
@@ -24,9 +26,9 @@ def read_pointer(path: str) -> str:
     with named_errors(f"The pointer {path} cannot be read", CheckpointError):
         content = Path(path).read_bytes()
     try:
-        location = json.loads(content)["location"]
+        location = TypeAdapter(dict[str, str]).validate_json(content)["location"]
         resolved = resolve(location, CheckpointError)
-    except (ValueError, KeyError, TypeError, CheckpointError) as error:
+    except (ValueError, KeyError, CheckpointError) as error:
         raise CheckpointError(
             f"{path} should hold the location of a checkpoint; delete it and Snakemake makes it."
         ) from error
@@ -37,4 +39,4 @@ def read_pointer(path: str) -> str:
             f"The checkpoint {location}, which {path} names, is gone; put it back, or delete the "
             "pointer and Snakemake makes it again."
         )
-    return str(location)
+    return location

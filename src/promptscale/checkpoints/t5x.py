@@ -299,6 +299,6 @@ def _to_checkpoint(location: str, leaves: Mapping[str, Any]) -> Checkpoint:
     step = leaves.get(_STEP)
     if isinstance(step, LazyArray) and math.prod(step.shape) == 1:
         step = step.whole().item()
-    if not isinstance(step, int | np.integer):
+    if not isinstance(step, int | np.integer) or not 0 <= step < 2**31:
         raise CheckpointError(f"The checkpoint {location} has no step number at {_STEP}.")
     return Checkpoint(int(step), params, optimizer)
