@@ -105,11 +105,12 @@ def load(location: str | Path, shape: tuple[int, int] | None = None) -> Float[np
 
     Args:
       location: the file, local or at `gs://`; T5X's exports of prompts have no suffix.
-      shape: prompt length and d_model, if the reader needs certain ones.
+      shape: the prompt length and d_model of a run that starts from the prompt. Then the values
+        must be finite. Without it a prompt may have NaN, as that of a run that diverged has.
 
     Raises:
-      CheckpointError: the file is missing or damaged, is not a matrix of finite floats, or does not
-        have `shape`.
+      CheckpointError: the file is missing or damaged, is not a matrix of floats, or no run of
+        `shape` can start from it.
     """
     prompt = _read_array(str(location))
     if prompt.ndim != 2 or not np.issubdtype(prompt.dtype, np.floating) or 0 in prompt.shape:
@@ -117,14 +118,16 @@ def load(location: str | Path, shape: tuple[int, int] | None = None) -> Float[np
             f"{location} holds {prompt.dtype} of shape {prompt.shape}; "
             "a prompt is a float matrix of prompt length x d_model."
         )
-    if shape is not None and prompt.shape != shape:
+    with np.errstate(over="ignore"):
+        prompt = prompt.astype(np.float32)
+    if shape is None:
+        return prompt
+    if prompt.shape != shape:
         key = "prompt_length" if prompt.shape[1] == shape[1] else "sizes"
         raise CheckpointError(
             f"The prompt in {location} is {prompt.shape[0]} x {prompt.shape[1]}, but this run "
             f"needs {shape[0]} x {shape[1]} (prompt length x d_model); change `{key}` or the file."
         )
-    with np.errstate(over="ignore"):
-        prompt = prompt.astype(np.float32)
     finite = np.isfinite(prompt).all(axis=1)
     if not finite.all():
         raise CheckpointError(

@@ -1,4 +1,4 @@
-"""The rule that imports a checkpoint refuses at once what a training would refuse, and only that."""
+"""The import of a checkpoint refuses at once what a training would refuse, and only that."""
 
 import json
 from pathlib import Path

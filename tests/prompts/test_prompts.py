@@ -105,6 +105,14 @@ def test_a_prompt_of_any_float_type_is_read(tmp_path, dtype):
     np.testing.assert_array_equal(loaded, prompt)
 
 
+def test_a_diverged_prompt_is_read_and_no_run_starts_from_it(tmp_path):
+    prompt = np.array([[0, 1], [np.nan, 2], [np.inf, 3]], np.float32)
+    prompts.save(tmp_path / "p.npy", prompt)
+    np.testing.assert_array_equal(prompts.load(tmp_path / "p.npy"), prompt)
+    with pytest.raises(CheckpointError, match=r"in 2 of its 3 rows, the first in row 2"):
+        prompts.load(tmp_path / "p.npy", (3, 2))
+
+
 @pytest.mark.filterwarnings("ignore")  # of NumPy's parser, for damaged headers
 def test_random_damage_to_a_prompt_file(tmp_path):
     """Any bytes give a matrix of finite numbers or a CheckpointError."""
@@ -118,7 +126,7 @@ def test_random_damage_to_a_prompt_file(tmp_path):
             damaged[position] = rng.integers(256)
         (tmp_path / "p.npy").write_bytes(damaged)
         try:
-            assert np.isfinite(prompts.load(tmp_path / "p.npy")).all()
+            assert np.isfinite(prompts.load(tmp_path / "p.npy", (4, 5))).all()
         except CheckpointError:
             refused += 1
     assert refused > 100

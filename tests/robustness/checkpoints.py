@@ -218,6 +218,7 @@ CASES = [
     _at("~no-such-user/model", "home folder of an unknown user"),
     _at("google/t5-v1_1-small", "There is no checkpoint at /.*small: no such file or folder"),
     _at("x" * 300, "File name too long"),
+    _at("/no-such-checkpoint", "no such file or folder"),
     _at("/dev/null", "There is no checkpoint at /dev/null"),
     # Folders and files that are something else
     _files("an empty folder", {}, "it is empty"),

@@ -100,6 +100,11 @@ def test_a_location_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert (tmp_path / "copy").read_bytes() == b"content"
 
 
+def test_the_root_is_a_folder():
+    store, key = open_parent("/no-such-file-of-this-machine")
+    assert (store.read(key), store.keys(key)) == (None, set())
+
+
 def test_what_is_not_a_file_is_not_read(tmp_path: Path):
     """A named pipe would block its reader."""
     os.mkfifo(tmp_path / "pipe")

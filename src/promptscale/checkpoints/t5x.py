@@ -291,7 +291,7 @@ def _to_checkpoint(location: str, leaves: Mapping[str, Any]) -> Checkpoint:
             unknown.append(name)
     if unknown:
         are_states = all(name.startswith(_STATE) for name in unknown)
-        advice = "; model tuning does without if `restore_accumulators` is false"
+        advice = "; model tuning does without them if `restore_accumulators` is false"
         raise CheckpointError(
             f"The checkpoint {location} has entries that T5X with Adafactor does not have: "
             f"{shortened(unknown)}{advice if are_states else ''}."

@@ -42,7 +42,7 @@ class Store:
     def spec(self, path: str = "") -> dict[str, str]:
         """TensorStore's kvstore spec of the folder `path` below this location."""
         if self._folder is not None:
-            return {"driver": "file", "path": f"{self._folder}/{path}"}
+            return {"driver": "file", "path": f"{str(self._folder).rstrip('/')}/{path}"}
         bucket, _, prefix = self.location.removeprefix("gs://").partition("/")
         return {"driver": "gcs", "bucket": bucket, "path": f"{prefix}/{path}".lstrip("/")}
 
