@@ -6,8 +6,10 @@ Letters: B batch, P prompt length, S input positions, D d_model, V vocabulary ro
 """
 
 import functools
+import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tokenize import TokenError
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +19,9 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from promptscale.config.settings import PromptInitialization
 from promptscale.errors import CheckpointError
 from promptscale.storage.atomic import atomic_write
+from promptscale.storage.contents import describe_content
+from promptscale.storage.location import is_remote, resolve
+from promptscale.storage.store import Store, open_parent
 
 Matrix = Array | np.ndarray
 
@@ -45,18 +50,20 @@ def initialize(
     each token. What exceeds `length` is ignored, and sampled vocabulary fills the other rows.
 
     Raises:
-      CheckpointError: a prompt file is missing, damaged or of another shape.
+      CheckpointError: a prompt file is missing, damaged or of another shape; a label or the text
+        has no tokens, or tokens beyond the embedding.
     """
     shape = (length, embedding.shape[1])
     match settings.method:
         case "random_uniform":
             return jax.random.uniform(key, shape, jnp.float32, *settings.uniform_range)
         case "file":
-            return jnp.asarray(load(file or Path(settings.file), shape))
+            return jnp.asarray(load(file or settings.file, shape))
         case "class_label":
-            pieces = [encode(label) for label in labels[:length]]
+            pieces = [_encode(label, encode, embedding) for label in labels[:length]]
         case "text":
-            pieces = [[token] for token in encode(settings.text)[:length]]
+            tokens = _encode(settings.text, encode, embedding)
+            pieces = [[token] for token in tokens[:length]]
         case "sampled_vocab":
             pieces = []
     # T5's ids are ordered by frequency, so the first ids are the most common tokens; they include
@@ -69,37 +76,91 @@ def initialize(
     return jnp.asarray(prompt)
 
 
+def _encode(
+    text: str, encode: Callable[[str], Sequence[int]], embedding: Float[Matrix, "V D"]
+) -> list[int]:
+    """The token ids of a text that a prompt starts from; CheckpointError if it has no rows."""
+    tokens = list(encode(text))
+    if not tokens:
+        raise CheckpointError(
+            f"The text {text!r} that a prompt should start from has no tokens in the vocabulary."
+        )
+    if max(tokens) >= len(embedding):
+        raise CheckpointError(
+            f"The text {text!r} that a prompt should start from has the token id {max(tokens)}, "
+            f"but the checkpoint's embedding has {len(embedding)} rows; the vocabulary belongs to "
+            "another model."
+        )
+    return tokens
+
+
 @functools.partial(jax.jit, static_argnums=(1, 2))  # without jit: dozens of small programs
 def _draw(key: PRNGKeyArray, length: int, population: int) -> Int[Array, " P"]:
     """Ids below `population`; they repeat only if `length` exceeds it."""
     return jax.random.choice(key, population, (length,), replace=length > population)
 
 
-def load(path: Path, shape: tuple[int, int] | None = None) -> Float[np.ndarray, "P D"]:
+def load(location: str | Path, shape: tuple[int, int] | None = None) -> Float[np.ndarray, "P D"]:
     """Reads a prompt from a `.npy` file, the format of the authors' published prompts.
 
+    Args:
+      location: the file, local or at `gs://`; T5X's exports of prompts have no suffix.
+      shape: the prompt length and d_model of a run that starts from the prompt. Then the values
+        must be finite. Without it a prompt may have NaN, as that of a run that diverged has.
+
     Raises:
-      CheckpointError: the file is missing, is not a float matrix, or does not have `shape`.
+      CheckpointError: the file is missing or damaged, is not a matrix of floats, or no run of
+        `shape` can start from it.
     """
-    try:
-        prompt = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        what = "is not a .npy file of numbers" if path.exists() else "is missing"
-        raise CheckpointError(f"The prompt file {path} {what}.") from error
-    if prompt.ndim != 2 or not np.issubdtype(prompt.dtype, np.floating):
+    prompt = _read_array(str(location))
+    if prompt.ndim != 2 or not np.issubdtype(prompt.dtype, np.floating) or 0 in prompt.shape:
         raise CheckpointError(
-            f"{path} holds {prompt.dtype} of shape {prompt.shape}; "
+            f"{location} holds {prompt.dtype} of shape {prompt.shape}; "
             "a prompt is a float matrix of prompt length x d_model."
         )
-    if shape is not None and prompt.shape != shape:
+    with np.errstate(over="ignore"):
+        prompt = prompt.astype(np.float32)
+    if shape is None:
+        return prompt
+    if prompt.shape != shape:
+        key = "prompt_length" if prompt.shape[1] == shape[1] else "sizes"
         raise CheckpointError(
-            f"The prompt in {path} is {prompt.shape[0]} x {prompt.shape[1]}, "
-            f"but this run needs {shape[0]} x {shape[1]} (prompt length x d_model)."
+            f"The prompt in {location} is {prompt.shape[0]} x {prompt.shape[1]}, but this run "
+            f"needs {shape[0]} x {shape[1]} (prompt length x d_model); change `{key}` or the file."
         )
-    return prompt.astype(np.float32)
+    finite = np.isfinite(prompt).all(axis=1)
+    if not finite.all():
+        raise CheckpointError(
+            f"The prompt in {location} has NaN, infinity or values beyond float32 in "
+            f"{np.count_nonzero(~finite)} of its {len(prompt)} rows, the first in row "
+            f"{int(np.argmin(finite)) + 1}."
+        )
+    return prompt
+
+
+def _read_array(location: str) -> np.ndarray:
+    """Reads a `.npy` file; CheckpointError if it is anything else."""
+    folder, name = open_parent(location, CheckpointError)
+    content = folder.read(name)
+    if content is None and not is_remote(location) and Path(resolve(location)).is_dir():
+        is_adapter = "adapter_config.json" in Store(location).names()
+        raise CheckpointError(
+            f"{location} is {'an adapter of PEFT' if is_adapter else 'a folder'}; a prompt is a "
+            ".npy file (of T5X: numpy_checkpoints/checkpoint_STEP/encoder.prompt.prompt.prompt)."
+        )
+    if content is None:
+        raise CheckpointError(f"The prompt file {location} is missing.")
+    try:
+        return np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+    # The errors of NumPy's parser for damaged headers.
+    except (ValueError, TypeError, SyntaxError, TokenError, EOFError, MemoryError) as error:
+        raise CheckpointError(
+            f"The prompt file {location} is not a whole .npy file of numbers: "
+            f"{describe_content(content)}."
+        ) from error
 
 
 def save(path: Path, prompt: Float[np.ndarray, "P D"]) -> None:
     """Writes a prompt as a float32 `.npy` file, the format of the authors' published prompts."""
-    with atomic_write(path) as partial, partial.open("wb") as file:
+    with atomic_write(path, CheckpointError) as partial, partial.open("wb") as file:
         np.save(file, np.asarray(prompt, np.float32), allow_pickle=False)

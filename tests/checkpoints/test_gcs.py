@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from promptscale import prompts
 from promptscale.checkpoints import arrays, t5x
 from promptscale.checkpoints.read import open_checkpoint, read_embedding
 from promptscale.errors import CheckpointError, StorageError
 from promptscale.storage.store import fetch
-from tests.tpu.fake_bucket import FakeBucket, bucket_environment
+from tests.tpu.fake_bucket import FakeBucket, _BucketHandler, bucket_environment
 
 from . import synthetic_checkpoints as synthetic
 
@@ -64,8 +65,39 @@ def test_a_missing_chunk(bucket: FakeBucket):
 
 def test_nothing_there(bucket: FakeBucket):
     bucket.objects.clear()
-    with pytest.raises(CheckpointError, match=f"There is no T5X checkpoint at {LOCATION}"):
+    with pytest.raises(CheckpointError, match=f"There is no checkpoint at {LOCATION}"):
         synthetic.read(LOCATION)
+
+
+def test_what_is_there_instead_is_said(bucket: FakeBucket):
+    run, checkpoint = LOCATION.rsplit("/", 1)
+    with pytest.raises(CheckpointError, match=f"folder of a run; .* such as {checkpoint}"):
+        synthetic.read(run)
+    bucket.put("t5-data/mesh/model.ckpt-10.index", b"", None)
+    for location in ("gs://t5-data/mesh", "gs://t5-data/mesh/model.ckpt-10"):
+        with pytest.raises(CheckpointError, match=f"no checkpoint at {location}: .* TensorFlow"):
+            synthetic.read(location)
+    bucket.put("t5-data/hub/model.safetensors", b"", None)
+    with pytest.raises(CheckpointError, match=r"Hugging Face model, .* copy the folder to a disk"):
+        open_checkpoint("gs://t5-data/hub", synthetic.SHAPES)
+
+
+def test_a_bucket_without_rights(bucket: FakeBucket, monkeypatch: pytest.MonkeyPatch):
+    words = b'{"error": {"message": "The caller does not have storage.objects.get access."}}'
+    for method in ("do_GET", "do_POST", "do_DELETE"):
+        monkeypatch.setattr(_BucketHandler, method, lambda self: self.answer(403, words))
+    for use in (
+        lambda: open_checkpoint("gs://private/checkpoint_5", synthetic.SHAPES),
+        lambda: t5x.write("gs://private/checkpoint_5", synthetic.checkpoint()),
+    ):
+        with pytest.raises(CheckpointError, match=r"gs://private/checkpoint_5.*403"):
+            use()
+
+
+def test_a_prompt_in_a_bucket(bucket: FakeBucket, tmp_path: Path):
+    prompts.save(tmp_path / "p.npy", np.ones((5, 6)))
+    bucket.put("t5-data/p.npy", (tmp_path / "p.npy").read_bytes(), None)
+    np.testing.assert_array_equal(prompts.load("gs://t5-data/p.npy", (5, 6)), np.ones((5, 6)))
 
 
 def test_the_embedding_alone(bucket: FakeBucket):

@@ -121,7 +121,7 @@ def test_unknown_arrays_keep_their_names(tensors: dict[str, np.ndarray], tmp_pat
 def test_a_truncated_file(tensors: dict[str, np.ndarray], tmp_path: Path, keep: int):
     file = save(tmp_path, tensors) / "model.safetensors"
     file.write_bytes(file.read_bytes()[:keep])
-    with pytest.raises(CheckpointError, match=rf"{file} is damaged"):
+    with pytest.raises(CheckpointError, match=rf"{file} is damaged \(.*\): it (is|begins)"):
         whole(tmp_path)
 
 

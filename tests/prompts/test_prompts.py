@@ -90,8 +90,54 @@ def test_a_wrong_prompt_file_is_a_clear_error(tmp_path):
     np.save(tmp_path / "object.npy", np.array([{"a": 1}], dtype=object))
     (tmp_path / "text.npy").write_text("no numbers")
     for name in ("object", "text"):
-        with pytest.raises(CheckpointError, match=f"{name}.npy is not a .npy file of numbers"):
+        with pytest.raises(
+            CheckpointError, match=f"{name}.npy is not a whole .npy file of numbers"
+        ):
             prompts.load(tmp_path / f"{name}.npy")
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64", ">f4"])
+def test_a_prompt_of_any_float_type_is_read(tmp_path, dtype):
+    prompt = np.arange(6, dtype=np.float32).reshape(2, 3)
+    np.save(tmp_path / "p.npy", np.asfortranarray(prompt.astype(dtype)))
+    loaded = prompts.load(tmp_path / "p.npy", (2, 3))
+    assert loaded.dtype == np.float32
+    np.testing.assert_array_equal(loaded, prompt)
+
+
+def test_a_diverged_prompt_is_read_and_no_run_starts_from_it(tmp_path):
+    prompt = np.array([[0, 1], [np.nan, 2], [np.inf, 3]], np.float32)
+    prompts.save(tmp_path / "p.npy", prompt)
+    np.testing.assert_array_equal(prompts.load(tmp_path / "p.npy"), prompt)
+    with pytest.raises(CheckpointError, match=r"in 2 of its 3 rows, the first in row 2"):
+        prompts.load(tmp_path / "p.npy", (3, 2))
+
+
+@pytest.mark.filterwarnings("ignore")  # of NumPy's parser, for damaged headers
+def test_random_damage_to_a_prompt_file(tmp_path):
+    """Any bytes give a matrix of finite numbers or a CheckpointError."""
+    np.save(tmp_path / "p.npy", np.ones((4, 5), np.float32))
+    content = (tmp_path / "p.npy").read_bytes()
+    rng = np.random.default_rng(1)
+    refused = 0
+    for _ in range(300):
+        damaged = bytearray(content)
+        for position in rng.integers(140, size=3):
+            damaged[position] = rng.integers(256)
+        (tmp_path / "p.npy").write_bytes(damaged)
+        try:
+            assert np.isfinite(prompts.load(tmp_path / "p.npy", (4, 5))).all()
+        except CheckpointError:
+            refused += 1
+    assert refused > 100
+
+
+def test_a_start_without_rows_in_the_embedding_is_refused():
+    with pytest.raises(CheckpointError, match=r"'~' .* has the token id 6000, .* has 6000 rows"):
+        prompts.initialize(PromptInitialization(), KEY, 3, EMBEDDING, ["~"], lambda _: [6000])
+    text = PromptInitialization(method="text", text=" ")
+    with pytest.raises(CheckpointError, match=r"' ' .* has no tokens"):
+        prompts.initialize(text, KEY, 3, EMBEDDING, [], lambda _: [])
 
 
 def test_the_authors_published_prompts_load(shared):

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.robustness import checkpoints, commands, configurations, data, results
+from tests.robustness import checkpoints, commands, configurations, data, prompts, results
 from tests.robustness.case import Case, message_of
 
-CASES = [
-    case for table in (configurations, checkpoints, data, results, commands) for case in table.CASES
-]
+TABLES = (configurations, checkpoints, prompts, data, results, commands)
+CASES = [case for table in TABLES for case in table.CASES]
 
 
 def _files(folder: Path) -> dict[str, bytes]:

@@ -6,6 +6,7 @@ from promptscale.config import grid, outputs
 from promptscale.config.axes import adaptation_steps, describe
 from promptscale.config.tasks import TASKS
 from promptscale.planning.resources import job_resources
+from promptscale.storage.location import is_remote, resolve
 
 RESULTS = CONFIG.paths.results
 FIGURES = CONFIG.paths.figures
@@ -123,6 +124,26 @@ def checkpoint_source(wildcards):
     return grid.source(CONFIG, wildcards.size, wildcards.checkpoint)
 
 
+def restored_accumulators(wildcards):
+    """The number of trainings that restore an imported checkpoint's Adafactor accumulators.
+
+    It is a resource, as it changes what is checked and no result.
+    """
+    size, checkpoint = wildcards.size, wildcards.checkpoint
+    tuned = [
+        job
+        for job in JOBS.values()
+        if (job.size, job.checkpoint) == (size, checkpoint)
+        and getattr(job.settings, "restore_accumulators", False)
+    ]
+    continued = [
+        name
+        for trained_size, name in outputs.trained_checkpoints(CONFIG)
+        if trained_size == size and grid.start_of(CONFIG, name) == checkpoint
+    ]
+    return len(tuned) + len(continued)
+
+
 def continued_checkpoint(wildcards):
     """The checkpoint that a language model's training continues; empty if it starts anew."""
     start = grid.start_of(CONFIG, wildcards.checkpoint)
@@ -162,10 +183,18 @@ def validation_paths(wildcards):
     return prepared_paths(job_for(wildcards).evaluated_tasks, "validation")
 
 
+def input_file(location):
+    """A user's file as an input, relative to the working directory; empty if it is in a bucket."""
+    if is_remote(location):
+        return []
+    path, folder = Path(resolve(location)), Path.cwd()
+    return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
+
+
 def initial_prompt(wildcards):
-    """The file that a job's prompts start from; empty if they start from no file."""
+    """The local file that a job's prompts start from; empty if they start from no such file."""
     start = job_for(wildcards).settings.initialization
-    return start.file if start.method == "file" else []
+    return input_file(start.file) if start.method == "file" else []
 
 
 def voting_predictions(wildcards):

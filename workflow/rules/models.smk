@@ -45,6 +45,8 @@ rule import_checkpoint:
         checkpoint=alternatives(set(CONFIG.checkpoint_names) - TRAINED),
     conda:
         "../../envs/cpu.yaml"
+    resources:
+        restored_accumulators=restored_accumulators,
     params:
         location=checkpoint_source,
         architecture=architecture,

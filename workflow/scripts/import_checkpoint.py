@@ -10,10 +10,11 @@ if TYPE_CHECKING:
 
 with script_setup(snakemake):
     from promptscale.checkpoints.pointer import write_pointer
-    from promptscale.checkpoints.read import open_checkpoint
+    from promptscale.checkpoints.read import check_checkpoint
     from promptscale.config.sizes import ModelConfig
     from promptscale.model import parameter_shapes
 
     expected = parameter_shapes(ModelConfig(**snakemake.params.architecture))
-    open_checkpoint(snakemake.params.location, expected)
-    write_pointer(snakemake.params.location, Path(snakemake.output.pointer))
+    location, resources = snakemake.params.location, snakemake.resources
+    check_checkpoint(location, expected, with_optimizer=bool(resources.restored_accumulators))
+    write_pointer(location, Path(snakemake.output.pointer))

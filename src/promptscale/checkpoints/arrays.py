@@ -11,6 +11,7 @@ import numpy as np
 import tensorstore as ts
 
 from promptscale.distributed import multihost
+from promptscale.errors import CheckpointError
 from promptscale.storage.store import CONTEXT
 
 AT_ONCE = 16  # arrays that are read or written concurrently
@@ -31,6 +32,27 @@ class LazyArray:
     def whole(self) -> np.ndarray:
         """Reads the whole array."""
         return np.asarray(self.read((slice(None),) * len(self.shape)))
+
+
+def finite(name: str, array: LazyArray) -> LazyArray:
+    """The array, in at most float32, whose parts are checked while they are read.
+
+    Reading raises CheckpointError, with the array's `name`, where a value of the part is NaN or
+    infinite in that dtype.
+    """
+    dtype = np.dtype(np.float32) if array.dtype == np.float64 else array.dtype
+
+    def read(index: Index) -> np.ndarray:
+        with np.errstate(over="ignore"):
+            part = array.read(index).astype(dtype, copy=False)
+        if count := part.size - np.count_nonzero(np.isfinite(part)):
+            raise CheckpointError(
+                f"{count} of the {part.size} values that were read of {name} are NaN or beyond "
+                f"the range of {dtype.name}."
+            )
+        return part
+
+    return LazyArray(array.shape, dtype, read)
 
 
 def write(arrays: Sequence[tuple[Spec, Any]]) -> None:

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
 from safetensors import SafetensorError, safe_open
 
 from promptscale.checkpoints.arrays import LazyArray
-from promptscale.errors import CheckpointError
+from promptscale.errors import CheckpointError, shortened
+from promptscale.storage.contents import describe_content
+from promptscale.storage.reasons import named_errors, reason
 
 # Rows (Hugging Face's name, T5X's name, transposed?); torch.nn.Linear stores [out, in]. Both
 # libraries share a tower's position biases between layers; Hugging Face stores them in layer 0.
@@ -28,7 +31,8 @@ _PATTERNS = [
 
 def is_checkpoint(folder: Path) -> bool:
     """Whether the folder holds a Hugging Face safetensors checkpoint."""
-    return any((folder / f"model.safetensors{suffix}").is_file() for suffix in ("", ".index.json"))
+    with named_errors(f"The checkpoint {folder} cannot be read", CheckpointError):
+        return any((folder / f"model.safetensors{end}").is_file() for end in ("", ".index.json"))
 
 
 def open_arrays(folder: Path) -> dict[str, LazyArray]:
@@ -65,31 +69,46 @@ def _open_tensors(folder: Path) -> dict[str, LazyArray]:
     index = folder / "model.safetensors.index.json"
     if not index.is_file():
         return _open_file(folder / "model.safetensors")
+    with named_errors(f"The file {index} cannot be read", CheckpointError):
+        content = index.read_bytes()
     try:
-        shard_of: dict[str, str] = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-        shards = sorted(set(shard_of.values()))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{index} is damaged: it should hold a `weight_map`.") from error
+        shard_of = TypeAdapter(dict[str, str]).validate_python(json.loads(content)["weight_map"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"The file {index} is damaged: it should hold a `weight_map` from array to file."
+        ) from error
     tensors: dict[str, LazyArray] = {}
-    for shard in shards:
+    for shard in sorted(set(shard_of.values())):
         tensors |= _open_file(folder / shard)
     if missing := sorted(set(shard_of) - set(tensors)):
-        raise CheckpointError(f"The shards beside {index} do not hold {', '.join(missing)}.")
+        raise CheckpointError(f"The shards beside {index} do not hold {shortened(missing)}.")
     return tensors
 
 
 def _open_file(path: Path) -> dict[str, LazyArray]:
     try:
         file = safe_open(path, framework="numpy")
-        return {name: _tensor(file, name) for name in file.keys()}  # noqa: SIM118
+        return {name: _tensor(path, file, name) for name in file.keys()}  # noqa: SIM118
+    except FileNotFoundError as error:
+        raise CheckpointError(f"The checkpoint file {path} is missing.") from error
     except (OSError, SafetensorError) as error:
-        what = "is damaged" if path.exists() else "is missing"
-        raise CheckpointError(f"The checkpoint file {path} {what} ({error}).") from error
+        refusal = named_errors(f"The checkpoint file {path} cannot be read", CheckpointError)
+        with refusal, path.open("rb") as damaged:
+            clause = describe_content(damaged.read(200))
+        raise CheckpointError(
+            f"The checkpoint file {path} is damaged ({reason(error)}): {clause}."
+        ) from error
 
 
-def _tensor(file: Any, name: str) -> LazyArray:
+def _tensor(path: Path, file: Any, name: str) -> LazyArray:
     part = file.get_slice(name)
     shape = tuple(part.get_shape())
     # safetensors names dtypes in its notation; an empty read gives NumPy's dtype, bfloat16 too.
-    dtype = part[tuple(slice(0, 0) for _ in shape)].dtype
+    try:
+        dtype = part[tuple(slice(0, 0) for _ in shape)].dtype
+    except (AttributeError, TypeError, SafetensorError) as error:
+        raise CheckpointError(
+            f"The array {name} in {path} is {part.get_dtype()} of shape {shape}; an array should "
+            "be float32, float16 or bfloat16."
+        ) from error
     return LazyArray(shape, dtype, lambda index: np.asarray(part[index]))

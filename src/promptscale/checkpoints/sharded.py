@@ -42,7 +42,7 @@ def load_model(
         dtype = jnp.float32 if name.startswith("decoder/logits_dense") else jnp.dtype(activations)
 
         def read(index: Index) -> np.ndarray:
-            part = array.read(index[len(copies) :]).astype(dtype)
+            part = array.read(index[len(copies) :]).astype(dtype, copy=False)
             return np.broadcast_to(part, (*copies, *part.shape))
 
         sharding = devices.parameter(name, array.shape, runs=runs is not None)

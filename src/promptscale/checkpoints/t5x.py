@@ -11,7 +11,6 @@ import contextlib
 import dataclasses
 import functools
 import math
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,19 +21,23 @@ import tensorstore as ts
 from flax import serialization
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from promptscale.checkpoints import arrays
+from promptscale.checkpoints import arrays, recognize
 from promptscale.checkpoints.arrays import Index, LazyArray
 from promptscale.distributed import multihost
-from promptscale.errors import CheckpointError
+from promptscale.errors import CheckpointError, shortened
 from promptscale.storage.atomic import atomic_directory, partial_directory
-from promptscale.storage.store import CONTEXT, Store, named_errors
+from promptscale.storage.contents import describe_content
+from promptscale.storage.location import is_remote, resolve
+from promptscale.storage.reasons import named_errors, reason
+from promptscale.storage.store import CONTEXT, Store, open_parent
 
 VERSION = 3
 SLOTS = ("m", "v", "v_row", "v_col")  # Adafactor's accumulators; unused ones have shape (1,)
 
 _TARGET = "optimizer/target/"
-_STATES = "optimizer/state/param_states/"
-_STEP = "optimizer/state/step"
+_STATE = "optimizer/state/"
+_STATES = f"{_STATE}param_states/"
+_STEP = f"{_STATE}step"
 _STORED_IN_ZARR = ("kernel", "embedding")  # the arrays that T5X partitions; others are small
 
 
@@ -71,9 +74,14 @@ def open_checkpoint(location: str, *, with_optimizer: bool = True) -> Checkpoint
       CheckpointError: the checkpoint is missing, damaged, incomplete, not T5X's or of a later
         version; damage of an array is noticed when the array is read.
     """
+    location = resolve(location, CheckpointError)
     leaves = _read_leaves(location)
     if not with_optimizer:
-        leaves = {name: leaf for name, leaf in leaves.items() if not name.startswith(_STATES)}
+        leaves = {
+            name: leaf
+            for name, leaf in leaves.items()
+            if name == _STEP or not name.startswith(_STATE)
+        }
     opened = {name: _opened(location, name, leaf) for name, leaf in leaves.items()}
     return _to_checkpoint(location, opened)
 
@@ -95,13 +103,16 @@ def _read_leaves(location: str) -> dict[str, Any]:
     # The exceptions of msgpack, NumPy and flax for damaged bytes.
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise CheckpointError(
-            f"The checkpoint file {folder}/{file} is truncated or is not flax msgpack ({error})."
+            f"The checkpoint file {folder}/{file} is not flax msgpack ({reason(error)}): "
+            f"{describe_content(content)}."
         ) from error
     version = flat.pop("version", VERSION)
     if not isinstance(version, int) or version > VERSION:
         raise CheckpointError(
             f"The checkpoint {location} has T5X version {version!r}; up to {VERSION} can be read."
         )
+    if any(isinstance(leaf, str) and leaf.startswith("PLACEHOLDER://") for leaf in flat.values()):
+        raise CheckpointError(f"The checkpoint {location} cannot be read: {recognize.ORBAX}.")
     return {
         name: _rebased(folder, leaf) if isinstance(leaf, dict) else leaf
         for name, leaf in flat.items()
@@ -120,15 +131,16 @@ def write(location: str | Path, checkpoint: Checkpoint) -> None:
     Raises:
       CheckpointError: the checkpoint cannot be written.
     """
-    location = str(location)
-    if location.startswith("gs://"):
+    location = resolve(str(location), CheckpointError)
+    if is_remote(location):
         if multihost.is_primary():
             Store(location, CheckpointError).delete_prefix("")
         _write(location, checkpoint)
         return
     path = Path(location)
     shared = contextlib.nullcontext(partial_directory(path))
-    with atomic_directory(path) if multihost.is_primary() else shared as partial:
+    whole = atomic_directory(path, CheckpointError)
+    with whole if multihost.is_primary() else shared as partial:
         _write(str(partial), checkpoint)
 
 
@@ -157,16 +169,31 @@ def _write(folder: str, checkpoint: Checkpoint) -> None:
 
 def _read_msgpack(location: str) -> tuple[str, str, bytes]:
     """The checkpoint's folder, the name of the msgpack file in it, and the file's content."""
-    location = location.rstrip("/")
-    parent, name = os.path.split(location)
-    for folder, file in ((location, "checkpoint"), (parent, name)):
-        content = Store(folder or ".", CheckpointError).read(file)
-        if content is not None:
-            return folder, file, content
-    raise CheckpointError(
-        f"There is no T5X checkpoint at {location}: it should be a folder with a file "
-        "`checkpoint`, or a msgpack file."
-    )
+    content = Store(location, CheckpointError).read("checkpoint")
+    if content is not None:
+        return location, "checkpoint", content
+    parent, name = open_parent(location, CheckpointError)
+    content = parent.read(name)
+    if content is None:
+        raise CheckpointError(
+            f"There is no checkpoint at {location}: {_description(location)}; it should be a "
+            "folder with a file `checkpoint` (T5X) or model.safetensors (Hugging Face), or a "
+            "msgpack file."
+        )
+    return parent.location, name, content
+
+
+def _description(location: str) -> str:
+    """What is at a location without a checkpoint, as a clause."""
+    folder = Store(location, CheckpointError)
+    if not is_remote(location) and Path(location).is_dir():
+        return recognize.describe_folder(folder.names())
+    names = folder.names() if is_remote(location) else set()
+    if not names and (is_remote(location) or Path(location).parent.is_dir()):
+        # A checkpoint of TensorFlow is named by the beginning of its files' names.
+        parent, name = open_parent(location, CheckpointError)
+        names = parent.keys(f"{name}.")
+    return recognize.describe_folder(names) if names else "no such file or folder"
 
 
 def _rebased(folder: str, spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -263,11 +290,15 @@ def _to_checkpoint(location: str, leaves: Mapping[str, Any]) -> Checkpoint:
         elif name != _STEP:
             unknown.append(name)
     if unknown:
-        what = f"The checkpoint {location} has entries that T5X does not have:"
-        raise CheckpointError("\n  ".join([what, *unknown]))
+        are_states = all(name.startswith(_STATE) for name in unknown)
+        advice = "; model tuning does without them if `restore_accumulators` is false"
+        raise CheckpointError(
+            f"The checkpoint {location} has entries that T5X with Adafactor does not have: "
+            f"{shortened(unknown)}{advice if are_states else ''}."
+        )
     step = leaves.get(_STEP)
     if isinstance(step, LazyArray) and math.prod(step.shape) == 1:
         step = step.whole().item()
-    if not isinstance(step, int | np.integer):
+    if not isinstance(step, int | np.integer) or not 0 <= step < 2**31:
         raise CheckpointError(f"The checkpoint {location} has no step number at {_STEP}.")
     return Checkpoint(int(step), params, optimizer)
