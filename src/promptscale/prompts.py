@@ -105,12 +105,11 @@ def load(location: str | Path, shape: tuple[int, int] | None = None) -> Float[np
 
     Args:
       location: the file, local or at `gs://`; T5X's exports of prompts have no suffix.
-      shape: the prompt length and d_model of a run that starts from the prompt. Then the values
-        must be finite. Without it a prompt may have NaN, as that of a run that diverged has.
+      shape: the prompt length and d_model that the prompt must have.
 
     Raises:
-      CheckpointError: the file is missing or damaged, is not a matrix of floats, or no run of
-        `shape` can start from it.
+      CheckpointError: the file is missing or damaged, is not a matrix of finite floats, or does
+        not have `shape`.
     """
     prompt = _read_array(str(location))
     if prompt.ndim != 2 or not np.issubdtype(prompt.dtype, np.floating) or 0 in prompt.shape:
@@ -120,9 +119,7 @@ def load(location: str | Path, shape: tuple[int, int] | None = None) -> Float[np
         )
     with np.errstate(over="ignore"):
         prompt = prompt.astype(np.float32)
-    if shape is None:
-        return prompt
-    if prompt.shape != shape:
+    if shape is not None and prompt.shape != shape:
         key = "prompt_length" if prompt.shape[1] == shape[1] else "sizes"
         raise CheckpointError(
             f"The prompt in {location} is {prompt.shape[0]} x {prompt.shape[1]}, but this run "

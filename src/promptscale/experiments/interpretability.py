@@ -6,7 +6,6 @@ or occur in no text.
 """
 
 import dataclasses
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,6 @@ from promptscale.config.tasks import task as task_named
 from promptscale.data.vocabulary import UNK_ID, Vocabulary
 from promptscale.reporting.neighbours import write
 from promptscale.storage.atomic import atomic_write
-
-log = logging.getLogger(__name__)
 
 NEIGHBOURS = 5  # as many as the paper looks at
 _CONTROLS = 100  # random vectors
@@ -106,8 +103,6 @@ def run(
 ) -> None:
     """Writes a summary of every prompt of a size, and the neighbours themselves.
 
-    A prompt that diverged (nan) has no neighbours and is left out.
-
     Args:
       parts: the jobs, each with the folder of its prompts.
       embedding: the embedding of the checkpoint.
@@ -122,9 +117,6 @@ def run(
     for job, folder in parts:
         for run in job.runs:
             prompt = prompts.load(folder / run.task / f"seed_{run.seed}.npy")
-            if not np.isfinite(prompt).all():
-                log.warning("%s diverged and has no neighbours", job.run_name(run))
-                continue
             ids, cosines = space.nearest(prompt)
             words = task_named(run.task).class_label_words
             method = job.settings.initialization.method
