@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.robustness import checkpoints, commands, configurations, data, results
+from tests.robustness import checkpoints, commands, configurations, data, prepared, results
 from tests.robustness.case import Case, message_of
 
 CASES = [
-    case for table in (configurations, checkpoints, data, results, commands) for case in table.CASES
+    case
+    for table in (configurations, checkpoints, data, prepared, results, commands)
+    for case in table.CASES
 ]
 
 

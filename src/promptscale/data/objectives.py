@@ -17,6 +17,7 @@ from jaxtyping import Bool, Int, Int32, Integer
 from promptscale.data.batches import Batch
 from promptscale.data.corpus import Shard
 from promptscale.data.permutation import permute
+from promptscale.data.prepared import check_ids
 from promptscale.data.vocabulary import EOS_ID
 from promptscale.errors import DataError
 
@@ -57,13 +58,23 @@ class _Stream(abc.ABC):
     _first_sentinel: int | None = None  # None: no sentinels
 
     def __init__(
-        self, documents: Sequence[Shard], *, inputs_length: int, seed: int, batch_size: int
+        self,
+        documents: Sequence[Shard],
+        *,
+        inputs_length: int,
+        seed: int,
+        batch_size: int,
+        vocab_size: int | None = None,
     ) -> None:
         """`seed` determines order and draws; `batch_size` counts the examples of all hosts.
+
+        `vocab_size` is the rows of the model's embedding, which the ids of each batch must be
+        below; None admits any ids.
 
         Raises:
           DataError: there are no tokens.
         """
+        self._vocab_size = vocab_size
         self.seed = seed
         self.batch_size = batch_size
         self.inputs_length = inputs_length
@@ -99,11 +110,15 @@ class _Stream(abc.ABC):
 
         `rows` selects rows of the batch; the tokens of other rows are not read. The random draws
         depend on the seed and the step only, so a row is the same whichever rows are selected.
+
+        Raises:
+          DataError: the embedding has no row for a token id, or a shard cannot be read.
         """
         positions = step * self.batch_size + np.arange(self.batch_size)
         epochs, positions = np.divmod(positions, self.num_segments)
         segments = self.segments(permute(positions, epochs, self.num_segments, self.seed))
         tokens = np.concatenate(self.read(segments[:, rows])).astype(np.int32)
+        check_ids(tokens, self._vocab_size, "The prepared corpus")
         lengths = segments[2] - segments[1]
         edges = np.concatenate([[0], np.cumsum(lengths)])
         first, stop, _ = rows.indices(self.batch_size)

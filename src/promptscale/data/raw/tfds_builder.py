@@ -27,3 +27,9 @@ def _select(split: str, generators: Any) -> Any:
     if isinstance(generators, Mapping):
         return {name: generator for name, generator in generators.items() if name == split}
     return [generator for generator in generators if generator.name == split]
+
+
+def gist(error: Exception) -> str:
+    """What an error of TFDS or TensorFlow says, in a line of at most 300 characters."""
+    words = " ".join(str(error).split()).rstrip(".")
+    return (words or type(error).__name__)[:300]
