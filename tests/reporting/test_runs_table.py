@@ -35,10 +35,12 @@ def test_what_is_written_is_read(make_runs, tmp_path):
 
 def test_a_diverged_loss_is_a_result(make_runs, tmp_path):
     runs = make_runs()
-    runs.loc[runs["metric"] == "loss", "value"] = np.nan
-    runs_table.write_runs([runs], tmp_path / "runs.csv")
-    back = runs_table.read_runs(tmp_path / "runs.csv")
-    assert back.loc[back["metric"] == "loss", "value"].isna().all()
+    for diverged in (np.nan, np.inf):
+        runs.loc[runs["metric"] == "loss", "value"] = diverged
+        runs_table.write_runs([runs], tmp_path / "runs.csv")
+        back = runs_table.read_runs(tmp_path / "runs.csv")
+        values = back.loc[back["metric"] == "loss", "value"]
+        np.testing.assert_array_equal(values, np.full(len(values), diverged))
 
 
 @pytest.mark.parametrize(
@@ -58,6 +60,10 @@ def test_a_diverged_loss_is_a_result(make_runs, tmp_path):
         ("value", "101", "value is '101.0'; a metric lies between 0 and 100"),
         ("value", "nan", "value is 'nan'; a metric lies between 0 and 100"),
         ("selected", "yes", "line 5: selected is 'yes'; it must be True or False"),
+        ("wall_seconds", "nan", "wall_seconds is 'nan'; it must be a number"),
+        ("wall_seconds", "inf", "wall_seconds is 'inf'; it must be a number"),
+        ("seed", "1e30", "seed is '1e30'; it must be a whole number"),
+        ("size", "mini-xxl", "have several values of size"),
         ("wall_seconds", "-3", "wall_seconds is '-3.0'; it must be 0 or more"),
         ("prompt_length", "20", "prompt_length is '20'; it is positive for tuned prompts"),
         ("initialization", "class_label", "it is given for tuned prompts and empty for every"),
@@ -99,13 +105,13 @@ def test_bad_files_are_named(tmp_path):
     with pytest.raises(ResultsError, match=r"runs\.csv is missing"):
         runs_table.read_runs(path)
     path.write_text("")
-    with pytest.raises(ResultsError, match=r"runs\.csv has no rows"):
+    with pytest.raises(ResultsError, match=r"runs\.csv is empty"):
         runs_table.read_runs(path)
     path.write_text(",".join(runs_table.columns()) + "\n")
     with pytest.raises(ResultsError, match=r"runs\.csv has no rows"):
         runs_table.read_runs(path)
-    path.write_text('a,b\n"1,2\n')
-    with pytest.raises(ResultsError, match=r"runs\.csv is not readable as CSV"):
+    path.write_text('run,b\n"1,2\n')
+    with pytest.raises(ResultsError, match=r"runs\.csv, line 2, is not readable as CSV"):
         runs_table.read_runs(path)
     path.write_text("run,method\nx,y\n")
     with pytest.raises(ResultsError, match=r"runs\.csv lacks the column 'size'"):
