@@ -360,6 +360,18 @@ def test_prepared_tfds_datasets_are_read_and_counted(
     prepare(task("copa"), "validation", generated, vocabulary, tmp_path / "copa")
     assert len(prepared.read(tmp_path / "copa")) == 10
     refused(source, "rte", "train", "rte:1.0.2 is not in .*; set data.download to true")
+    (records,) = tmp_path.rglob("*-validation.tfrecord*")
+    records.write_bytes(records.read_bytes()[:-10])
+    with pytest.raises(
+        DataError, match=r"^COPA \(validation\) in .* cannot be read: truncated rec"
+    ):
+        prepare(task("copa"), "validation", generated, vocabulary, tmp_path / "cut")
+    with pytest.raises(DataError, match="which has no feature 'text'; name a corpus"):
+        list(read_texts("super_glue/copa:1.0.2", "train", source))
+    with pytest.raises(DataError, match="cannot be read: Unknown split 'dev'"):
+        list(read_texts("super_glue/copa:1.0.2", "dev", source))
+    next(tmp_path.rglob("dataset_info.json")).write_text("{")
+    refused(source, "copa", "train", "copa:1.0.2 cannot be read from .*: Failed to load JSON")
 
 
 def test_damaged_files_are_an_error(shared: Path, tmp_path: Path) -> None:

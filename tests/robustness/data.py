@@ -62,7 +62,7 @@ def _task_file(name: str, what: str, content: bytes, sentence: str) -> Case:
 
 def _cb(what: str, sentence: str, **changed: Any) -> Case:
     """A file of CB whose second row has changed fields (None: removed)."""
-    row = {key: value for key, value in (_CB | changed).items() if value is not None}
+    row = {key: value for key, value in (_CB | {"idx": 1} | changed).items() if value is not None}
     return _task_file("cb", what, json_lines(_CB, row), sentence)
 
 
@@ -179,6 +179,7 @@ CASES = [
     _cb("label -1", "line 2: the field 'label' is -1; it should be 'entailment'", label=-1),
     _cb("empty text", "line 2: the field 'premise' is ''", premise=""),
     _cb("text of another type", "line 2: the field 'hypothesis' is 7", hypothesis=7),
+    _cb("an idx twice", "line 2 has the idx 0, as has .*, line 1", idx=0),
     _cb("no idx", "line 2 lacks the field 'idx'", idx=None),
     _task_file(
         "boolq",

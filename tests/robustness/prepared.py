@@ -11,6 +11,7 @@ from sentencepiece.sentencepiece_model_pb2 import ModelProto
 
 from promptscale.data import prepared
 from promptscale.data.corpus import read_text
+from promptscale.data.objectives import PrefixLM, SpanCorruption
 from promptscale.data.vocabulary import Vocabulary
 from tests import tiny
 from tests.robustness.case import Case
@@ -98,6 +99,8 @@ def _encodes(text: str) -> Callable[[Path], object]:
 
 
 _IDS, _OFFSETS = np.array([5, 6], np.uint16), np.array([0, 1, 2])
+_STREAM = {"inputs_length": 16, "seed": 0, "batch_size": 4}
+_DOCUMENTS = prepared.Ragged.pack([range(3, 21)])
 
 CASES = [
     # Prepared splits and shards.
@@ -142,6 +145,23 @@ CASES = [
     _shard("no header", lambda content: b"\xff" * 100, "is damaged"),
     _shard("other names", lambda content: content.replace(b"tokens", b"tokenz"), "is damaged"),
     _shard("other type", lambda content: content.replace(b'"U16"', b'"F16"'), "is damaged"),
+    Case(
+        "shard: no text",
+        lambda folder: PrefixLM([prepared.Ragged.pack([[], []])], **_STREAM),
+        "There is no text to train on",
+    ),
+    Case(
+        "shard: id beyond the embedding",
+        lambda folder: PrefixLM([_DOCUMENTS], **_STREAM, vocab_size=20).batch(0),
+        "The prepared corpus has the token id 20, but the model's embedding has only 20 rows",
+    ),
+    Case(
+        "shard: more spans than sentinels",
+        lambda folder: SpanCorruption(
+            [_DOCUMENTS], **_STREAM | {"inputs_length": 2048}, vocabulary_size=200
+        ),
+        "Inputs of 2048 tokens have 11. spans of noise, but the vocabulary has 100 sentinels",
+    ),
     # Vocabularies.
     _vocabulary("missing", lambda: None, "is missing; give a SentencePiece model file"),
     _vocabulary("empty", lambda: b"", "is not a complete SentencePiece model"),

@@ -18,7 +18,7 @@ from promptscale.data.batches import Batch
 from promptscale.data.corpus import Shard
 from promptscale.data.permutation import permute
 from promptscale.data.prepared import check_ids
-from promptscale.data.vocabulary import EOS_ID
+from promptscale.data.vocabulary import EOS_ID, EXTRA_IDS
 from promptscale.errors import DataError
 
 NOISE_DENSITY = 0.15
@@ -223,6 +223,9 @@ class SpanCorruption(_Stream):
 
     Documents are merged in groups of 128 before they are cut into segments. `vocabulary_size`
     includes the extra ids; `<extra_id_0>` is the last id.
+
+    Raises:
+      DataError: there are no tokens, or an input needs more sentinels than there are.
     """
 
     documents_per_group = 128
@@ -231,6 +234,12 @@ class SpanCorruption(_Stream):
 
     def __init__(self, documents: Sequence[Shard], *, vocabulary_size: int, **common: int) -> None:
         super().__init__(documents, **common)
+        spans = round(round(self.segment_length * NOISE_DENSITY) / MEAN_SPAN_LENGTH)
+        if spans > EXTRA_IDS:
+            raise DataError(
+                f"Inputs of {self.inputs_length} tokens have {spans} spans of noise, but the "
+                f"vocabulary has {EXTRA_IDS} sentinels; choose a smaller inputs_length."
+            )
         self._first_sentinel = vocabulary_size - 1
 
 

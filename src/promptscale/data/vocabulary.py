@@ -14,6 +14,7 @@ from promptscale.errors import DataError
 PAD_ID = 0
 EOS_ID = 1
 UNK_ID = 2
+EXTRA_IDS = 100  # T5's sentinels
 _SPECIAL = {PAD_ID: "padding", EOS_ID: "end of sequence", UNK_ID: "unknown token"}
 
 
@@ -60,7 +61,7 @@ class Vocabulary:
     and so on, as in the T5 library (`seqio.SentencePieceVocabulary`).
     """
 
-    def __init__(self, path: Path, extra_ids: int = 100) -> None:
+    def __init__(self, path: Path, extra_ids: int = EXTRA_IDS) -> None:
         """Reads the model file.
 
         Raises:

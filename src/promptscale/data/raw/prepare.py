@@ -87,11 +87,12 @@ def prepare(task: Task, split: str, data: Data, vocabulary: Vocabulary, prefix: 
       DataError: the dataset is missing, incomplete or damaged.
       ConfigError: the task has no such split.
     """
-    with open_split(task, split, data) as dataset, named_faults(f"{task.title} ({split})"):
+    what = f"{task.title} ({split}) in {data.local_files or data.data_dir}"
+    with open_split(task, split, data) as dataset, named_faults(what):
         examples = _examples(to_text(task, split, dataset))
         rows = [_row(task, example, position) for position, example in enumerate(examples)]
     if not rows:
-        raise DataError(f"{task.title} ({split}) has no examples after its preparation.")
+        raise DataError(f"{what} has no examples after its preparation.")
     inputs = _encode(vocabulary, (row["inputs"] for row in rows))
     targets = _encode(vocabulary, (row["targets"] for row in rows))
     prepared.write(prefix, inputs, targets, rows)

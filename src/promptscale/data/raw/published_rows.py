@@ -186,16 +186,18 @@ def check_rows(task: Task, path: Path) -> None:
 
 
 def _check_json_lines(task: Task, path: Path) -> None:
-    rows, is_empty = read_objects(path), True
+    rows, places = read_objects(path), dict[Any, str]()
     if task.name in MRQA:
         place, header = next(rows, (str(path), {}))
         if not isinstance(header.get("header"), dict) or "dataset" not in header["header"]:
             right = '{"header": {"dataset": ...}}'
             raise DataError(f"{place}: the first line of MRQA's format is {right}.")
     for place, row in rows:
-        is_empty = False
         _check_fields(_JSON_LINES.get(task.name, _Mrqa), place, row)
-    if is_empty:
+        key = row.get("idx", place)
+        if places.setdefault(key, place) != place:
+            raise DataError(f"{place} has the idx {key}, as has {places[key]}; each has its own.")
+    if not places:
         raise DataError(f"{path} has no rows.")
 
 

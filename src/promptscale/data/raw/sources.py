@@ -203,5 +203,7 @@ def _texts_of_tfds(
     builder = _builder(corpus, data)
     with named_faults(f"The split {split!r} of {corpus} in {builder.data_dir}"):
         dataset = _read(builder, tfds.even_splits(split, num_shards)[shard])
+        if "text" not in dataset.element_spec:
+            raise DataError(f"data.corpus is {corpus}, which has no feature 'text'; name a corpus.")
         for text in dataset.map(lambda row: row["text"]).as_numpy_iterator():
             yield bytes(text).decode("utf-8")
