@@ -1,5 +1,7 @@
 """Errors that a user can correct: a message says what is wrong, where, and what would be right."""
 
+from collections.abc import Iterable
+
 
 class PromptscaleError(Exception):
     """Base of all errors that are shown to the user without a traceback."""
@@ -27,3 +29,10 @@ class ResultsError(PromptscaleError):
 
 class TpuError(PromptscaleError):
     """Cloud TPU, the bucket or a host of a slice failed, or refused what was asked."""
+
+
+def shortened(items: Iterable[object], limit: int = 3) -> str:
+    """The first items of a long list, for a message: `a, b, c and 57 more`."""
+    texts = [str(item) for item in items]
+    rest = f" and {len(texts) - limit} more" if len(texts) > limit else ""
+    return ", ".join(texts[:limit]) + rest

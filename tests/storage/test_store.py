@@ -1,5 +1,6 @@
 """A store gives the same answers in a local folder and in a bucket."""
 
+import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from promptscale.errors import DataError, StorageError
-from promptscale.storage.store import Store, open_parent
-from tests.tpu.fake_bucket import FakeBucket, bucket_environment
+from promptscale.storage.store import Store, fetch, open_parent
+from tests.tpu.fake_bucket import FakeBucket, _BucketHandler, bucket_environment
 
 FILES = {"a/1": b"one", "a/2": b"", "ab/3": b"three", "b": bytes(range(256))}
 
@@ -20,6 +21,15 @@ def location(request, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
         monkeypatch.setenv(name, value)
     (tmp_path / "store").mkdir()
     yield str(tmp_path / "store") if request.param == "local" else f"gs://{uuid.uuid4()}/store"
+    bucket.stop()
+
+
+@pytest.fixture
+def store_in_bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    bucket = FakeBucket()
+    for name, value in bucket_environment(bucket).items():
+        monkeypatch.setenv(name, value)
+    yield Store(f"gs://{uuid.uuid4()}/store", DataError)
     bucket.stop()
 
 
@@ -55,6 +65,10 @@ def test_an_existing_file_is_replaced_only_by_write(store: Store):
     assert store.read("b") == b"second"
 
 
+def test_names_are_those_of_the_top(store: Store):
+    assert store.names() == {"a", "ab", "b"}
+
+
 def test_files_are_deleted_by_key_and_by_prefix(store: Store):
     store.delete("absent")
     store.delete("a/1")
@@ -70,5 +84,48 @@ def test_an_error_names_the_file_in_the_class_of_the_store(tmp_path: Path):
     store, key = open_parent(str(tmp_path / "file" / "below"))
     with pytest.raises(StorageError, match=f"The file {tmp_path}/file/below cannot be written"):
         store.write(key, b"")
-    with pytest.raises(DataError, match=r"gs://Bad_Bucket!/ cannot be opened"):
+    with pytest.raises(DataError, match=r"gs://Bad_Bucket! names no bucket"):
         Store("gs://Bad_Bucket!", DataError)
+    with pytest.raises(DataError, match="gs://bucket is a bucket; it should be a file"):
+        open_parent("gs://bucket", DataError)
+    with pytest.raises(StorageError, match="two slashes"):
+        Store(Path("gs://bucket/folder"))
+
+
+def test_a_location_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    Store("~/folder").write("file", b"content")
+    assert (tmp_path / "folder" / "file").read_bytes() == b"content"
+    fetch("~/folder/file", tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == b"content"
+
+
+def test_what_is_not_a_file_is_not_read(tmp_path: Path):
+    """A named pipe would block its reader."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    (tmp_path / "dangling").symlink_to(tmp_path / "absent")
+    store = Store(tmp_path, DataError)
+    assert store.read_many(["pipe", "dangling"]) == {"pipe": None, "dangling": None}
+    for key, words in {"loop": "Too many levels", "x" * 300: "File name too long"}.items():
+        with pytest.raises(DataError, match=f"/{key} cannot be read: {words}"):
+            store.read(key)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_bucket_without_rights(store_in_bucket: Store, monkeypatch, status: int):
+    words = b'{"error": {"message": "Anonymous caller does not have storage.objects.get access."}}'
+    for method in ("do_GET", "do_POST", "do_DELETE"):
+        monkeypatch.setattr(_BucketHandler, method, lambda self: self.answer(status, words))
+    for use in (
+        lambda: store_in_bucket.read("a"),
+        lambda: store_in_bucket.read_range("a", 0, 1)(),
+        lambda: store_in_bucket.write("a", b""),
+        lambda: store_in_bucket.write_if_absent("a", b""),
+        lambda: store_in_bucket.keys(),
+        lambda: store_in_bucket.delete("a"),
+        lambda: store_in_bucket.delete_prefix("a"),
+    ):
+        with pytest.raises(DataError, match=rf"{store_in_bucket.location}.*{status}") as refusal:
+            use()
+        assert "\n" not in str(refusal.value) and "tensorstore_spec" not in str(refusal.value)

@@ -27,7 +27,8 @@ from promptscale.checkpoints.arrays import Index, LazyArray
 from promptscale.distributed import multihost
 from promptscale.errors import CheckpointError
 from promptscale.storage.atomic import atomic_directory, partial_directory
-from promptscale.storage.store import CONTEXT, Store, named_errors
+from promptscale.storage.reasons import named_errors
+from promptscale.storage.store import CONTEXT, Store
 
 VERSION = 3
 SLOTS = ("m", "v", "v_row", "v_col")  # Adafactor's accumulators; unused ones have shape (1,)

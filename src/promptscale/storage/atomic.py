@@ -5,17 +5,26 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from promptscale.errors import PromptscaleError, StorageError
+from promptscale.storage.reasons import reason
+
 
 @contextlib.contextmanager
-def atomic_write(path: Path) -> Iterator[Path]:
-    """Gives a temporary file beside `path` to write to; it is renamed to `path` on success."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def atomic_write(path: Path, error: type[PromptscaleError] = StorageError) -> Iterator[Path]:
+    """Gives a temporary file beside `path` to write to; it is renamed to `path` on success.
+
+    Raises:
+      `error`: the system refuses to write the file (rights, a full disk, a folder of that name).
+    """
     partial = path.with_name(f"{path.name}.partial")
-    try:
-        yield partial
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with _refusals(f"The file {path} cannot be written", error):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield partial
+            partial.replace(path)
+        finally:
+            with contextlib.suppress(OSError):  # the error that matters is the first
+                partial.unlink()
 
 
 def partial_directory(path: Path) -> Path:
@@ -24,18 +33,32 @@ def partial_directory(path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def atomic_directory(path: Path) -> Iterator[Path]:
-    """Gives an empty temporary folder beside `path`; on success it replaces the folder `path`."""
+def atomic_directory(path: Path, error: type[PromptscaleError] = StorageError) -> Iterator[Path]:
+    """Gives an empty temporary folder beside `path`; on success it replaces the folder `path`.
+
+    Raises:
+      `error`: the system refuses to write the folder (rights, a full disk, a file of that name).
+    """
     partial = partial_directory(path)
     outdated = path.with_name(f"{path.name}.outdated")
-    shutil.rmtree(partial, ignore_errors=True)
-    shutil.rmtree(outdated, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        yield partial
-        if path.exists():  # a folder cannot be renamed over another folder that has files
-            path.rename(outdated)
-        partial.rename(path)
-    finally:
+    with _refusals(f"The folder {path} cannot be written", error):
         shutil.rmtree(partial, ignore_errors=True)
         shutil.rmtree(outdated, ignore_errors=True)
+        partial.mkdir(parents=True)
+        try:
+            yield partial
+            if path.is_dir():  # a folder cannot be renamed over another folder that has files
+                path.rename(outdated)
+            partial.rename(path)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+            shutil.rmtree(outdated, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _refusals(what: str, error: type[PromptscaleError]) -> Iterator[None]:
+    """Raises `error` for an OSError; other exceptions of the caller's block are not of the file."""
+    try:
+        yield
+    except OSError as cause:
+        raise error(f"{what}: {reason(cause, what)}.") from cause

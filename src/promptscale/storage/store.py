@@ -3,13 +3,16 @@
 import contextlib
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import stat
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import tensorstore as ts
 
 from promptscale.errors import PromptscaleError, StorageError
 from promptscale.storage.atomic import atomic_write
+from promptscale.storage.location import is_remote, resolve
+from promptscale.storage.reasons import named_errors
 
 # TensorStore repeats a request that fails, after 1, 2, 4, ... up to 32 s. Five retries take up to
 # half a minute; the hosts of TPU slices set a larger number, as a failure costs them more.
@@ -28,8 +31,10 @@ class Store:
 
     def __init__(self, location: str | Path, error: type[PromptscaleError] = StorageError) -> None:
         """Opens the store without a request; the folder may be missing."""
-        self.location = str(location).rstrip("/")
-        self._folder = None if self.location.startswith("gs://") else Path(location).resolve()
+        self.location = resolve(str(location), error)
+        # TensorStore refuses paths with `..`.
+        path = None if is_remote(self.location) else os.path.realpath(self.location)
+        self._folder = None if path is None else Path(path)
         self._error = error
         with self._naming("", "opened"):
             self._kvstore = ts.KvStore.open(self.spec(), context=CONTEXT).result()
@@ -48,9 +53,7 @@ class Store:
     def read_many(self, keys: Iterable[str]) -> dict[str, bytes | None]:
         """The contents of many files, read concurrently; None for each missing file."""
         contents: dict[str, bytes | None] = dict.fromkeys(keys)
-        # KvStore fails on a local key that is a folder.
-        files = [k for k in contents if self._folder is None or (self._folder / k).is_file()]
-        futures = {key: self._kvstore.read(key) for key in files}
+        futures = {key: self._kvstore.read(key) for key in contents if self._may_exist(key)}
         for key, future in futures.items():
             with self._naming(key, "read"):
                 result = future.result()
@@ -85,7 +88,7 @@ class Store:
         """Writes many files, concurrently where they are in a bucket."""
         if self._folder is not None:
             for key, content in contents.items():
-                with self._naming(key, "written"), atomic_write(self._folder / key) as partial:
+                with atomic_write(self._folder / key, self._error) as partial:
                     partial.write_bytes(content)
             return
         futures = {key: self._kvstore.write(key, content) for key, content in contents.items()}
@@ -104,7 +107,19 @@ class Store:
     def keys(self, prefix: str = "") -> set[str]:
         """The keys of all files whose keys start with `prefix`."""
         with self._naming(prefix, "listed"):
-            return {key.decode() for key in self._kvstore.list(_range(prefix)).result()}
+            keys = {key.decode() for key in self._kvstore.list(_range(prefix)).result()}
+            if not keys and self._folder is None:
+                # TensorStore 0.1.86 takes a refused listing for an empty listing. A read of a
+                # missing object is refused too where the right to list is absent.
+                self._kvstore.read(prefix or "-").result()
+            return keys
+
+    def names(self) -> set[str]:
+        """The names of the files and folders that lie directly in this location."""
+        if self._folder is None:
+            return {key.partition("/")[0] for key in self.keys()}
+        with self._naming("", "listed"):
+            return {path.name for path in self._folder.iterdir()}
 
     def delete(self, key: str) -> None:
         """Deletes a file; a missing file is ignored."""
@@ -118,7 +133,8 @@ class Store:
         """Deletes all files whose keys start with `prefix`, and local folders of such names."""
         with self._naming(prefix, "deleted"):
             if self._folder is None:
-                self._kvstore.delete_range(_range(prefix)).result()
+                if self.keys(prefix):
+                    self._kvstore.delete_range(_range(prefix)).result()
                 return
             folder, name = os.path.split(f"{self._folder}/{prefix}")
             for path in Path(folder).glob("*"):
@@ -126,13 +142,26 @@ class Store:
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def _naming(self, key: str, verb: str) -> contextlib.AbstractContextManager[None]:
-        return named_errors(f"The file {self.location}/{key} cannot be {verb}", self._error)
+        place = f"file {self.location}/{key}" if key else f"folder {self.location}"
+        return named_errors(f"The {place} cannot be {verb}", self._error)
+
+    def _may_exist(self, key: str) -> bool:
+        """Whether a key is a local file, as KvStore fails on a folder; True for any in a bucket."""
+        if self._folder is None:
+            return True
+        with self._naming(key, "read"):
+            try:
+                return stat.S_ISREG((self._folder / key).stat().st_mode)
+            except (FileNotFoundError, NotADirectoryError):
+                return False
 
 
 def open_parent(location: str, error: type[PromptscaleError] = StorageError) -> tuple[Store, str]:
     """The store that a file is in, and the file's key there."""
-    folder, name = os.path.split(location)
-    return Store(folder or ".", error), name
+    folder, name = os.path.split(resolve(location, error))
+    if folder == "gs:":
+        raise error(f"{location} is a bucket; it should be a file in the bucket.")
+    return Store(folder, error), name
 
 
 def fetch(location: str, path: Path) -> None:
@@ -142,16 +171,6 @@ def fetch(location: str, path: Path) -> None:
     if content is None:
         raise StorageError(f"There is no file {location}.")
     Store(path.parent).write(path.name, content)
-
-
-@contextlib.contextmanager
-def named_errors(what: str, error: type[PromptscaleError]) -> Iterator[None]:
-    """Raises `error` for TensorStore's errors: `what`, then the message without the long spec."""
-    try:
-        yield
-    except (ValueError, OSError) as cause:
-        gist = str(cause).partition(" [tensorstore_spec=")[0].rstrip(".")
-        raise error(f"{what}: {gist}.") from cause
 
 
 def _range(prefix: str) -> ts.KvStore.KeyRange:

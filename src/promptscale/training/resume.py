@@ -26,7 +26,8 @@ from safetensors.numpy import load, save
 from promptscale.checkpoints import arrays
 from promptscale.distributed import mesh, multihost
 from promptscale.errors import CheckpointError
-from promptscale.storage.store import CONTEXT, Store, named_errors, open_parent
+from promptscale.storage.reasons import named_errors
+from promptscale.storage.store import CONTEXT, Store, open_parent
 
 log = logging.getLogger(__name__)
 
