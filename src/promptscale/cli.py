@@ -93,16 +93,10 @@ def plan(
         if runs.is_dir() or not runs.absolute().parent.is_dir():
             raise ConfigError(f"The table of runs cannot be written to {runs}: give a file's path.")
         rows = run_table(settings)
-        try:
-            with (
-                atomic_write(runs) as partial,
-                partial.open("w", newline="", encoding="utf-8") as file,
-            ):
-                writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-                writer.writeheader()
-                writer.writerows(rows)
-        except OSError as error:
-            raise ConfigError(f"The table {runs} cannot be written: {error.strerror}.") from error
+        with atomic_write(runs) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
     if as_json:
         print(json.dumps(counts | {"cost": dataclasses.asdict(cost)}))
         return

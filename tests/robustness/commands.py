@@ -67,7 +67,7 @@ CASES = [
     ),
     _command(
         "plan: the table of runs cannot be written",
-        "The table /proc/runs.csv cannot be written: .+",
+        "The file /proc/runs.csv cannot be written: .+",
         *("plan", "--config", _SMALLEST, "--runs", "/proc/runs.csv"),
     ),
     *(

@@ -244,6 +244,8 @@ CASES = [
     ),
     _task_file("qqp", "MRPC's columns", _MRPC.encode(), "lacks the column 'is_duplicate'"),
     _task_file("dpr", "other answer", b"a\nit\nb,c\nd\n", "line 4: the answer 'd' is not one of"),
-    _task_file("dpr", "cut off", b"a\nit\nb,c\nb\n\na\nit\n", "line 8: the candidates is missing"),
+    _task_file(
+        "dpr", "cut off", b"a\nit\nb,c\nb\n\na\nit\n", "line 8: the pair of candidates is missing"
+    ),
     _task_file("dpr", "no blank line", b"a\nit\nb,c\nb\na\nit\nb,c\nb\n", "line 5 must be blank"),
 ]

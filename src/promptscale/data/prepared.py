@@ -19,6 +19,7 @@ from safetensors.numpy import save_file
 from promptscale.data.json_lines import read_objects
 from promptscale.errors import DataError
 from promptscale.storage.atomic import atomic_write
+from promptscale.storage.reasons import reason
 
 HEADER_SIZE = 8  # a safetensors file starts with the length of its header in so many bytes
 _DTYPES = {"U16": np.uint16, "U32": np.uint32, "I64": np.int64}
@@ -198,7 +199,7 @@ def read_arrays(path: Path, names: Sequence[str]) -> list[Ragged]:
     except FileNotFoundError:
         raise DataError(f"The prepared dataset {path} is missing; prepare it again.") from None
     except OSError as error:
-        raise DataError(f"The prepared dataset {path} cannot be read: {error.strerror}.") from error
+        raise DataError(f"The prepared dataset {path} cannot be read: {reason(error)}.") from error
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise DataError(
             f"The prepared dataset {path} is damaged; delete it and prepare it again."

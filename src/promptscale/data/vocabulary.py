@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError
 from sentencepiece.sentencepiece_model_pb2 import ModelProto
 
 from promptscale.errors import DataError
+from promptscale.storage.reasons import reason
 
 PAD_ID = 0
 EOS_ID = 1
@@ -29,7 +30,7 @@ def _read_pieces(path: Path) -> sentencepiece.SentencePieceProcessor:
         complete = model.HasField("trainer_spec") and model.HasField("normalizer_spec")
         pieces = sentencepiece.SentencePieceProcessor(model_proto=content) if complete else None
     except OSError as error:
-        raise DataError(f"The vocabulary {path} cannot be read: {error.strerror}.") from error
+        raise DataError(f"The vocabulary {path} cannot be read: {reason(error)}.") from error
     except (DecodeError, RuntimeError):
         pieces = None
     if pieces is None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from promptscale.errors import PromptscaleError
+from promptscale.storage.reasons import reason
 
 _MARK = b"\xef\xbb\xbf"  # UTF-8's byte order mark
 _GZIP = b"\x1f\x8b"
@@ -54,7 +55,7 @@ def read_lines(path: Path, error: type[PromptscaleError]) -> Iterator[str]:
     except (EOFError, zlib.error, gzip.BadGzipFile) as cause:
         raise error(f"{path} is damaged after line {number}: its gzip data end there.") from cause
     except OSError as cause:
-        raise error(f"{path} cannot be read: {cause.strerror}.") from cause
+        raise error(f"{path} cannot be read: {reason(cause)}.") from cause
     if not number:
         raise error(f"{path} is empty.")
 

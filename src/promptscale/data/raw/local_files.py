@@ -22,6 +22,7 @@ from promptscale.data.raw.published_files import MRPC_TSV, PublishedFile, publis
 from promptscale.data.raw.published_rows import check_rows
 from promptscale.data.raw.tfds_builder import download_and_prepare, gist
 from promptscale.errors import DataError
+from promptscale.storage.reasons import reason
 from promptscale.storage.text_files import read_lines
 
 # What `zipfile` raises for an archive that is damaged, encrypted, incomplete or unreadable.
@@ -75,7 +76,7 @@ def _verified(file: PublishedFile, task: Task, split: str, folder: Path, scratch
     try:
         complete = file.matches(path)
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+        raise DataError(f"{path} cannot be read: {reason(error)}.") from error
     if not complete:
         raise DataError(
             f"{path} is not the complete published {file.path} of {task.title} ({split}, "

@@ -17,7 +17,12 @@ from promptscale.storage.text_files import read_lines
 _Text = Annotated[str, Field(min_length=1)]
 
 _UNLABELLED = "; is this an unlabelled split?"
-_DPR_LINES = ("sentence", "pronoun", "candidates", "answer")  # of an example, then a blank line
+_DPR_LINES = (
+    "sentence",
+    "pronoun",
+    "pair of candidates",
+    "answer",
+)  # of an example, then a blank line
 
 
 class _Row(BaseModel):
