@@ -138,7 +138,11 @@ CASES = [
     ),
     # The files of tasks.
     Case("local_files: missing", _opens("cb", local_files="absent"), "there is no such folder"),
-    Case("local_files: a bucket", _opens("cb", local_files="gs://bucket/x"), "only a local path"),
+    Case(
+        "local_files: a bucket",
+        _opens("cb", local_files="gs://bucket/x"),
+        "must be a local path here",
+    ),
     Case(
         "local_files: http", _opens("cb", local_files="https://a/x"), "a location is a local path"
     ),
@@ -152,7 +156,7 @@ CASES = [
     Case(
         "substitute: a bucket",
         _opens("cb", substitutes={"cb/validation": "gs://bucket/x"}),
-        "only a local path can be read",
+        "it must be a local path here, not a bucket",
     ),
     Case(
         "substitute: without local_files",

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Int, Integer
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from promptscale.data.json_lines import read_objects
 from promptscale.errors import DataError
@@ -177,7 +177,8 @@ def locate_arrays(header: Mapping[str, Any], names: Sequence[str]) -> list[Array
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Writes a safetensors file."""
     with atomic_write(path) as partial:
-        save_file(dict(arrays), partial)
+        # Not `save_file`, whose files only their owner can read.
+        partial.write_bytes(save(dict(arrays)))
 
 
 def read_arrays(path: Path, names: Sequence[str]) -> list[Ragged]:

@@ -38,7 +38,7 @@ def _local(key: str, text: str) -> Path:
     """
     location = resolve(text)
     if is_remote(location):
-        raise DataError(f"data.{key} is {text}, but only a local path can be read here; copy it.")
+        raise DataError(f"data.{key} is {text}; it must be a local path here, not a bucket.")
     return Path(location)
 
 
@@ -53,7 +53,7 @@ def _local_files(data: Data) -> Path | None:
 
 
 def _substitute(data: Data, name: str, split: str) -> Path | None:
-    """The local file that replaces a published file; neither rows nor checksum are verified."""
+    """The local file that replaces a published file; its checksum and number of rows are free."""
     text = data.substitutes.get(f"{name}/{split}")
     if text is None:
         return None
