@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import SupportsInt
 
 import sentencepiece
-from google.protobuf.message import DecodeError
 from sentencepiece.sentencepiece_model_pb2 import ModelProto
 
 from promptscale.errors import DataError
@@ -23,17 +22,18 @@ def _read_pieces(path: Path) -> sentencepiece.SentencePieceProcessor:
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "is missing"
         raise DataError(f"The vocabulary {path} {what}; give a SentencePiece model file.")
+    pieces = sentencepiece.SentencePieceProcessor()
     try:
         content = path.read_bytes()
-        # The specifications are the end of a file: SentencePiece would load a file without them.
+        pieces.LoadFromSerializedProto(content)
+        # The specifications are the end of a file: SentencePiece loads a file without them.
         model = ModelProto.FromString(content)
         complete = model.HasField("trainer_spec") and model.HasField("normalizer_spec")
-        pieces = sentencepiece.SentencePieceProcessor(model_proto=content) if complete else None
     except OSError as error:
         raise DataError(f"The vocabulary {path} cannot be read: {reason(error)}.") from error
-    except (DecodeError, RuntimeError):
-        pieces = None
-    if pieces is None:
+    except RuntimeError:
+        complete = False
+    if not complete:
         text = content.lstrip().startswith(b"{")
         hint = " (a `tokenizer.json` of Hugging Face cannot be used)" if text else ""
         raise DataError(
