@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -132,14 +133,17 @@ def scores(
     from promptscale.reporting import provenance, runs_table
 
     selected = runs_table.selected_scores(runs_table.read_runs(runs))
+    caption = provenance.caption(selected)  # refuses results of several origins or labels
     columns = [column.name for column in axes.columns()]
     setting = ["task", "eval_task", "method", "size", "checkpoint", *columns]
     table = runs_table.aggregate(selected, setting).round(1).sort_values(setting)
     different = [column for column in setting if table[column].nunique() > 1]
     print(table[[*different, "mean", "sd", "n"]].to_string(index=False, na_rep="-"))
-    print(provenance.caption(selected))
+    print(caption)
 
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]*")
+_PATIENCE = 10.0  # seconds that a request of `promptscale tpu` is repeated
 _Project = Annotated[
     str, typer.Option(help="Google Cloud project.", envvar="SNAKEMAKE_TPU_VM_PROJECT")
 ]
@@ -191,7 +195,15 @@ def _print_slices(
     from promptscale.tpu.pool import RUN, project_slices
 
     zones = sorted({name for kind in accelerators().values() for name in kind.zones})
-    cloud, zones = Cloud(project, endpoint), zone.split(",") if zone else zones
+    if zone is not None:
+        zones = [name.strip() for name in zone.split(",")]
+    for option, name in [("--project", project), ("--run", run), *(("--zone", z) for z in zones)]:
+        if name is not None and not _NAME.fullmatch(name):
+            raise TpuError(
+                f"{option} has the name {name!r}; a name has letters, digits, '-', '_', '.' and "
+                "':', and several zones are separated by commas."
+            )
+    cloud = Cloud(project, endpoint, patience=_PATIENCE)
     slices = project_slices(cloud, zones, run)
     rows = [("slice", "zone", "type", "state", "run")]
     rows += [(s.name, s.zone, s.accelerator, s.state, s.labels[RUN]) for s in slices]

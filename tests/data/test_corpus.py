@@ -26,6 +26,10 @@ def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeBuck
         bucket.put(f"ours/c4/{name}", (tmp_path / name).read_bytes(), None)
     bucket.put("ours/c4/cut", bucket.objects["ours/c4/shard"][1][:-100], None)
     bucket.put("ours/c4/junk", b"\xff" * 100, None)
+    falling = DOCUMENTS.offsets.copy()
+    falling[1] = 2000
+    write_text(tmp_path / "falling", Ragged(DOCUMENTS.ids, falling))
+    bucket.put("ours/c4/falling", (tmp_path / "falling").read_bytes(), None)
     yield bucket
     bucket.stop()
 
@@ -47,7 +51,11 @@ def test_spans_equal_those_of_the_local_file(bucket: FakeBucket, tmp_path: Path,
 
 @pytest.mark.parametrize(
     ("name", "sentence"),
-    [("absent", "There is no file gs:"), ("junk", "is damaged|cannot be read")],
+    [
+        ("absent", "There is no file gs:"),
+        ("junk", "is damaged|cannot be read"),
+        ("falling", "is damaged"),
+    ],
 )
 def test_a_missing_or_damaged_shard_is_an_error(bucket: FakeBucket, name: str, sentence: str):
     with pytest.raises(DataError, match=sentence):

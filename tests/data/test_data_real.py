@@ -11,7 +11,9 @@ import http.server
 import json
 import shutil
 import socket
+import tempfile
 import threading
+import types
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -218,11 +220,13 @@ def test_a_killed_preparation_leaves_nothing(
         return [3]
 
     monkeypatch.setattr(vocabulary, "encode", killed)
-    before = set(Path(source.data_dir).iterdir())
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    inside = functools.partial(tempfile.TemporaryDirectory, dir=scratch)
+    monkeypatch.setattr(sources, "tempfile", types.SimpleNamespace(TemporaryDirectory=inside))
     with pytest.raises(KeyboardInterrupt):
         prepare(task("cb"), "train", source, vocabulary, tmp_path / "train")
-    assert not list(tmp_path.iterdir())
-    assert set(Path(source.data_dir).iterdir()) == before
+    assert list(tmp_path.rglob("*")) == [scratch]
 
 
 def test_text_corpus_by_slices(source: Data, vocabulary: Vocabulary, tmp_path: Path) -> None:
@@ -356,6 +360,18 @@ def test_prepared_tfds_datasets_are_read_and_counted(
     prepare(task("copa"), "validation", generated, vocabulary, tmp_path / "copa")
     assert len(prepared.read(tmp_path / "copa")) == 10
     refused(source, "rte", "train", "rte:1.0.2 is not in .*; set data.download to true")
+    (records,) = tmp_path.rglob("*-validation.tfrecord*")
+    records.write_bytes(records.read_bytes()[:-10])
+    with pytest.raises(
+        DataError, match=r"^COPA \(validation\) in .* cannot be read: truncated rec"
+    ):
+        prepare(task("copa"), "validation", generated, vocabulary, tmp_path / "cut")
+    with pytest.raises(DataError, match="which has no feature 'text'; name a corpus"):
+        list(read_texts("super_glue/copa:1.0.2", "train", source))
+    with pytest.raises(DataError, match="cannot be read: Unknown split 'dev'"):
+        list(read_texts("super_glue/copa:1.0.2", "dev", source))
+    next(tmp_path.rglob("dataset_info.json")).write_text("{")
+    refused(source, "copa", "train", "copa:1.0.2 cannot be read from .*: Failed to load JSON")
 
 
 def test_damaged_files_are_an_error(shared: Path, tmp_path: Path) -> None:
@@ -369,7 +385,7 @@ def test_damaged_files_are_an_error(shared: Path, tmp_path: Path) -> None:
         local_files=tmp_path,
         substitutes={"bioasq/validation": "cut.jsonl.gz"},
     )
-    refused(source, "bioasq", "validation", r"TFDS cannot read the files of BioASQ \(validation\)")
+    refused(source, "bioasq", "validation", r"cut.jsonl.gz, line \d+: the text is not JSON")
 
 
 @pytest.fixture
@@ -446,12 +462,58 @@ def test_versions_that_tfds_no_longer_generates_come_from_its_bucket(
         )
 
 
-def test_a_damaged_line_of_a_corpus_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "c4.jsonl").write_text('{"text": "a"}\n{"words": "b"}\n')
-    substitutes = {"c4/en/train": "c4.jsonl"}
-    source = data_settings(data_dir=tmp_path, local_files=tmp_path, substitutes=substitutes)
-    with pytest.raises(DataError, match=r"Line 2 of .*c4\.jsonl is not a JSON object with a field"):
-        list(read_texts("c4/en:3.1.0", "train", source))
+TEXTS = ["a", "b\u2028c", "d"]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_marks_blank_lines_and_gzip_change_no_document(tmp_path: Path, packed: bool) -> None:
+    lines = [json.dumps({"text": text}, ensure_ascii=False) for text in TEXTS]
+    content = ("\ufeff\n" + "\r\n\n \n".join(lines)).encode()
+    (tmp_path / "c4.json").write_bytes(gzip.compress(content) if packed else content)
+    source = data_settings(tmp_path, tmp_path, substitutes={"c4/en/train": "c4.json"})
+    assert list(read_texts("c4/en:3.1.0", "train", source)) == TEXTS
+    slices = [list(read_texts("c4/en:3.1.0", "train", source, i, 2)) for i in range(2)]
+    assert slices == [TEXTS[::2], TEXTS[1::2]]
+
+
+def test_a_substitute_may_be_gzipped_marked_and_have_blank_lines(
+    shared: Path, tmp_path: Path
+) -> None:
+    plain = (shared / "data" / "superglue" / "CB" / "val.jsonl").read_bytes()
+    (tmp_path / "odd").write_bytes(gzip.compress(b"\xef\xbb\xbf" + plain.replace(b"\n", b"\n\n")))
+    (tmp_path / "plain").write_bytes(plain)
+    rows = []
+    for name in ("odd", "plain"):
+        source = data_settings(tmp_path, tmp_path, substitutes={"cb/validation": name})
+        with open_split(task("cb"), "validation", source) as dataset:
+            rows.append(sorted(dataset.as_numpy_iterator(), key=lambda row: row["idx"]))
+    assert rows[0] == rows[1] and len(rows[0]) == 56
+
+
+def test_a_bucket_reaches_tfds_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    folders = []
+
+    def builder(name: str, data_dir: str) -> None:
+        folders.append(data_dir)
+        raise tfds.core.DatasetNotFoundError(name)
+
+    monkeypatch.setattr(tfds, "builder", builder)
+    for download in (False, True):
+        source = data_settings("gs://bucket/tensorflow_datasets", download=download)
+        with pytest.raises(DataError, match="gs://bucket/tensorflow_datasets"):
+            list(read_texts("c4/en:2.2.0", "train", source))
+    assert set(folders) == {"gs://bucket/tensorflow_datasets"}
+
+
+def test_local_files_need_no_writable_folder_of_data(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`data_dir` is only made and written where TFDS downloads to it."""
+    monkeypatch.setenv("HOME", str(shared))
+    source = data_settings(tmp_path / "absent", Path("~/data"))
+    with open_split(task("copa"), "validation", source) as dataset:
+        assert len(list(dataset)) == 100
+    assert not (tmp_path / "absent").exists()
 
 
 def test_unknown_published_files_are_an_error() -> None:

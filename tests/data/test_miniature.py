@@ -12,6 +12,7 @@ from promptscale.config.tasks import TASKS
 from promptscale.data import prepared
 from promptscale.data.raw.miniature.datasets import DATASETS, Sizes, split_rows
 from promptscale.data.raw.miniature.generate import generate
+from promptscale.data.raw.miniature.train_vocabulary import train_vocabulary
 from promptscale.data.raw.prepare import prepare
 from promptscale.data.vocabulary import UNK_ID, Vocabulary
 from promptscale.evaluation.metrics import majority_score
@@ -25,6 +26,12 @@ QUESTIONS = {
     "multirc": lambda text: text.split("paragraph: ")[0],
     "wic": lambda text: text.split("sentence2: ")[1],
 }
+
+
+def test_the_same_sentences_give_the_same_vocabulary_file(tmp_path):
+    for name in ("a", "b"):
+        train_vocabulary(["The red car is fast .", "Is the car red ?"] * 20, tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,13 @@
 """Ragged arrays: the ids of packed and of prefixed sequences."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptscale.data.prepared import Ragged
+from promptscale.data.prepared import Ragged, write
 
 ids = st.integers(0, 70_000)
 sequences = st.lists(st.lists(ids, max_size=5), max_size=6)
@@ -24,3 +26,11 @@ def test_prepend_puts_the_prefix_before_every_sequence(rows: list, prefix: list)
 def test_ids_have_16_bits_where_they_fit(largest: int, dtype: type) -> None:
     assert Ragged.pack([[1], [], [largest]]).ids.dtype == dtype
     assert Ragged.pack([[1], [2]]).prepend([largest]).ids.dtype == dtype
+
+
+def test_the_files_have_the_rights_of_any_new_file(tmp_path: Path) -> None:
+    """Other users of a cluster must be able to read prepared data."""
+    packed = Ragged.pack([[1]])
+    write(tmp_path / "train", packed, packed, [])
+    (tmp_path / "new").touch()
+    assert len({path.stat().st_mode for path in tmp_path.iterdir()}) == 1

@@ -1,8 +1,11 @@
 """Metrics: recorded cases on real data, the paper's own sums, and properties by hand."""
 
+import ast
 import json
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -209,3 +212,25 @@ def test_majority_score_is_the_best_constant() -> None:
     assert (floor["accuracy"], round(floor["f1_macro"], 1)) == (close(50), 22.2)
     qa = [{"answers": ["four", "4"]}, {"answers": ["four"]}, {"answers": ["red"]}]
     assert metrics.majority_score(task("squad"), qa)["em"] == pytest.approx(200 / 3)
+
+
+def test_the_majority_score_does_not_depend_on_the_hashes_of_strings() -> None:
+    """Of the many answers that are equally frequent, the first ones are the candidates."""
+    code = (
+        "from promptscale.config.tasks import task\n"
+        "from promptscale.evaluation.metrics import majority_score\n"
+        "answers = [[*map(str, range(60))], ['4 times 3']]\n"
+        "print(majority_score(task('squad'), [{'answers': texts} for texts in answers]))\n"
+    )
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | {"PYTHONHASHSEED": str(seed)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in range(4)
+    }
+    assert len(outputs) == 1
+    assert ast.literal_eval(outputs.pop())["f1"] == pytest.approx(75)  # of "4": 1 and 1/2

@@ -35,7 +35,9 @@ def data(tmp_path_factory):
     vocabulary = Vocabulary(tiny.write_vocabulary(folder, WORDS, 40))
     for place, (task, count) in enumerate(ROWS.items()):
         for split in ("train", "validation"):
-            rows = [{"id": str(i), "inputs": "a", "targets": "True"} for i in range(count)]
+            rows = [
+                {"id": str(i), "inputs": "a", "targets": "True", "label": 1} for i in range(count)
+            ]
             inputs = prepared.Ragged.pack([[100 + place, 20] for _ in rows])
             targets = prepared.Ragged.pack([[30 + place] for _ in rows])
             prepared.write(folder / task / split, inputs, targets, rows)

@@ -43,9 +43,12 @@ def test_publishing_again_gives_the_same_bytes_and_keeps_the_notes(tables, tmp_p
     folder = tmp_path / "miniature"
     bundle.publish(folder, tables, CONFIGURATION)
     (folder / "README.md").write_text("notes")
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    (folder / "images").mkdir()
+    (folder / "images" / "photo").write_text("photo")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     bundle.publish(folder, tables, CONFIGURATION)
-    assert before == {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert len(before) == 6
     assert [path.name for path in tmp_path.iterdir() if "partial" in path.name] == []
 
 

@@ -37,7 +37,7 @@ def test_what_is_written_is_read(make_runs, tmp_path):
 def test_a_loss_is_finite(make_runs, tmp_path, loss):
     runs = make_runs()
     runs.loc[runs["metric"] == "loss", "value"] = loss
-    with pytest.raises(ResultsError, match="and a loss is finite"):
+    with pytest.raises(ResultsError, match="it must be a number"):
         runs_table.write_runs([runs], tmp_path / "runs.csv")
 
 
@@ -56,8 +56,12 @@ def test_a_loss_is_finite(make_runs, tmp_path, loss):
         ("step", "", "step is ''; it must be a whole number"),
         ("value", "", "value is ''; it must be a number"),
         ("value", "101", "value is '101.0'; a metric is from 0 to 100"),
-        ("value", "nan", "value is 'nan'; a metric is from 0 to 100"),
+        ("value", "nan", "value is 'nan'; it must be a number"),
         ("selected", "yes", "line 5: selected is 'yes'; it must be True or False"),
+        ("wall_seconds", "nan", "wall_seconds is 'nan'; it must be a number"),
+        ("wall_seconds", "inf", "wall_seconds is 'inf'; it must be a number"),
+        ("seed", "1e30", "seed is '1e30'; it must be a whole number"),
+        ("size", "mini-xxl", "have several values of size"),
         ("wall_seconds", "-3", "wall_seconds is '-3.0'; it must be 0 or more"),
         ("prompt_length", "20", "prompt_length is '20'; it is positive for tuned prompts"),
         ("initialization", "class_label", "it is given for tuned prompts and empty for every"),
@@ -99,13 +103,13 @@ def test_bad_files_are_named(tmp_path):
     with pytest.raises(ResultsError, match=r"runs\.csv is missing"):
         runs_table.read_runs(path)
     path.write_text("")
-    with pytest.raises(ResultsError, match=r"runs\.csv has no rows"):
+    with pytest.raises(ResultsError, match=r"runs\.csv is empty"):
         runs_table.read_runs(path)
     path.write_text(",".join(runs_table.columns()) + "\n")
     with pytest.raises(ResultsError, match=r"runs\.csv has no rows"):
         runs_table.read_runs(path)
-    path.write_text('a,b\n"1,2\n')
-    with pytest.raises(ResultsError, match=r"runs\.csv is not readable as CSV"):
+    path.write_text('run,b\n"1,2\n')
+    with pytest.raises(ResultsError, match=r"runs\.csv, line 2, is not readable as CSV"):
         runs_table.read_runs(path)
     path.write_text("run,method\nx,y\n")
     with pytest.raises(ResultsError, match=r"runs\.csv lacks the column 'size'"):

@@ -160,7 +160,10 @@ def test_generated_rows_are_not_compared(counted):
     [
         ("chess,train,1,,0", "line 12: task is 'chess'; the tasks are boolq"),
         ("cb,dev,1,,0", "split is 'dev'; it must be train, validation or test"),
-        ("cb,train,200,entailment,1", "label is 'entailment'; this task and split have it already"),
+        (
+            "cb,train,200,entailment,1",
+            "label is 'entailment'; a line before has the same task, split, label",
+        ),
         ("cb,train,200,neutral,-1", "count is '-1'; it must be 0 or more"),
         ("cb,train,201,neutral,1", "cb train two different numbers of examples"),
     ],

@@ -6,10 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.robustness import checkpoints, commands, configurations, data, prompts, results
+from tests.robustness import (
+    checkpoints,
+    commands,
+    configurations,
+    data,
+    prepared,
+    prompts,
+    results,
+)
 from tests.robustness.case import Case, message_of
 
-TABLES = (configurations, checkpoints, prompts, data, results, commands)
+TABLES = (configurations, checkpoints, prompts, data, prepared, results, commands)
 CASES = [case for table in TABLES for case in table.CASES]
 
 

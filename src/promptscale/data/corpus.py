@@ -15,6 +15,7 @@ from jaxtyping import Integer
 from promptscale.data import prepared
 from promptscale.data.prepared import HEADER_SIZE, Ragged
 from promptscale.errors import DataError
+from promptscale.storage.location import is_remote
 from promptscale.storage.store import open_parent
 
 _NAMES = ("tokens", "offsets")
@@ -31,9 +32,10 @@ def read_text(location: str) -> "Shard":
     Raises:
       DataError: the shard is missing or damaged; for a bucket also when ids are read.
     """
-    if location.startswith("gs://"):
+    if is_remote(location):
         return BucketShard(location)
-    return Ragged(*prepared.read_arrays(Path(location), _NAMES))
+    (documents,) = prepared.read_arrays(Path(location), _NAMES)
+    return documents
 
 
 class BucketShard:
@@ -47,10 +49,13 @@ class BucketShard:
         try:
             header = json.loads(self._read(HEADER_SIZE, self._begin)())
             self._tokens, offsets = prepared.locate_arrays(header, _NAMES)
-        except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"The prepared dataset {location} is damaged.") from error
-        content = self._read(self._begin + offsets.start, self._begin + offsets.end)()
-        self.offsets = np.frombuffer(content, offsets.dtype)
+            content = self._read(self._begin + offsets.start, self._begin + offsets.end)()
+            self.offsets = np.frombuffer(content, offsets.dtype)
+            prepared.check_layout(self._tokens.shape, self._tokens.dtype, self.offsets)
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+            raise DataError(
+                f"The prepared dataset {location} is damaged; copy or prepare it again."
+            ) from error
 
     def read_async(self, start: int, end: int) -> Callable[[], Integer[np.ndarray, " length"]]:
         """Starts to read the ids from `start` to `end`; the returned function waits for them."""

@@ -17,7 +17,8 @@ from jaxtyping import Bool, Int, Int32, Integer
 from promptscale.data.batches import Batch
 from promptscale.data.corpus import Shard
 from promptscale.data.permutation import permute
-from promptscale.data.vocabulary import EOS_ID
+from promptscale.data.prepared import check_ids
+from promptscale.data.vocabulary import EOS_ID, EXTRA_IDS
 from promptscale.errors import DataError
 
 NOISE_DENSITY = 0.15
@@ -57,13 +58,23 @@ class _Stream(abc.ABC):
     _first_sentinel: int | None = None  # None: no sentinels
 
     def __init__(
-        self, documents: Sequence[Shard], *, inputs_length: int, seed: int, batch_size: int
+        self,
+        documents: Sequence[Shard],
+        *,
+        inputs_length: int,
+        seed: int,
+        batch_size: int,
+        vocab_size: int | None = None,
     ) -> None:
         """`seed` determines order and draws; `batch_size` counts the examples of all hosts.
+
+        `vocab_size` is the rows of the model's embedding, which the ids of each batch must be
+        below; None admits any ids.
 
         Raises:
           DataError: there are no tokens.
         """
+        self._vocab_size = vocab_size
         self.seed = seed
         self.batch_size = batch_size
         self.inputs_length = inputs_length
@@ -99,11 +110,15 @@ class _Stream(abc.ABC):
 
         `rows` selects rows of the batch; the tokens of other rows are not read. The random draws
         depend on the seed and the step only, so a row is the same whichever rows are selected.
+
+        Raises:
+          DataError: the embedding has no row for a token id, or a shard cannot be read.
         """
         positions = step * self.batch_size + np.arange(self.batch_size)
         epochs, positions = np.divmod(positions, self.num_segments)
         segments = self.segments(permute(positions, epochs, self.num_segments, self.seed))
         tokens = np.concatenate(self.read(segments[:, rows])).astype(np.int32)
+        check_ids(tokens, self._vocab_size, "The prepared corpus")
         lengths = segments[2] - segments[1]
         edges = np.concatenate([[0], np.cumsum(lengths)])
         first, stop, _ = rows.indices(self.batch_size)
@@ -208,6 +223,9 @@ class SpanCorruption(_Stream):
 
     Documents are merged in groups of 128 before they are cut into segments. `vocabulary_size`
     includes the extra ids; `<extra_id_0>` is the last id.
+
+    Raises:
+      DataError: there are no tokens, or an input needs more sentinels than there are.
     """
 
     documents_per_group = 128
@@ -216,6 +234,12 @@ class SpanCorruption(_Stream):
 
     def __init__(self, documents: Sequence[Shard], *, vocabulary_size: int, **common: int) -> None:
         super().__init__(documents, **common)
+        spans = round(round(self.segment_length * NOISE_DENSITY) / MEAN_SPAN_LENGTH)
+        if spans > EXTRA_IDS:
+            raise DataError(
+                f"Inputs of {self.inputs_length} tokens have {spans} spans of noise, but the "
+                f"vocabulary has {EXTRA_IDS} sentinels; choose a smaller inputs_length."
+            )
         self._first_sentinel = vocabulary_size - 1
 
 

@@ -163,7 +163,10 @@ def majority_score(task: Task, rows: Sequence[Row]) -> dict[str, float]:
     """
     candidates = ["?"] if task.kind == "wsc" else list(task.labels)
     if not task.labels:
-        texts = ([row["targets"]] if task.kind == "wsc" else {*row["answers"]} for row in rows)
+        texts = [
+            [row["targets"]] if task.kind == "wsc" else dict.fromkeys(row["answers"])
+            for row in rows
+        ]
         common = collections.Counter(itertools.chain.from_iterable(texts))
         candidates += [text for text, _ in common.most_common(_CONSTANT_ANSWERS)]
     scores = [score(task, [candidate] * len(rows), rows) for candidate in candidates]

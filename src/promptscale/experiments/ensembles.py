@@ -81,7 +81,7 @@ def run(
 
 def _answers(path: Path, examples: Sequence[Mapping[str, Any]]) -> list[str]:
     """The predicted texts of a prompt, checked to be of these examples."""
-    rows = read_rows(path)
+    rows = read_rows(path, ("id", "prediction"))
     if [row["id"] for row in rows] != [example["id"] for example in examples]:
         raise ResultsError(
             f"The predictions in {path} are not of the prepared validation examples; "

@@ -20,8 +20,10 @@ import pydantic
 
 from promptscale.config.settings import Label, Origin, Strict
 from promptscale.errors import ResultsError
+from promptscale.reporting.csv_schema import read_texts
 from promptscale.reporting.provenance import Provenance
 from promptscale.storage.atomic import atomic_directory
+from promptscale.storage.text_files import read_lines
 
 MANIFEST = "manifest.json"
 _PACKAGES = ("promptscale", "jax", "flax", "optax", "snakemake")
@@ -69,7 +71,7 @@ def publish(folder: Path, tables: Mapping[str, Path], configuration: str) -> Non
             with file.open("wb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=0) as zipped:
                 zipped.write(path.read_bytes())
             packed[name] = PublishedTable(sha256=_sha256(file), rows=len(frame))
-        runs = pd.read_csv(tables["runs"], usecols=["run", "method"]).drop_duplicates()
+        runs = read_texts(tables["runs"], "run", "method").drop_duplicates(["run", "method"])
         manifest = Manifest(
             **source._asdict(),
             configuration=settings,
@@ -80,7 +82,8 @@ def publish(folder: Path, tables: Mapping[str, Path], configuration: str) -> Non
         )
         (partial / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
         for other in others:
-            shutil.copy(other, partial)
+            copy = shutil.copytree if other.is_dir() else shutil.copy2
+            copy(other, partial / other.name)
 
 
 def _refuse_another(folder: Path, source: Provenance) -> None:
@@ -93,7 +96,7 @@ def _refuse_another(folder: Path, source: Provenance) -> None:
                 f"{folder} holds published results {theirs}, but these are {ours}; results of "
                 "several origins or labels are never mixed."
             )
-    elif folder.exists() and any(folder.iterdir()):
+    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ResultsError(
             f"{folder} holds files other than published results ({MANIFEST} is missing); "
             "publish into an empty folder."
@@ -126,27 +129,28 @@ def table(folder: Path, name: str) -> str:
 
 def _manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
-    try:
-        return Manifest.model_validate_json(path.read_text(encoding="utf-8"))
-    except OSError:
+    if not path.exists():
         raise ResultsError(
             f"There are no published results in {folder}: {path} is missing; `snakemake publish` "
             "packs results there."
-        ) from None
+        )
+    try:
+        return Manifest.model_validate_json("".join(read_lines(path, ResultsError)))
     except pydantic.ValidationError as error:
+        fault = error.errors()[0]
+        place = f"the key {'.'.join(map(str, fault['loc']))!r}: " if fault["loc"] else ""
+        problem = fault["msg"].replace("Input should", "it should")
         raise ResultsError(
-            f"{path} is not a manifest of published results: {error.errors()[0]['msg']}."
+            f"{path} is not a manifest of published results; {place}{problem}."
         ) from None
 
 
 def _checked(path: Path, source: Provenance) -> pd.DataFrame:
     """The table; its origin and label, if it has both columns, must be those of `source`."""
-    if not path.is_file():
-        raise ResultsError(f"The table {path} is missing; run the workflow that makes it.")
-    frame = pd.read_csv(path)
+    frame = read_texts(path)
     wanted = source._asdict() if "origin" in frame else {}  # `label` alone is that of a class
     for column, value in wanted.items():
-        others = set(frame[column]) - {value}
+        others = set(frame.get(column, [""])) - {value}
         if others:
             raise ResultsError(
                 f"{path} has results of the {column} {min(others)!r}, not of {value!r}; results of "

@@ -6,11 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
+import pandera.pandas as pa
 
 from promptscale.config.axes import Row
 from promptscale.config.sizes import SIZES, ModelConfig, model_config
+from promptscale.config.tasks import TASKS
 from promptscale.errors import ResultsError
-from promptscale.reporting import neighbours, provenance, runs_table
+from promptscale.reporting import csv_schema, neighbours, provenance, runs_table
+from promptscale.reporting.csv_schema import between, choice
+
+_MAJORITY = pa.DataFrameSchema({"task": choice(TASKS), "score": between(0.0, 100.0)})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +71,9 @@ class Context:
     @functools.cached_property
     def majority(self) -> pd.Series:
         """The score of the best constant answer by task."""
-        return pd.read_csv(self.path("majority"), index_col="task")["score"]
+        return csv_schema.read(self.path("majority"), _MAJORITY, ["task"]).set_index("task")[
+            "score"
+        ]
 
     def path(self, name: str) -> Path:
         """The path of a tidy table.

@@ -7,7 +7,7 @@ import pandas as pd
 import pandera.pandas as pa
 
 from promptscale.reporting import csv_schema
-from promptscale.reporting.csv_schema import at_least_zero
+from promptscale.reporting.csv_schema import at_least_zero, between, number
 from promptscale.reporting.provenance import provenance
 from promptscale.storage.atomic import atomic_write
 
@@ -16,17 +16,17 @@ SCHEMA = pa.DataFrameSchema(
         "size": pa.Column(None),
         "task": pa.Column(None),
         "initialization": pa.Column(None),
-        "prompt_length": pa.Column("int64", pa.Check.ge(1)),
+        "prompt_length": pa.Column("int64", pa.Check.ge(1, error="it must be 1 or more")),
         "seed": at_least_zero("int64"),
         "origin": pa.Column(None),
         "label": pa.Column(None),
         "labels": at_least_zero("int64"),
         "labels_persisting": at_least_zero("int64"),
         "labels_found": at_least_zero("int64"),
-        "rows_per_label": pa.Column("float64", pa.Check.ge(1), nullable=True),
-        "duplicates": pa.Column("float64", pa.Check.in_range(0, 1)),
-        "cohesion": pa.Column("float64", pa.Check.in_range(-1.001, 1.001)),
-        "cohesion_random": pa.Column("float64", pa.Check.in_range(-1.001, 1.001)),
+        "rows_per_label": number("nan", checks=pa.Check.ge(1, error="it must be 1 or more")),
+        "duplicates": between(0.0, 1.0),
+        "cohesion": between(-1.001, 1.001),
+        "cohesion_random": between(-1.001, 1.001),
     }
 )
 
@@ -49,7 +49,8 @@ def read(path: Path) -> pd.DataFrame:
     Raises:
       ResultsError: the table is missing or not well-formed.
     """
-    return csv_schema.read(path, SCHEMA)
+    key = ["size", "task", "initialization", "prompt_length", "seed"]
+    return csv_schema.read(path, SCHEMA, key)
 
 
 def write(table: pd.DataFrame, path: Path) -> None:

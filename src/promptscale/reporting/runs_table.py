@@ -23,7 +23,7 @@ from promptscale.config.jobs import AnyJob
 from promptscale.config.settings import Origin
 from promptscale.errors import ResultsError
 from promptscale.reporting import csv_schema
-from promptscale.reporting.csv_schema import at_least_zero, choice, refuse
+from promptscale.reporting.csv_schema import at_least_zero, choice, number, refuse
 from promptscale.storage.atomic import atomic_write
 
 PROMPTED = ("prompt_tuning", "prompt_ensemble")  # methods with tuned prompts
@@ -32,6 +32,8 @@ METHODS = tuple(dict.fromkeys([*PROMPTED, *_METHODS]))
 # Metrics of a training; all others are of predictions. A diverged run has a row of the second.
 TRAINING_METRICS = ("loss", "diverged")
 KEY = ["run", "eval_task", "step", "metric"]
+# What differs between the rows of a run; the other columns describe it.
+_OF_A_ROW = (*KEY[1:], "value", "selected", "wall_seconds", "accelerator_seconds")
 
 
 def _text() -> pa.Column:
@@ -42,7 +44,7 @@ def _of_setting(column: axes.Column) -> pa.Column:
     if column.kind is int:
         return at_least_zero("int64")
     if column.kind is float:
-        return pa.Column("float64", nullable=True)
+        return number("nan")
     absent = () if column.absent is None else (str(column.absent),)
     return choice([*get_args(column.kind), *absent])
 
@@ -61,7 +63,7 @@ def schema() -> pa.DataFrameSchema:
             "seed": at_least_zero("int64"),
             "step": at_least_zero("int64"),
             "metric": _text(),
-            "value": pa.Column("float64", nullable=True),  # bounds depend on the metric
+            "value": number(),
             "selected": pa.Column("bool"),
             "wall_seconds": at_least_zero("float64"),
             "accelerator_seconds": at_least_zero("float64"),
@@ -85,7 +87,7 @@ def read_runs(path: Path, default: Row | None = None) -> pd.DataFrame:
     Raises:
       ResultsError: the table is missing or not well-formed; names file, line and column.
     """
-    frame = csv_schema.read_texts(path)
+    frame = csv_schema.read_texts(path, "run")
     if default and "method" in frame:
         prompted = frame["method"].isin(PROMPTED)
         paper = {column for name in axes.PAPER_AXES for column in axes.AXES[name].columns}
@@ -114,9 +116,8 @@ def write_runs(frames: Iterable[pd.DataFrame], path: Path) -> None:
 def _checked(runs: pd.DataFrame, name: str) -> pd.DataFrame:
     """Checks the schema, and the rules that concern several columns or rows."""
     runs = csv_schema.conform(runs, schema(), name)
-    finite = (runs["metric"] == "loss") & np.isfinite(runs["value"])
-    bounded = finite | runs["value"].between(0, 100)
-    refuse(~bounded, runs["value"], "a metric is from 0 to 100, and a loss is finite", name)
+    percent = (runs["metric"] == "loss") | runs["value"].between(0.0, 100.0)
+    refuse(~percent, runs["value"], "a metric is from 0 to 100", name)
     tuned = runs["method"].isin(PROMPTED)
     for column in axes.columns():
         if column.absent is not None:
@@ -130,6 +131,11 @@ def _checked(runs: pd.DataFrame, name: str) -> pd.DataFrame:
     refuse(adapted != (steps > 0), steps, "it is positive for lm_adaptation and 0 otherwise", name)
     right = "this run, task and step have it already"
     refuse(runs.duplicated(KEY), runs["metric"], right, name)
+    described = runs.drop(columns=[*_OF_A_ROW]).drop_duplicates()
+    for run in described["run"][described.duplicated("run")]:
+        rows = described[described["run"] == run]
+        column = next(name for name in rows if rows[name].nunique(dropna=False) > 1)
+        raise ResultsError(f"{name}: the rows of the run {run} have several values of {column}.")
     scores = runs[runs["metric"] == "score"]
     selected = scores.groupby(["run", "eval_task"])["selected"].sum()
     for run, task, count in selected[selected != 1].reset_index().itertuples(index=False):

@@ -90,13 +90,19 @@ class Cloud:
     Methods raise Unavailable if the same call may succeed later, and another TpuError if not.
     """
 
-    def __init__(self, project: str, endpoint: str | None = None) -> None:
+    def __init__(self, project: str, endpoint: str | None = None, patience: float = 30.0) -> None:
         """Uses the application-default credentials, but none for an emulator at `http://`.
+
+        `patience` is the time in seconds after which a request to list or delete gives up.
 
         Raises:
           TpuError: there are no credentials.
         """
         self._project = project
+        self._patience: dict[str, Any] = {
+            "retry": _RETRY.with_timeout(min(patience, 20.0)),
+            "timeout": patience,
+        }
         local = endpoint is not None and endpoint.startswith("http://")
         try:
             self._client = tpu_v2.TpuClient(
@@ -114,7 +120,7 @@ class Cloud:
         """Lists all queued resources of the project in a zone."""
         request = tpu_v2.ListQueuedResourcesRequest(parent=self._parent(zone))
         with _errors(f"list the slices in {zone}"):
-            resources = self._client.list_queued_resources(request, retry=_RETRY, timeout=30.0)
+            resources = self._client.list_queued_resources(request, **self._patience)
             return [_listed_slice(zone, resource) for resource in resources]
 
     def create(
@@ -149,7 +155,7 @@ class Cloud:
         request = tpu_v2.DeleteQueuedResourceRequest(name=path, force=True)
         what = f"delete the slice {name} in {zone}"
         with _errors(what), contextlib.suppress(exceptions.NotFound):
-            self._client.delete_queued_resource(request=request, retry=_RETRY, timeout=30.0)
+            self._client.delete_queued_resource(request=request, **self._patience)
 
     def _parent(self, zone: str) -> str:
         return f"projects/{self._project}/locations/{zone}"

@@ -14,7 +14,7 @@ from promptscale.config.schema import Data
 from promptscale.config.tasks import Task
 from promptscale.data import prepared
 from promptscale.data.corpus import write_text
-from promptscale.data.raw.sources import open_split, read_texts
+from promptscale.data.raw.sources import named_faults, open_split, read_texts
 from promptscale.data.raw.t5_text import to_text
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.errors import DataError
@@ -47,8 +47,9 @@ def _row(task: Task, example: Mapping[str, Any], position: int) -> dict[str, Any
     """The row of the `.jsonl` file: the texts and the fields that the metrics need.
 
     Raises:
-      DataError: the label of the example is not a label of the task.
+      DataError: the example has no label or answer, or a label that the task does not have.
     """
+    label, answers = example.get("label", 0), example.get("answers")
     row: dict[str, Any] = {"id": str(example.get("id", example.get("idx", position)))}
     row |= {field: example[field] for field in ("inputs", "targets")}
     if task.kind in ("classification", "multirc"):
@@ -59,9 +60,14 @@ def _row(task: Task, example: Mapping[str, Any], position: int) -> dict[str, Any
             )
         row["label"] = task.labels.index(example["targets"])
     elif task.kind == "wsc":
-        row["label"] = example["label"]
+        row["label"] = label
     else:
-        row["answers"] = example["answers"]
+        row["answers"] = answers
+    if label == -1 or answers == []:
+        raise DataError(
+            f"{task.title} has no label or answer for the example {row['id']}; is this an "
+            "unlabelled split?"
+        )
     if task.kind == "multirc":
         row["group"] = f"{example['idx/paragraph']}-{example['idx/question']}"
         row["id"] = f"{row['group']}-{example['idx/answer']}"
@@ -81,9 +87,12 @@ def prepare(task: Task, split: str, data: Data, vocabulary: Vocabulary, prefix: 
       DataError: the dataset is missing, incomplete or damaged.
       ConfigError: the task has no such split.
     """
-    with open_split(task, split, data) as dataset:
+    what = f"{task.title} ({split}) in {data.local_files or data.data_dir}"
+    with open_split(task, split, data) as dataset, named_faults(what):
         examples = _examples(to_text(task, split, dataset))
         rows = [_row(task, example, position) for position, example in enumerate(examples)]
+    if not rows:
+        raise DataError(f"{what} has no examples after its preparation.")
     inputs = _encode(vocabulary, (row["inputs"] for row in rows))
     targets = _encode(vocabulary, (row["targets"] for row in rows))
     prepared.write(prefix, inputs, targets, rows)

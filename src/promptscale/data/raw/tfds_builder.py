@@ -1,5 +1,6 @@
 """Preparation of a dataset by TFDS's builder, with downloads and splits that we choose."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,3 +28,10 @@ def _select(split: str, generators: Any) -> Any:
     if isinstance(generators, Mapping):
         return {name: generator for name, generator in generators.items() if name == split}
     return [generator for generator in generators if generator.name == split]
+
+
+def gist(error: Exception) -> str:
+    """What an error of TFDS or TensorFlow says, in a line of at most 300 characters."""
+    text = re.sub(r"\{\{function_node.*?\}\}|\[Op:\w+\]( name:)?", "", str(error))
+    words = " ".join(text.split()).rstrip(".")
+    return (words or type(error).__name__)[:300]

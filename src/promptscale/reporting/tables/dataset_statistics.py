@@ -8,7 +8,7 @@ import pandera.pandas as pa
 from promptscale.config.tasks import TASKS
 from promptscale.errors import ResultsError
 from promptscale.reporting import csv_schema
-from promptscale.reporting.csv_schema import at_least_zero, refuse
+from promptscale.reporting.csv_schema import at_least_zero
 
 _TASK = pa.Check.isin(list(TASKS), error=f"the tasks are {', '.join(TASKS)}")
 _SPLITS = ["train", "validation", "test"]
@@ -32,9 +32,7 @@ def read(path: Path) -> pd.DataFrame:
     Raises:
       ResultsError: the table is missing or not well-formed; names file, line and column.
     """
-    statistics = csv_schema.read(path, SCHEMA)
-    twice = statistics.duplicated(["task", "split", "label"])
-    refuse(twice, statistics["label"], "this task and split have it already", str(path))
+    statistics = csv_schema.read(path, SCHEMA, ["task", "split", "label"])
     totals = statistics.groupby(["task", "split"])["examples"].nunique()
     for task, split in totals.index[totals > 1]:
         raise ResultsError(f"{path} gives {task} {split} two different numbers of examples.")

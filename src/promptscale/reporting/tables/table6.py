@@ -4,13 +4,29 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pandera.pandas as pa
 
-from promptscale.reporting import paper
+from promptscale.reporting import csv_schema, paper
 from promptscale.reporting.context import Context
+from promptscale.reporting.csv_schema import at_least_zero, between, number
 from promptscale.reporting.tables.cells import misprint_notes
 from promptscale.reporting.tables.table import DAGGER, Table
 
 _COLUMNS = {"Number of Steps": "steps"}  # others: the name in lower case, with underscores
+_TRIALS = pa.DataFrameSchema(
+    {
+        "trial": at_least_zero("int64"),
+        "size": pa.Column(None),
+        "learning_rate": at_least_zero("float64"),
+        "parameter_scaling": pa.Column("bool"),
+        **dict.fromkeys(("batch_size", "steps", "warmup_steps"), at_least_zero("int64")),
+        "decay_factor": number("", "nan"),  # empty: none
+        "steps_per_decay": at_least_zero("int64"),
+        "score": between(0.0, 100.0),
+        "origin": pa.Column(None),
+        "label": pa.Column(None),
+    }
+)
 
 
 def build(context: Context) -> Table:
@@ -19,7 +35,7 @@ def build(context: Context) -> Table:
     Raises:
       ResultsError: trials of several origins or labels.
     """
-    trials = pd.read_csv(context.path("trials"))
+    trials = csv_schema.read(context.path("trials"), _TRIALS, ["trial"])
     misprints = paper.errata("table6")
     best = trials.iloc[int(trials["score"].argmax())]
     records = []

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from promptscale.config.tasks import TASKS
-from promptscale.reporting import paper
+from promptscale.reporting import csv_schema, paper
 from promptscale.reporting.context import Context
 from promptscale.reporting.provenance import Provenance, provenance
 from promptscale.reporting.tables import dataset_statistics
@@ -73,7 +73,7 @@ def labels(context: Context, number: int) -> Table:
 
 def _read(context: Context) -> tuple[pd.DataFrame, Provenance]:
     """The statistics of our rows, and their origin and label."""
-    runs = pd.read_csv(context.path("runs"), usecols=["origin", "label"])
+    runs = csv_schema.read_texts(context.path("runs"), "origin", "label")
     return dataset_statistics.read(context.path("datasets")), provenance(runs)
 
 

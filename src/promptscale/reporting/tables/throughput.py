@@ -1,8 +1,10 @@
 """Figure 2 as measurements: mixed-task batches on a frozen model against a batch per task."""
 
-import pandas as pd
+import pandera.pandas as pa
 
+from promptscale.reporting import csv_schema
 from promptscale.reporting.context import Context
+from promptscale.reporting.csv_schema import at_least_zero, between
 from promptscale.reporting.tables.table import Table
 
 _NOTES = (
@@ -12,6 +14,17 @@ _NOTES = (
     ),
     "Same outputs: requests whose generated tokens are identical in both.",
 )
+_SERVING = pa.DataFrameSchema(
+    {
+        "size": pa.Column(None),
+        **dict.fromkeys(("tasks", "requests", "per_task"), at_least_zero("int64")),
+        "identical": between(0.0, 1.0),
+        "mixed_per_second": at_least_zero("float64"),
+        "separate_per_second": at_least_zero("float64"),
+        "origin": pa.Column(None),
+        "label": pa.Column(None),
+    }
+)
 
 
 def build(context: Context) -> Table:
@@ -20,7 +33,7 @@ def build(context: Context) -> Table:
     Raises:
       ResultsError: rows of several origins or labels.
     """
-    serving = pd.read_csv(context.path("serving"))
+    serving = csv_schema.read(context.path("serving"), _SERVING, ["size", "per_task"])
     records = [
         {
             "Requests at once": row["per_task"] * row["tasks"],

@@ -1,5 +1,6 @@
 """Training of the miniature's SentencePiece vocabulary, in T5's layout."""
 
+import io
 import re
 import tempfile
 from collections import Counter
@@ -7,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import sentencepiece
+from sentencepiece.sentencepiece_model_pb2 import ModelProto
 
 from promptscale.storage.atomic import atomic_write
 
@@ -20,7 +22,7 @@ def train_vocabulary(sentences: Sequence[str], path: Path) -> None:
 
     The language is closed and small, so its words are given as candidate pieces; without them
     SentencePiece would split words. Single characters encode words outside the language. The same
-    sentences give the same pieces. The file is written atomically.
+    sentences give the same bytes. The file is written atomically.
     """
     words = Counter(word for sentence in sentences for word in _words(sentence))
     with (
@@ -29,24 +31,28 @@ def train_vocabulary(sentences: Sequence[str], path: Path) -> None:
     ):
         seeds.writelines(f"{word}\t{count}\n" for word, count in words.most_common())
         seeds.flush()
-        with partial.open("wb") as file:
-            sentencepiece.SentencePieceTrainer.Train(
-                sentence_iterator=iter(sentences),
-                model_writer=file,
-                model_type="unigram",
-                vocab_size=MAX_PIECES,
-                hard_vocab_limit=False,
-                seed_sentencepieces_file=seeds.name,
-                character_coverage=1.0,
-                pad_id=0,
-                eos_id=1,
-                unk_id=2,
-                bos_id=-1,
-                split_by_number=False,
-                split_by_unicode_script=False,
-                num_threads=1,
-                minloglevel=2,
-            )
+        trained = io.BytesIO()
+        sentencepiece.SentencePieceTrainer.Train(
+            sentence_iterator=iter(sentences),
+            model_writer=trained,
+            model_type="unigram",
+            vocab_size=MAX_PIECES,
+            hard_vocab_limit=False,
+            seed_sentencepieces_file=seeds.name,
+            character_coverage=1.0,
+            pad_id=0,
+            eos_id=1,
+            unk_id=2,
+            bos_id=-1,
+            split_by_number=False,
+            split_by_unicode_script=False,
+            num_threads=1,
+            minloglevel=2,
+        )
+        # The model names its temporary file of seeds, which differs from run to run.
+        model = ModelProto.FromString(trained.getvalue())
+        model.trainer_spec.ClearField("seed_sentencepieces_file")
+        partial.write_bytes(model.SerializeToString(deterministic=True))
 
 
 def _words(sentence: str) -> list[str]:
