@@ -33,7 +33,7 @@ def architecture():
 
     return ModelConfig(
         d_model=32, d_ff=64, num_encoder_layers=2, num_decoder_layers=2, num_heads=4, head_dim=8,
-        vocab_size=64,
+        vocab_size=128,
     )  # fmt: skip
 
 

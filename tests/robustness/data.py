@@ -95,7 +95,7 @@ CASES = [
         "missing", None, r"substitutes\.c4/en/train names .*c4\.jsonl, but there is no such file"
     ),
     _corpus("empty", b"", r"c4\.jsonl is empty"),
-    _corpus("a web page", WEB_PAGE, "is a web page, such as the error page of a download"),
+    _corpus("a web page", WEB_PAGE, "is a web page, such as a failed download leaves"),
     _corpus("a Parquet file", b"PAR1\x00", "is a Parquet file"),
     _corpus(
         "a pointer of Git LFS", b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"

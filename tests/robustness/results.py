@@ -127,7 +127,7 @@ CASES = [
     _scores("only a header", _csv(_RUN).splitlines()[0], "has no rows, only a header"),
     _scores("not UTF-8", _csv(_RUN, _LOSS).replace(b"loss", b"l\xf6ss"), "line 3: the text is not"),
     _scores("UTF-16", _csv(_RUN).decode().encode("utf-16"), "is UTF-16 text; save it as UTF-8"),
-    _scores("an Excel file", b"PK\x03\x04\x14\x00", "is a zip archive or an Excel file"),
+    _scores("an Excel file", b"PK\x03\x04\x14\x00", "is a zip archive, as Excel"),
     _scores("a web page", b"<!DOCTYPE html>\n", "is a web page"),
     _scores("semicolons", _csv(_RUN, delimiter=";"), "has semicolons between its columns"),
     _scores("tabs", _csv(_RUN, delimiter="\t"), "has tabs between its columns"),

@@ -44,8 +44,8 @@ def check_vocabulary(path: Path, size: int, architecture: ModelConfig) -> None:
     """Compares the number of ids of a vocabulary file, extra ids included, with the embedding.
 
     Raises:
-      CheckpointError: the vocabulary has more ids than the embedding has rows. JAX would take the
-        last row for each id beyond them.
+      CheckpointError: the vocabulary has more ids than the embedding has rows, for which the model
+        would compute NaN.
     """
     if size > architecture.vocab_size:
         raise CheckpointError(

@@ -19,6 +19,7 @@ import pandas as pd
 from flax import traverse_util
 
 from promptscale.checkpoints import arrays
+from promptscale.checkpoints.fit import check_vocabulary
 from promptscale.checkpoints.sharded import load_model
 from promptscale.checkpoints.t5x import Checkpoint, write
 from promptscale.config.axes import adaptation_steps
@@ -72,6 +73,8 @@ def run(job: LanguageModelingJob, files: Files, layout: Layout = SINGLE_DEVICE) 
       DivergedError: the training diverged; no checkpoint is written.
     """
     settings = job.settings
+    vocabulary_size = Vocabulary(files.vocabulary).size
+    check_vocabulary(files.vocabulary, vocabulary_size, job.architecture)
     model = T5(job.architecture, settings.dropout_rate, jnp.dtype(settings.activations))
     devices = Devices(layout)
     checkpoint = _initial_checkpoint(job, files, model, devices)
@@ -82,10 +85,15 @@ def run(job: LanguageModelingJob, files: Files, layout: Layout = SINGLE_DEVICE) 
         shards = list(pool.map(read_text, files.text))
     objective: Callable[..., PrefixLM | SpanCorruption] = PrefixLM
     if not adaptation_steps(job.checkpoint):
-        vocabulary_size = Vocabulary(files.vocabulary).size
         objective = functools.partial(SpanCorruption, vocabulary_size=vocabulary_size)
     size, rows = settings.batch_size, devices.local_rows(settings.batch_size)
-    stream = objective(shards, inputs_length=settings.inputs_length, batch_size=size, seed=job.seed)
+    stream = objective(
+        shards,
+        inputs_length=settings.inputs_length,
+        batch_size=size,
+        seed=job.seed,
+        vocab_size=job.architecture.vocab_size,
+    )
 
     def batch(step: int) -> Batch:
         local = stream.batch(step, rows)

@@ -52,7 +52,8 @@ def run(
     """
     devices = Devices(layout)
     checkpoint = load_model(files.checkpoint, job.architecture, devices)
-    splits = [read(files.validation[task]) for task in tasks]
+    vocab_size = job.architecture.vocab_size
+    splits = [read(files.validation[task], vocab_size) for task in tasks]
     length = max(padded_length(split.targets, multiple=1) for split in splits)
     longest = job.settings.max_input_length
     inputs_length = max(padded_length(split.inputs, longest) for split in splits)

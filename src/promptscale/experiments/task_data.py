@@ -71,7 +71,7 @@ def dev_sets(
 
 def _read(job: TuningJob, task: str, prefix: Path, vocabulary: Vocabulary) -> Examples:
     """A prepared split, after its task's name and the sentinel where the job asks for them."""
-    split = read(prefix)
+    split = read(prefix, job.architecture.vocab_size)
     name = vocabulary.encode(task_named(task).prefix) if job.names_tasks else []
     sentinel = [vocabulary.sentinel(0)] if job.sentinel else []
     return dataclasses.replace(

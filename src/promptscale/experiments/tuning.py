@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import pandas as pd
 
+from promptscale.checkpoints.fit import check_vocabulary
 from promptscale.config.jobs import TuningJob
 from promptscale.data.prepared import write_rows
 from promptscale.data.vocabulary import Vocabulary
@@ -63,6 +64,7 @@ def run(job: TuningJob, files: Files, layout: Layout = SINGLE_DEVICE) -> None:
     """
     settings = job.settings
     vocabulary = Vocabulary(files.vocabulary)
+    check_vocabulary(files.vocabulary, vocabulary.size, job.architecture)
     devices = Devices(layout)
     model = T5(job.architecture, settings.dropout_rate, jnp.dtype(settings.activations))
     method = METHODS[job.method](job, model, vocabulary, files.initialization)

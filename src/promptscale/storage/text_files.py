@@ -6,25 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from promptscale.errors import PromptscaleError
+from promptscale.storage.contents import recognize_foreign
 from promptscale.storage.reasons import reason
 
 _MARK = b"\xef\xbb\xbf"  # UTF-8's byte order mark
 _GZIP = b"\x1f\x8b"
-# What a file is instead, by its first bytes in lower case.
-_OTHER_KINDS = {
-    b"<!doctype": "a web page, such as the error page of a download",
-    b"<html": "a web page, such as the error page of a download",
-    b"<?xml": "an XML document, such as the error message of a download",
-    b"version https://git-lfs": "a pointer of Git LFS; fetch the file itself with `git lfs pull`",
-    b"pk\x03\x04": "a zip archive or an Excel file",
-    b"par1": "a Parquet file",
-    b"arrow1": "an Arrow file",
-    b"bzh": "a bzip2 file",
-    b"\xfd7zxz": "an xz file",
-    b"\x28\xb5\x2f\xfd": "a zstd file",
-    b"\xff\xfe": "UTF-16 text; save it as UTF-8",
-    b"\xfe\xff": "UTF-16 text; save it as UTF-8",
-}
 
 
 def read_lines(path: Path, error: type[PromptscaleError]) -> Iterator[str]:
@@ -43,7 +29,8 @@ def read_lines(path: Path, error: type[PromptscaleError]) -> Iterator[str]:
             lines = gzip.GzipFile(fileobj=raw) if packed else raw
             for number, line in enumerate(lines, 1):
                 if number == 1:
-                    _refuse_other_kinds(path, line, error)
+                    if kind := recognize_foreign(line):
+                        raise error(f"{path} cannot be read as text: {kind}.")
                     line = line.removeprefix(_MARK)
                 yield line.decode("utf-8")
     except FileNotFoundError:
@@ -58,10 +45,3 @@ def read_lines(path: Path, error: type[PromptscaleError]) -> Iterator[str]:
         raise error(f"{path} cannot be read: {reason(cause)}.") from cause
     if not number:
         raise error(f"{path} is empty.")
-
-
-def _refuse_other_kinds(path: Path, line: bytes, error: type[PromptscaleError]) -> None:
-    start = line.lstrip().lower()
-    for first_bytes, kind in _OTHER_KINDS.items():
-        if start.startswith(first_bytes):
-            raise error(f"{path} is {kind}.")
