@@ -1,11 +1,13 @@
 """Names of files, jobs and resources, and the functions by which rules look them up."""
 
+import os
 from functools import partial
 
 from promptscale.config import grid, outputs
 from promptscale.config.axes import adaptation_steps, describe
 from promptscale.config.tasks import TASKS
 from promptscale.planning.resources import job_resources
+from promptscale.storage.fingerprint import fingerprint
 
 RESULTS = CONFIG.paths.results
 FIGURES = CONFIG.paths.figures
@@ -102,15 +104,38 @@ def table_inputs(wildcards):
 REPORT = {
     "default": describe(CONFIG.default_setting),
     "architectures": {
-        name: vars(architecture) for name, architecture in CONFIG.architectures.items()
+        name: vars(architecture)
+        for name, architecture in CONFIG.architectures.items()
+        if name in CONFIG.sizes
     },
-    "convergence_task": CONFIG.convergence.task if CONFIG.convergence else "boolq",
 }
 
 
-def tfds_folder(wildcards):
-    """The folder of TFDS's prepared datasets: generated here, or the configuration's."""
-    return DATA_DIR
+def table_report(wildcards):
+    """What a table needs to know besides the tables of results; Table 5 has a task."""
+    if wildcards.table == "table5":
+        return REPORT | {"convergence_task": CONFIG.convergence.task}
+    return REPORT
+
+
+def raw_files(name, split):
+    """What a split is made from: where its rows come from, and the file that replaces them.
+
+    Only a change of this makes the split again. TFDS's datasets have a version, and the published
+    files have checksums, so it does not matter in which folder they are.
+    """
+    data = CONFIG.data
+    if data.local_files is None:
+        return "generated" if data.generated else "TFDS"
+    substitute = data.substitutes.get(f"{name}/{split}")
+    if substitute is None:
+        return "published files"
+    return fingerprint(os.path.join(data.local_files, substitute))
+
+
+def task_files(wildcards):
+    """What a task's split is made from."""
+    return raw_files(wildcards.task, wildcards.split)
 
 
 def architecture(wildcards):
@@ -121,6 +146,11 @@ def architecture(wildcards):
 def checkpoint_source(wildcards):
     """The location that a checkpoint is imported from."""
     return grid.source(CONFIG, wildcards.size, wildcards.checkpoint)
+
+
+def checkpoint_files(wildcards):
+    """The fingerprint of a local checkpoint's files."""
+    return fingerprint(checkpoint_source(wildcards))
 
 
 def continued_checkpoint(wildcards):
@@ -163,9 +193,19 @@ def validation_paths(wildcards):
 
 
 def initial_prompt(wildcards):
-    """The file that a job's prompts start from; empty if they start from no file."""
+    """The local file that a job's prompts start from; empty if there is none.
+
+    Its time does not matter: `initial_prompt_files` says when it has changed.
+    """
     start = job_for(wildcards).settings.initialization
-    return start.file if start.method == "file" else []
+    exists = start.method == "file" and Path(start.file).is_file()
+    return ancient(start.file) if exists else []
+
+
+def initial_prompt_files(wildcards):
+    """The fingerprint of the file that a job's prompts start from; empty if there is none."""
+    start = job_for(wildcards).settings.initialization
+    return fingerprint(start.file) if start.method == "file" else ""
 
 
 def voting_predictions(wildcards):

@@ -47,6 +47,7 @@ rule import_checkpoint:
         "../../envs/cpu.yaml"
     params:
         location=checkpoint_source,
+        files=checkpoint_files,
         architecture=architecture,
     message:
         "importing {wildcards.size} {wildcards.checkpoint}"

@@ -25,6 +25,7 @@ rule train_prompts:
         state=state_location,
     params:
         job=job_specification,
+        initialization=initial_prompt_files,
     message:
         "{wildcards.job}"
     script:
@@ -108,6 +109,7 @@ rule search_hyperparameters:
         state=state_location,
     params:
         job=job_specification,
+        initialization=initial_prompt_files,
     message:
         "{wildcards.job}"
     script:
