@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 ACCELERATOR ?= cpu
-CORES ?= $(shell nproc 2>/dev/null || echo 2)
+CORES ?= all
 SHARED ?= ../shared
 FIXTURES = $(SHARED)/data/prompt-tuning/test_data
 LOCK = envs/$(ACCELERATOR).lock

@@ -6,8 +6,10 @@ from functools import partial
 from promptscale.config import grid, outputs
 from promptscale.config.axes import adaptation_steps, describe
 from promptscale.config.tasks import TASKS
-from promptscale.planning.resources import job_resources
+from promptscale.planning.machine import available_cores, available_memory_mb
+from promptscale.planning.resources import SMALL, job_resources
 from promptscale.storage.fingerprint import fingerprint
+from snakemake.utils import available_cpu_count
 
 RESULTS = CONFIG.paths.results
 FIGURES = CONFIG.paths.figures
@@ -30,6 +32,19 @@ BUDGETED = {
     "evaluate_text_prompts",
     "search_hyperparameters",
 }
+
+
+# Jobs run side by side on this machine: not on a cluster or on slices, and this process is no job.
+RUNS_HERE = (
+    workflow.is_main_process
+    and workflow.nodes is None
+    and workflow.resource_settings.cores is not None
+)
+if RUNS_HERE:
+    # `--cores all` does not know the quota of a container, and nothing knows its memory.
+    if workflow.cores == available_cpu_count():
+        workflow.register_resource("_cores", available_cores())
+    workflow.global_resources.setdefault("mem_mb", available_memory_mb())
 
 
 def alternatives(names):
@@ -252,6 +267,13 @@ def state_location(wildcards):
         return f"{STATE}/models/{wildcards.size}/{wildcards.checkpoint}.state"
     folder = "search" if wildcards.job in SEARCH_JOBS else "runs"
     return f"{STATE}/{folder}/{wildcards.job}.state"
+
+
+def job_threads(wildcards):
+    """All cores for the job of a large model on this machine's CPU, else a core."""
+    large = job_for(wildcards).architecture.num_parameters > SMALL
+    on_cpu = ENVIRONMENT == "cpu" and not resource("tpu_type", wildcards)
+    return workflow.cores if RUNS_HERE and large and on_cpu else 1
 
 
 RESOURCES = {

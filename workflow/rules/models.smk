@@ -23,6 +23,7 @@ rule train_language_model:
     priority: 10
     conda:
         MODEL_ENVIRONMENT
+    threads: job_threads
     resources:
         **RESOURCES,
         model=model_location,
