@@ -1,6 +1,8 @@
 """Names of files, jobs and resources, and the functions by which rules look them up."""
 
 import os
+import shlex
+import sys
 from functools import partial
 
 from promptscale.config import grid, outputs
@@ -33,6 +35,10 @@ BUDGETED = {
     "search_hyperparameters",
 }
 
+
+# Snakemake 9 puts the path of Python into the shell command of a script without quotes.
+if Path(sys.executable).is_file():
+    sys.executable = shlex.quote(sys.executable)
 
 # Jobs run side by side on this machine: not on a cluster or on slices, and this process is no job.
 RUNS_HERE = (
