@@ -4,6 +4,8 @@ PYTHON ?= python3
 ACCELERATOR ?=
 CORES ?= all
 export SHARED ?= ../shared
+# Snakemake ends with a traceback where HOME is not set and the user is unknown to the system.
+export HOME ?= $(CURDIR)/.snakemake/home
 FIXTURES = data/prompt-tuning/test_data
 BIN = .venv/bin
 SNAKEMAKE = $(BIN)/snakemake --profile profiles/local --cores $(CORES)

@@ -81,5 +81,5 @@ class LogHandler(LogHandlerBase):
         for log in logs:
             yield f"  the end of {log}:"
             if Path(log).exists():
-                lines = Path(log).read_text(errors="replace").splitlines()
+                lines = Path(log).read_text(encoding="utf-8", errors="replace").splitlines()
                 yield from (f"    {line}" for line in lines[-_LOG_LINES:])
