@@ -36,6 +36,12 @@ BUDGETED = {
 }
 
 
+if set("{}") & set(str(workflow.basedir)):
+    raise WorkflowError(
+        f"The path of this checkout, {workflow.basedir}, has a brace in it, which Snakemake takes for "
+        "a variable; move the checkout to a path without braces."
+    )
+
 # Snakemake 9 puts the path of Python into the shell command of a script without quotes.
 if Path(sys.executable).is_file():
     sys.executable = shlex.quote(sys.executable)
