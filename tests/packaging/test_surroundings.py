@@ -64,7 +64,7 @@ def copy_checkout(folder: Path) -> None:
     folder.mkdir()
     for name in ("Snakefile", "local"):
         shutil.copy(REPOSITORY / name, folder / name, follow_symlinks=False)
-    for name in ("config", "profiles", "src", "workflow"):
+    for name in ("config", "envs", "profiles", "src", "workflow"):
         shutil.copytree(REPOSITORY / name, folder / name)
     (folder / ".venv").symlink_to(Path(sys.prefix).absolute())
     (folder / "pieces.model").write_bytes(b"a vocabulary")
