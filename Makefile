@@ -1,11 +1,12 @@
 # Start with `make reproduce` and `make check`. `make help` lists all targets.
 
 PYTHON ?= python3
-ACCELERATOR ?= cpu
-CORES ?= $(shell nproc 2>/dev/null || echo 2)
-SHARED ?= ../shared
-FIXTURES = $(SHARED)/data/prompt-tuning/test_data
-LOCK = envs/$(ACCELERATOR).lock
+ACCELERATOR ?=
+CORES ?= all
+export SHARED ?= ../shared
+# Snakemake ends with a traceback where HOME is not set and the user is unknown to the system.
+export HOME ?= $(CURDIR)/.snakemake/home
+FIXTURES = data/prompt-tuning/test_data
 BIN = .venv/bin
 SNAKEMAKE = $(BIN)/snakemake --profile profiles/local --cores $(CORES)
 
@@ -15,14 +16,9 @@ SNAKEMAKE = $(BIN)/snakemake --profile profiles/local --cores $(CORES)
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 14
 
-setup: .venv/.$(ACCELERATOR) ## .venv from the lock (ACCELERATOR=cpu, gpu or tpu)
-
-.venv/.$(ACCELERATOR): $(LOCK) pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "promptscale needs Python 3.11 or newer: set PYTHON to such a Python.")'
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(LOCK)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	touch $@
+setup: ## .venv from a lock (ACCELERATOR=cpu, gpu or tpu; PYTHON=python3.12)
+	@command -v $(firstword $(PYTHON)) > /dev/null || { echo "There is no $(PYTHON); set PYTHON to a Python 3.11 to 3.13." >&2; exit 1; }
+	@$(PYTHON) envs/setup.py "$(ACCELERATOR)" $(if $(filter file,$(origin PYTHON)),,--this-python)
 
 reproduce: setup ## the miniature: generated data, tiny T5s, every figure and table
 	$(SNAKEMAKE) -- all
@@ -31,8 +27,8 @@ reproduce: setup ## the miniature: generated data, tiny T5s, every figure and ta
 
 real: setup ## the workflow on the authors' test checkpoint and real SuperGLUE files
 	$(SNAKEMAKE) --configfile config/real.yaml --config \
-	  'data={local_files: $(SHARED)/data, vocabulary: $(FIXTURES)/t5_vocab}' \
-	  'checkpoints={span_corruption: $(FIXTURES)/test_t5_1_1_tiny/checkpoint_3}' -- all
+	  "data={local_files: \"$$SHARED/data\", vocabulary: \"$$SHARED/$(FIXTURES)/t5_vocab\"}" \
+	  "checkpoints={span_corruption: \"$$SHARED/$(FIXTURES)/test_t5_1_1_tiny/checkpoint_3\"}" -- all
 	@$(BIN)/promptscale scores results/real/runs.csv
 	@echo "Scores are at chance: the authors' test checkpoint has width 4 and was never trained."
 	@echo "Tables: results/real/tables/    All runs: results/real/runs.csv"
@@ -63,8 +59,11 @@ format: setup ## format code and rules
 lock: ## resolve envs/*.in to envs/*.lock (needs uv)
 	for kind in cpu gpu tpu; do \
 	  uv pip compile --universal --python-version 3.11 --override envs/overrides.txt --no-annotate \
-	    --generate-hashes --no-header --quiet envs/$$kind.in --output-file envs/$$kind.lock; \
+	    --generate-hashes --no-header --quiet envs/$$kind.in --output-file envs/$$kind.lock && \
+	  checksum=$$(sha256sum < envs/$$kind.lock | cut -d ' ' -f 1) && \
+	  sed -i "s,^bash .*,bash envs/install.sh $$kind $$checksum," envs/$$kind.post-deploy.sh || exit 1; \
 	done
 
 clean: ## remove results, figures and the state of Snakemake, but not .venv
-	git clean -fdXq results figures .snakemake
+	find results figures -mindepth 1 ! -name README.md ! -path 'results/published*' -delete
+	rm -rf .snakemake

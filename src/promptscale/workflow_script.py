@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from promptscale.errors import PromptscaleError
+from promptscale.storage.attempt_log import close_log, open_log
 
 _ACCELERATORS = ("jax_cuda13_plugin", "libtpu")  # JAX's plugins for GPU and TPU
 
@@ -20,16 +21,17 @@ _ACCELERATORS = ("jax_cuda13_plugin", "libtpu")  # JAX's plugins for GPU and TPU
 def script_setup(snakemake: Any) -> Iterator[None]:
     """Runs a script's body with its log, JAX's settings and the processes of its job set up.
 
-    All output of the script and of libraries goes to the rule's log file. A PromptscaleError ends
+    All output of the script and of libraries goes to the rule's log file, below that of earlier
+    attempts (`promptscale.storage.attempt_log`). A PromptscaleError ends
     the job with its sentence; any other exception leaves its traceback in the log. JAX must be
     imported later, as its environment variables are set here: the job's number of threads, and a
     cache of compiled programs that the jobs of a workflow share.
     """
-    log_file = Path(str(snakemake.log[0]))
-    log_file.parent.mkdir(parents=True, exist_ok=True)
-    with log_file.open("wb") as opened:
-        for stream in (sys.stdout, sys.stderr):
-            os.dup2(opened.fileno(), stream.fileno())
+    log = Path(str(snakemake.log[0]))
+    opened = open_log(log)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(opened, stream.fileno())
+    os.close(opened)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
     for library in ("absl", "jax"):
         logging.getLogger(library).setLevel(logging.WARNING)
@@ -52,6 +54,7 @@ def script_setup(snakemake: Any) -> Iterator[None]:
         yield
     except PromptscaleError as error:
         sys.exit(f"{snakemake.rule}: {error}")
+    close_log(log)
 
 
 def parse_job(kind: Any, snakemake: Any) -> Any:

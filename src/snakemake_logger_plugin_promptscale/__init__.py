@@ -13,7 +13,12 @@ from typing import Any
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from snakemake_logger_plugin_promptscale.home import provide_home
 from snakemake_logger_plugin_promptscale.progress import Progress
+
+# Snakemake imports its plugins before it does anything else, whichever logger is chosen. No other
+# code of this project runs so early.
+provide_home()
 
 _LOG_LINES = 8  # of a failed job's log
 
@@ -76,5 +81,5 @@ class LogHandler(LogHandlerBase):
         for log in logs:
             yield f"  the end of {log}:"
             if Path(log).exists():
-                lines = Path(log).read_text(errors="replace").splitlines()
+                lines = Path(log).read_text(encoding="utf-8", errors="replace").splitlines()
                 yield from (f"    {line}" for line in lines[-_LOG_LINES:])

@@ -37,6 +37,10 @@ def test_memory_of_prompt_tuning_is_the_model_twice_and_a_base(size, parameters)
     assert megabytes == pytest.approx(8_000 + 8 * parameters / 1e6, rel=0.001)
 
 
+def test_small_models_need_little_memory_so_that_their_jobs_run_side_by_side():
+    assert memory_mb(MINIATURE, first_job(MINIATURE, "prompt_tuning", "mini-xxl")) < 2_100
+
+
 def test_model_tuning_needs_memory_for_what_it_trains_too():
     """Weights, gradients, the best step and a copy: four times the float32 weights."""
     prompts = memory_mb(PAPER, first_job(PAPER, "prompt_tuning", "xl"))

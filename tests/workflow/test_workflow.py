@@ -128,6 +128,23 @@ def test_a_changed_setting_redoes_the_jobs_that_use_it_and_a_comment_none(finish
     assert again == {"tune_model": 2, "collect_runs": 1}
 
 
+def test_a_key_of_the_data_redoes_what_reads_it_and_nothing_else(finished, tmp_path):
+    content = yaml.safe_load(SMALLEST.read_text())
+    other = tmp_path / "data.yaml"
+    unread = {"download": True, "substitutes": {"cb/train": "cb.jsonl"}}
+    architectures = {"unused": {"d_model": 8, "d_ff": 8, "num_heads": 2, "head_dim": 4}}
+    architectures["unused"] |= {"num_encoder_layers": 1, "num_decoder_layers": 1}
+    changes = {"data": content["data"] | unread, "architectures": architectures}
+    other.write_text(yaml.safe_dump(content | changes, sort_keys=False))
+    result = snakemake(finished, "--configfile", str(other), "--dry-run", "--", *EVERYTHING)
+    assert "Nothing to be done" in result.stdout + result.stderr
+    changes = {"data": content["data"] | {"corpus": "c4/en:3.1.0"}}
+    other.write_text(yaml.safe_dump(content | changes, sort_keys=False))
+    again = planned(finished, "--configfile", str(other), "--", "lm_adaptation")
+    assert again == {"prepare_text": 1, "train_language_model": 6, "lm_adaptation": 1}
+    assert planned(finished, "--configfile", str(other), "--", "results/datasets.csv") == {}
+
+
 def test_hardware_reruns_nothing_and_a_budget_stops_what_it_does_not_cover(finished, tmp_path):
     where = {size: {"accelerator": "v2-8", "model_axis": 2} for size in ("mini-small", "mini-base")}
     paths = {"models": "gs://bucket/models", "state": "/elsewhere"}

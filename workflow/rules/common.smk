@@ -1,12 +1,18 @@
 """Names of files, jobs and resources, and the functions by which rules look them up."""
 
+import os
+import shlex
+import sys
 from functools import partial
 
 from promptscale.config import grid, outputs
 from promptscale.config.axes import adaptation_steps, describe
 from promptscale.config.tasks import TASKS
-from promptscale.planning.resources import job_resources
+from promptscale.planning.machine import available_cores, available_memory_mb
+from promptscale.planning.resources import SMALL, job_resources
+from promptscale.storage.fingerprint import fingerprint
 from promptscale.storage.location import is_remote, resolve
+from snakemake.utils import available_cpu_count
 
 RESULTS = CONFIG.paths.results
 FIGURES = CONFIG.paths.figures
@@ -29,6 +35,29 @@ BUDGETED = {
     "evaluate_text_prompts",
     "search_hyperparameters",
 }
+
+
+if set("{}") & set(str(workflow.basedir)):
+    raise WorkflowError(
+        f"The path of this checkout, {workflow.basedir}, has a brace in it, which Snakemake takes for "
+        "a variable; move the checkout to a path without braces."
+    )
+
+# Snakemake 9 puts the path of Python into the shell command of a script without quotes.
+if Path(sys.executable).is_file():
+    sys.executable = shlex.quote(sys.executable)
+
+# Jobs run side by side on this machine: not on a cluster or on slices, and this process is no job.
+RUNS_HERE = (
+    workflow.is_main_process
+    and workflow.nodes is None
+    and workflow.resource_settings.cores is not None
+)
+if RUNS_HERE:
+    # `--cores all` does not know the quota of a container, and nothing knows its memory.
+    if workflow.cores == available_cpu_count():
+        workflow.register_resource("_cores", available_cores())
+    workflow.global_resources.setdefault("mem_mb", available_memory_mb())
 
 
 def alternatives(names):
@@ -103,15 +132,38 @@ def table_inputs(wildcards):
 REPORT = {
     "default": describe(CONFIG.default_setting),
     "architectures": {
-        name: vars(architecture) for name, architecture in CONFIG.architectures.items()
+        name: vars(architecture)
+        for name, architecture in CONFIG.architectures.items()
+        if name in CONFIG.sizes
     },
-    "convergence_task": CONFIG.convergence.task if CONFIG.convergence else "boolq",
 }
 
 
-def tfds_folder(wildcards):
-    """The folder of TFDS's prepared datasets: generated here, or the configuration's."""
-    return DATA_DIR
+def table_report(wildcards):
+    """What a table needs to know besides the tables of results; Table 5 has a task."""
+    if wildcards.table == "table5":
+        return REPORT | {"convergence_task": CONFIG.convergence.task}
+    return REPORT
+
+
+def raw_files(name, split):
+    """What a split is made from: where its rows come from, and the file that replaces them.
+
+    Only a change of this makes the split again. TFDS's datasets have a version, and the published
+    files have checksums, so it does not matter in which folder they are.
+    """
+    data = CONFIG.data
+    if data.local_files is None:
+        return "generated" if data.generated else "TFDS"
+    substitute = data.substitutes.get(f"{name}/{split}")
+    if substitute is None:
+        return "published files"
+    return fingerprint(os.path.join(data.local_files, substitute))
+
+
+def task_files(wildcards):
+    """What a task's split is made from."""
+    return raw_files(wildcards.task, wildcards.split)
 
 
 def architecture(wildcards):
@@ -142,6 +194,11 @@ def restored_accumulators(wildcards):
         if trained_size == size and grid.start_of(CONFIG, name) == checkpoint
     ]
     return len(tuned) + len(continued)
+
+
+def checkpoint_files(wildcards):
+    """The fingerprint of a local checkpoint's files."""
+    return fingerprint(checkpoint_source(wildcards))
 
 
 def continued_checkpoint(wildcards):
@@ -192,9 +249,19 @@ def input_file(location):
 
 
 def initial_prompt(wildcards):
-    """The local file that a job's prompts start from; empty if they start from no such file."""
+    """The local file that a job's prompts start from; empty if there is none.
+
+    Its time does not matter: `initial_prompt_files` says when it has changed.
+    """
     start = job_for(wildcards).settings.initialization
-    return input_file(start.file) if start.method == "file" else []
+    path = input_file(start.file) if start.method == "file" else []
+    return ancient(path) if path and Path(path).is_file() else []
+
+
+def initial_prompt_files(wildcards):
+    """The fingerprint of the file that a job's prompts start from; empty if there is none."""
+    start = job_for(wildcards).settings.initialization
+    return fingerprint(start.file) if start.method == "file" else ""
 
 
 def voting_predictions(wildcards):
@@ -241,6 +308,13 @@ def state_location(wildcards):
         return f"{STATE}/models/{wildcards.size}/{wildcards.checkpoint}.state"
     folder = "search" if wildcards.job in SEARCH_JOBS else "runs"
     return f"{STATE}/{folder}/{wildcards.job}.state"
+
+
+def job_threads(wildcards):
+    """All cores for the job of a large model on this machine's CPU, else a core."""
+    large = job_for(wildcards).architecture.num_parameters > SMALL
+    on_cpu = ENVIRONMENT == "cpu" and not resource("tpu_type", wildcards)
+    return workflow.cores if RUNS_HERE and large and on_cpu else 1
 
 
 RESOURCES = {

@@ -16,7 +16,7 @@ if CONFIG.data.generated:
             "../scripts/generate_world.py"
 
 
-if (CONFIG.data.vocabulary or "").startswith("gs://"):
+if not CONFIG.data.generated:
 
     rule fetch_vocabulary:
         output:
@@ -25,8 +25,11 @@ if (CONFIG.data.vocabulary or "").startswith("gs://"):
             f"{RESULTS}/logs/fetch_vocabulary.log",
         conda:
             "../../envs/cpu.yaml"
-        params:
+        # A location changes no result. The file does, and a bucket cannot be looked at.
+        resources:
             location=CONFIG.data.vocabulary,
+        params:
+            vocabulary=fingerprint(CONFIG.data.vocabulary) or CONFIG.data.vocabulary,
         message:
             "fetching the vocabulary"
         script:
@@ -48,9 +51,10 @@ rule prepare_task:
         f"{RESULTS}/logs/prepare/{{task}}-{{split}}.log",
     conda:
         "../../envs/cpu.yaml"
+    resources:
+        data_dir=DATA_DIR,
     params:
-        data=CONFIG.data.model_dump_json(),
-        data_dir=tfds_folder,
+        files=task_files,
     message:
         "preparing {wildcards.task} {wildcards.split}"
     script:
@@ -68,10 +72,12 @@ rule prepare_text:
     priority: 20
     conda:
         "../../envs/cpu.yaml"
+    resources:
+        data_dir=DATA_DIR,
     params:
         shards=CONFIG.data.corpus_shards,
-        data=CONFIG.data.model_dump_json(),
-        data_dir=tfds_folder,
+        corpus=CONFIG.data.corpus,
+        files=raw_files(CONFIG.data.corpus.split(":")[0], "train"),
     message:
         "preparing C4, slice {wildcards.shard}"
     script:

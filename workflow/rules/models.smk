@@ -23,6 +23,7 @@ rule train_language_model:
     priority: 10
     conda:
         MODEL_ENVIRONMENT
+    threads: job_threads
     resources:
         **RESOURCES,
         model=model_location,
@@ -49,6 +50,7 @@ rule import_checkpoint:
         restored_accumulators=restored_accumulators,
     params:
         location=checkpoint_source,
+        files=checkpoint_files,
         architecture=architecture,
     message:
         "importing {wildcards.size} {wildcards.checkpoint}"

@@ -35,7 +35,7 @@ rule table:
     conda:
         "../../envs/cpu.yaml"
     params:
-        reporting=REPORT,
+        reporting=table_report,
     message:
         "writing {wildcards.table}"
     script:

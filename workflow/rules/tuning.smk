@@ -20,11 +20,13 @@ rule train_prompts:
         job=job_names("prompt_tuning"),
     conda:
         MODEL_ENVIRONMENT
+    threads: job_threads
     resources:
         **RESOURCES,
         state=state_location,
     params:
         job=job_specification,
+        initialization=initial_prompt_files,
     message:
         "{wildcards.job}"
     script:
@@ -48,6 +50,7 @@ rule tune_model:
         job=job_names("model_tuning", "model_tuning_multitask"),
     conda:
         MODEL_ENVIRONMENT
+    threads: job_threads
     resources:
         **RESOURCES,
         state=state_location,
@@ -76,6 +79,7 @@ rule evaluate_text_prompts:
         job=job_names("prompt_design"),
     conda:
         MODEL_ENVIRONMENT
+    threads: job_threads
     resources:
         **RESOURCES,
     params:
@@ -103,11 +107,13 @@ rule search_hyperparameters:
         job=alternatives(SEARCH_JOBS),
     conda:
         MODEL_ENVIRONMENT
+    threads: job_threads
     resources:
         **RESOURCES,
         state=state_location,
     params:
         job=job_specification,
+        initialization=initial_prompt_files,
     message:
         "{wildcards.job}"
     script:

@@ -1,4 +1,4 @@
-"""Copies the published vocabulary from its bucket."""
+"""Copies the vocabulary, a local file or a file in a bucket, to the results."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,4 +11,4 @@ if TYPE_CHECKING:
 with script_setup(snakemake):
     from promptscale.storage.store import fetch
 
-    fetch(snakemake.params.location, Path(snakemake.output[0]))
+    fetch(snakemake.resources.location, Path(snakemake.output[0]))

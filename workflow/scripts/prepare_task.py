@@ -14,11 +14,11 @@ with script_setup(snakemake):
     from promptscale.data.raw.prepare import prepare
     from promptscale.data.vocabulary import Vocabulary
 
-    data = Data.model_validate_json(snakemake.params.data)
+    data = Data.model_validate(snakemake.config["data"])
     prepare(
         task(snakemake.wildcards.task),
         snakemake.wildcards.split,
-        data.model_copy(update={"data_dir": snakemake.params.data_dir}),
+        data.model_copy(update={"data_dir": snakemake.resources.data_dir}),
         Vocabulary(Path(snakemake.input.vocabulary)),
         Path(snakemake.output.tokens).with_suffix(""),
     )

@@ -13,11 +13,11 @@ with script_setup(snakemake):
     from promptscale.data.raw.prepare import prepare_text
     from promptscale.data.vocabulary import Vocabulary
 
-    data = Data.model_validate_json(snakemake.params.data)
+    data = Data.model_validate(snakemake.config["data"])
     prepare_text(
-        data.corpus,
+        snakemake.params.corpus,
         "train",
-        data.model_copy(update={"data_dir": snakemake.params.data_dir}),
+        data.model_copy(update={"data_dir": snakemake.resources.data_dir}),
         Vocabulary(Path(snakemake.input.vocabulary)),
         Path(snakemake.output[0]),
         shard=int(snakemake.wildcards.shard),

@@ -47,10 +47,8 @@ def trained_checkpoints(config: Config) -> list[tuple[str, str]]:
 
 
 def vocabulary(config: Config) -> str:
-    """The local path of the vocabulary: a given file, or the file that a rule makes or fetches."""
-    given = config.data.vocabulary or ""
-    made = f"{config.paths.results}/vocabulary/sentencepiece.model"
-    return made if not given or given.startswith("gs://") else given
+    """The path of the vocabulary that a rule trains, or copies from the configuration's file."""
+    return f"{config.paths.results}/vocabulary/sentencepiece.model"
 
 
 def published_folder(config: Config) -> str:

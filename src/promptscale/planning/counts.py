@@ -61,7 +61,7 @@ def jobs(config: Config) -> dict[str, int]:
     models, trained = outputs.checkpoints(config), outputs.trained_checkpoints(config)
     counts = {
         "generate_world": int(config.data.generated),
-        "fetch_vocabulary": int((config.data.vocabulary or "").startswith("gs://")),
+        "fetch_vocabulary": int(not config.data.generated),
         "prepare_task": len(outputs.splits(config)),
         "prepare_text": config.data.corpus_shards_used if trained else 0,
         "train_language_model": len(trained),

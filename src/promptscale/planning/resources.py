@@ -9,7 +9,11 @@ from promptscale.config.jobs import AnyJob, LanguageModelingJob
 from promptscale.config.schema import Config
 from promptscale.planning import costs
 
+# Models with fewer parameters are small. Their jobs run side by side on a machine, a core each; the
+# job of a larger model gets all cores.
+SMALL = 20_000_000
 _BASE_MB = 8_000  # Python, JAX, compiled programs and the prepared data
+_SMALL_BASE_MB = 2_000  # of a small model's job; the miniature's jobs need less than 1,000
 _FLOAT = 4  # bytes of a float32
 _GPU = "h100"  # the machine that a time limit assumes where the configuration names no GPU
 _SLOWDOWN = 2  # a time limit over the estimated time
@@ -41,11 +45,12 @@ def memory_mb(config: Config, job: AnyJob | LanguageModelingJob) -> int:
 
     base + 2 x 4 bytes x parameters of the model + bytes of the job's two saved states: the model
     as it is read and as it is placed, and everything that is trained with its gradient, its best
-    step and a copy on its way to the disk. The base is 8 GB. Activations count where the model
-    runs on the CPU; there the models are small, and the base covers them.
+    step and a copy on its way to the disk. The base is 8 GB, and 2 GB for small models. Activations
+    count where the model runs on the CPU; there the models are small, and the base covers them.
     """
+    base = _BASE_MB if job.architecture.num_parameters > SMALL else _SMALL_BASE_MB
     model = 2 * _FLOAT * job.architecture.num_parameters
-    return _BASE_MB + round((model + costs.job_cost(config, job).state_bytes) / 1e6)
+    return base + round((model + costs.job_cost(config, job).state_bytes) / 1e6)
 
 
 def runtime_minutes(config: Config, job: AnyJob | LanguageModelingJob) -> int:
