@@ -107,9 +107,6 @@ def plan(
 
 
 def _print_cost(cost: Estimate, budget: float) -> None:
-    if not cost.accelerators:
-        print("cost: unknown, as `hardware` names no accelerator; set --accelerator")
-        return
     print(f"upper bound of the cost on {', '.join(cost.accelerators)}")
     print(f"  {'':<24}{'EFLOP':>12}{'chip-hours':>12}{'USD':>12}{'GB stored':>10}{'GB state':>10}")
     for kind, amount in (dict(cost.by_kind) | {"in all": cost.total}).items():
@@ -120,7 +117,10 @@ def _print_cost(cost: Estimate, budget: float) -> None:
     print(f"  `budget.accelerator_hours` is {budget:,.0f}")
     print("  GB state: saved states if all jobs run at the same time; deleted when a job is done")
     if cost.unpriced:
-        print(f"  without a price in accelerators.yaml: {', '.join(cost.unpriced)}")
+        print(f"  USD leaves out, without a price in accelerators.yaml: {', '.join(cost.unpriced)}")
+    if cost.assumed:
+        sizes = ", ".join(cost.assumed)
+        print(f"  `hardware` names no accelerator for {sizes}: their jobs are priced on an h100")
 
 
 @app.command()
