@@ -19,9 +19,11 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 
+# A file given with --configfile takes the place of the default; keys given with --config change single
+# keys of either.
 if not workflow.overwrite_configfiles and "published" not in config:
 
-    configfile: "config/miniature.yaml"
+    configfile: str(Path(workflow.basedir, "config/miniature.yaml"))
 
 
 # Two keys belong to the workflow and not to the experiment. `environment` (cpu, gpu or tpu) names the conda

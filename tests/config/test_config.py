@@ -64,7 +64,11 @@ def test_every_shipped_configuration_is_valid(path):
         ("origin", "real", "origin is 'real', but data.generated is true; it must be 'generated'"),
         ("label", "two\nlines", "label is 'two\\nlines'; "),
         ("ablations", {"colour": [1]}, "ablations has 'colour'; known are prompt_length, init"),
-        ("ablations", {"prompt_length": [0]}, "ablations.prompt_length.0 is 0; it should be 1 or more"),
+        (
+            "ablations",
+            {"prompt_length": [0]},
+            "ablations.prompt_length.0 is 0; it should be 1 or more",
+        ),
         ("ablations", {"initialization": ["text"]}, "method 'text' needs the key 'text'"),
         (
             "ablations",
