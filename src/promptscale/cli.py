@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 import typer.core
 
-from promptscale.config import axes
+from promptscale.config import axes, outputs
 from promptscale.config.accelerators import accelerators
 from promptscale.config.load import load_config
 from promptscale.config.sizes import parameter_counts
@@ -65,8 +65,11 @@ def parameters(
 def check(
     config: Annotated[Path, typer.Argument(help="A configuration file, such as config/real.yaml.")],
 ) -> None:
-    """Check that a configuration is valid."""
-    runs = len(run_table(load_config(config)))
+    """Check that a configuration is valid and that its local files exist."""
+    settings = load_config(config)
+    if missing := outputs.missing_files(settings):
+        raise ConfigError("\n".join(f"{config}: {sentence}" for sentence in missing))
+    runs = len(run_table(settings))
     print(f"{config} is valid and has {runs} runs; `promptscale plan` shows their cost.")
 
 

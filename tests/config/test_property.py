@@ -1,9 +1,7 @@
 """What `check` accepts is planned, dry-run and drawn; what it refuses gets a sentence."""
 
-import collections
 import json
 import re
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -51,52 +49,41 @@ def drawn(config: Config, folder: Path) -> None:
     write_claims(context, folder / "claims")
 
 
-def test_what_is_accepted_can_be_planned():
-    seen = collections.Counter()
+@pytest.fixture(scope="module")
+def valid() -> list[tuple[dict[str, Any], Config]]:
+    """The configurations of all examples that are accepted."""
+    pairs = []
 
     @FIXED
     @given(configurations())
     def check(content):
-        seen["drawn"] += 1
-        if not (config := accepted(content)):
-            return
-        seen["accepted"] += 1
+        if config := accepted(content):
+            pairs.append((content, config))
+
+    check()
+    assert len(pairs) > EXAMPLES / 3
+    return pairs
+
+
+def test_what_is_accepted_can_be_planned(valid):
+    for _, config in valid:
         runs = counts.run_table(config)
         assert len({row["run"] for row in runs}) == len(runs) > 0
         assert costs.estimate(config).total.accelerator_hours > 0
         assert validate(Config, json.loads(config.model_dump_json()), "again") == config
 
-    check()
-    assert seen["accepted"] > EXAMPLES / 3, seen
+
+@pytest.mark.slow
+def test_the_plan_is_the_dry_run(valid, tmp_path):
+    for number, (content, config) in enumerate(valid[:: len(valid) // DRY_RUNS]):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        assert planned(content, folder) == counts.jobs(config), content
 
 
 @pytest.mark.slow
-def test_the_plan_is_the_dry_run():
-    done = []
-
-    @FIXED
-    @given(configurations())
-    def check(content):
-        if len(done) < DRY_RUNS and (config := accepted(content)):
-            done.append(config)
-            with tempfile.TemporaryDirectory() as folder:
-                assert planned(content, Path(folder)) == counts.jobs(config)
-
-    check()
-    assert len(done) == DRY_RUNS
-
-
-@pytest.mark.slow
-def test_what_is_promised_is_drawn():
-    done = []
-
-    @FIXED
-    @given(configurations())
-    def check(content):
-        if len(done) < DRAWINGS and (config := accepted(content)):
-            done.append(config)
-            with tempfile.TemporaryDirectory() as folder:
-                drawn(config, Path(folder))
-
-    check()
-    assert len(done) == DRAWINGS
+def test_what_is_promised_is_drawn(valid, tmp_path):
+    for number, (_, config) in enumerate(valid[:: len(valid) // DRAWINGS]):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        drawn(config, folder)

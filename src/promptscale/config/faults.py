@@ -24,10 +24,10 @@ _RIGHT = {
     "mapping": "a mapping of keys to values",
 }
 _BOUNDS = {
-    "greater_than_equal": "{ge:g} or more",
-    "greater_than": "more than {gt:g}",
-    "less_than_equal": "{le:,} or less",
-    "less_than": "less than {lt:g}",
+    "greater_than_equal": "{ge} or more",
+    "greater_than": "more than {gt}",
+    "less_than_equal": "{le} or less",
+    "less_than": "less than {lt}",
 }
 _RESERVED = {
     "lm_adaptation.steps": "each key of `checkpoints.lm_adaptation` is a number of steps",
@@ -98,7 +98,8 @@ def _sentence(fault: Mapping[str, Any], model: Any) -> str:
 def _right(kind: str, fault: Mapping[str, Any]) -> str:
     context = fault.get("ctx", {})
     if kind in _BOUNDS:
-        return _BOUNDS[kind].format(**context)
+        bounds = {name: f"{bound:,.10g}" for name, bound in context.items()}
+        return _BOUNDS[kind].format(**bounds)
     if kind == "literal_error":
         return context["expected"]
     if kind == "too_long" or kind == "too_short":

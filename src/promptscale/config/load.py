@@ -37,7 +37,7 @@ def load_config(path: Path) -> Config:
     return validate(Config, read_mapping(path), str(path))
 
 
-def read_mapping(path: Path) -> Mapping[str, Any]:
+def read_mapping(path: Path) -> Mapping[Any, Any]:
     """Reads a YAML file whose keys are unique.
 
     Raises:
@@ -58,7 +58,7 @@ def read_mapping(path: Path) -> Mapping[str, Any]:
     return content
 
 
-def validate(model: type[Model], content: Mapping[str, Any], where: str) -> Model:
+def validate(model: type[Model], content: Mapping[Any, Any], where: str) -> Model:
     """Builds `model` from plain data.
 
     Raises:
