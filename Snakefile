@@ -44,7 +44,9 @@ try:
         CONFIG = validate(Config, configuration, str(PUBLISHED))
     else:
         for path in workflow.overwrite_configfiles:
-            read_mapping(path)  # Snakemake has read it, but without a look at repeated keys
+            read_mapping(
+                path
+            )  # Snakemake has read it, but without a look at repeated keys
         CONFIG = validate(Config, config, "The configuration")
 except PromptscaleError as error:
     raise WorkflowError(str(error)) from None

@@ -238,7 +238,8 @@ _TEXTS = [
     _changed("prompt_design.separator", "", "separator is ''; it should be a text"),
     _changed("prompt_design.separator", "\n", "separator is .*; it should be a text"),
     _changed("prompt_design.separator", "e", "separator is 'e', which is in the answer"),
-    _changed("data.corpus", "", "data.corpus is ''; it should be a text"),
+    _changed("data.corpus", "c4/en", "data.corpus is 'c4/en'; it should be a TFDS name"),
+    _changed("data.corpus", "", "data.corpus is ''; it should be a TFDS name"),
     _changed(
         "data.substitutes", {"boolq/test": "x"}, "data.substitutes has 'boolq/test'; known are"
     ),

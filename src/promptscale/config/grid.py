@@ -144,7 +144,7 @@ def search_jobs(config: Config) -> list[PromptTuningJob]:
     for (batch_size, steps), optimizers in by_shape.items():
         shape = {"batch_size": batch_size, "steps": steps}
         settings = config.prompt_tuning.model_copy(update=shape)
-        fields = {"settings": settings, "trials": tuple(optimizers)}
+        fields: dict[str, Any] = {"settings": settings, "trials": tuple(optimizers)}
         jobs += _jobs(PromptTuningJob, config, search.size, checkpoint, [block], **fields)
     return jobs
 

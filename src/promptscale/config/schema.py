@@ -25,6 +25,7 @@ from promptscale.config.settings import (
 from promptscale.config.sizes import SIZES, ModelConfig
 from promptscale.config.values import (
     CheckpointSource,
+    Corpus,
     Flag,
     Label,
     LocalPath,
@@ -39,7 +40,6 @@ from promptscale.config.values import (
     Steps,
     Strict,
     Table,
-    Text,
     Values,
     fault,
     sentence,
@@ -144,8 +144,8 @@ class Data(Strict):
     download: Flag = False  # let TFDS download what data_dir lacks
     local_files: Location | None = None  # a folder of the originally published files to build from
     # `task/split` to the file (below local_files) that replaces the published file
-    substitutes: dict[str, Text] = Field(default={})
-    corpus: Text = "c4/en:2.2.0"  # plain text for pre-training and LM adaptation
+    substitutes: dict[str, Location] = Field(default={})
+    corpus: Corpus = "c4/en:2.2.0"  # plain text for pre-training and LM adaptation
     corpus_shards: Positive = 1  # slices that the corpus is prepared in, a job each
     corpus_shards_used: Positive = 1  # the number of slices that are read, from the first
     vocabulary: Location | None = None  # SentencePiece model; trained if generated

@@ -158,6 +158,12 @@ def _with_size(value: str) -> str:
     return value
 
 
+def _corpus(value: str) -> str:
+    if not re.fullmatch(r"[\w/.-]+:\d+\.\d+\.\d+", value):
+        raise fault(f"is {value!r}; it should be a TFDS name with its version, as c4/en:2.2.0 is")
+    return value
+
+
 def _or_empty(value: Any, validate: Callable[[Any], Any]) -> Any:
     return value if value == "" else validate(value)
 
@@ -167,6 +173,7 @@ Label = Annotated[str, AfterValidator(_line)]  # prints in captions and names a 
 Name = Annotated[str, AfterValidator(_name)]  # is part of paths and of wildcards
 # A path or a location in a bucket. `~` becomes the home folder.
 Location = Annotated[str, AfterValidator(_location), AfterValidator(_without_braces)]
+Corpus = Annotated[str, AfterValidator(_corpus)]
 LocalPath = Annotated[Location, AfterValidator(_local)]
 CheckpointSource = Annotated[str, AfterValidator(_location), AfterValidator(_with_size)]
 OptionalText = Annotated[Text, WrapValidator(_or_empty)]  # "" is none
