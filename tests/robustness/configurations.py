@@ -281,11 +281,11 @@ _TOGETHER = [
         "count from 0 again",
     ),
     _changed("lm_adaptation.optimizer", {"learning_rate": 0.1, "step_offset": 9}, "count from 0"),
-    _changed("prompt_tuning.sentinel", True, "only span corruption has sentinels"),
+    _changed("prompt_tuning.sentinel", True, "only span corruption has sentinels", ablations={}),
     _changed(
         "prompt_tuning.sentinel",
         True,
-        "'lm_2' too; only span corruption",
+        "lm_adaptation_steps needs prompt_tuning.sentinel to be false",
         default_checkpoint="span_corruption",
     ),
     _changed("prompt_tuning.max_target_length", 2, "3 or more with a sentinel"),

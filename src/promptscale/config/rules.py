@@ -138,6 +138,9 @@ def _message(error: ValueError) -> str:
 
 def _prompts(config: Config) -> Sentences:
     settings = _settings(config)
+    if config.prompt_tuning.sentinel and config.ablations.get("lm_adaptation_steps"):
+        yield "ablations.lm_adaptation_steps needs prompt_tuning.sentinel to be false."
+        return
     for checkpoint, prompts in settings:
         if prompts.sentinel and adaptation_steps(checkpoint):
             yield (
