@@ -9,7 +9,7 @@ config/README.md explains the configuration and the targets.
 
 from pathlib import Path
 
-from promptscale.config.load import validate
+from promptscale.config.load import read_mapping, validate
 from promptscale.config.schema import Config
 from promptscale.errors import PromptscaleError
 from promptscale.planning.costs import beyond_budget
@@ -19,9 +19,11 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 
-if "sizes" not in config and "published" not in config:  # no --configfile given
+# A file given with --configfile takes the place of the default; keys given with --config change single
+# keys of either.
+if not workflow.overwrite_configfiles and "published" not in config:
 
-    configfile: "config/miniature.yaml"
+    configfile: str(Path(workflow.basedir, "config/miniature.yaml"))
 
 
 # Two keys belong to the workflow and not to the experiment. `environment` (cpu, gpu or tpu) names the conda
@@ -41,6 +43,10 @@ try:
         configuration = bundle.verify(PUBLISHED).configuration
         CONFIG = validate(Config, configuration, str(PUBLISHED))
     else:
+        for path in workflow.overwrite_configfiles:
+            read_mapping(
+                path
+            )  # Snakemake has read it, but without a look at repeated keys
         CONFIG = validate(Config, config, "The configuration")
 except PromptscaleError as error:
     raise WorkflowError(str(error)) from None

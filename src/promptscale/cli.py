@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 import typer.core
 
-from promptscale.config import axes
+from promptscale.config import axes, outputs
 from promptscale.config.accelerators import accelerators
 from promptscale.config.load import load_config
 from promptscale.config.sizes import parameter_counts
@@ -66,8 +66,11 @@ def parameters(
 def check(
     config: Annotated[Path, typer.Argument(help="A configuration file, such as config/real.yaml.")],
 ) -> None:
-    """Check that a configuration is valid."""
-    runs = len(run_table(load_config(config)))
+    """Check that a configuration is valid and that its local files exist."""
+    settings = load_config(config)
+    if missing := outputs.missing_files(settings):
+        raise ConfigError("\n".join(f"{config}: {sentence}" for sentence in missing))
+    runs = len(run_table(settings))
     print(f"{config} is valid and has {runs} runs; `promptscale plan` shows their cost.")
 
 
@@ -108,9 +111,6 @@ def plan(
 
 
 def _print_cost(cost: Estimate, budget: float) -> None:
-    if not cost.accelerators:
-        print("cost: unknown, as `hardware` names no accelerator; set --accelerator")
-        return
     print(f"upper bound of the cost on {', '.join(cost.accelerators)}")
     print(f"  {'':<24}{'EFLOP':>12}{'chip-hours':>12}{'USD':>12}{'GB stored':>10}{'GB state':>10}")
     for kind, amount in (dict(cost.by_kind) | {"in all": cost.total}).items():
@@ -121,7 +121,10 @@ def _print_cost(cost: Estimate, budget: float) -> None:
     print(f"  `budget.accelerator_hours` is {budget:,.0f}")
     print("  GB state: saved states if all jobs run at the same time; deleted when a job is done")
     if cost.unpriced:
-        print(f"  without a price in accelerators.yaml: {', '.join(cost.unpriced)}")
+        print(f"  USD leaves out, without a price in accelerators.yaml: {', '.join(cost.unpriced)}")
+    if cost.assumed:
+        sizes = ", ".join(cost.assumed)
+        print(f"  `hardware` names no accelerator for {sizes}: their jobs are priced on an h100")
 
 
 @app.command()

@@ -12,7 +12,9 @@ from promptscale.cli import app
 from promptscale.config import grid, outputs
 from promptscale.config.load import load_config, validate
 from promptscale.config.schema import Config
+from promptscale.config.settings import LmAdaptation, Optimizer
 from promptscale.config.sizes import ModelConfig, parameter_counts
+from promptscale.data.objectives import span_lengths
 from promptscale.errors import ConfigError
 from promptscale.planning.counts import run_table, trainings
 from promptscale.reporting import runs_table
@@ -64,7 +66,11 @@ def test_every_shipped_configuration_is_valid(path):
         ("origin", "real", "origin is 'real', but data.generated is true; it must be 'generated'"),
         ("label", "two\nlines", "label is 'two\\nlines'; "),
         ("ablations", {"colour": [1]}, "ablations has 'colour'; known are prompt_length, init"),
-        ("ablations", {"prompt_length": [0]}, "prompt_length is [0]; it should be greater than"),
+        (
+            "ablations",
+            {"prompt_length": [0]},
+            "ablations.prompt_length.0 is 0; it should be 1 or more",
+        ),
         ("ablations", {"initialization": ["text"]}, "method 'text' needs the key 'text'"),
         (
             "ablations",
@@ -188,6 +194,108 @@ def test_a_changed_setting_changes_only_the_jobs_that_use_it():
     before, after = specifications(MINIATURE), specifications(changed("model_tuning.steps", 7))
     moved = {name for name in before if before[name] != after[name]}
     assert moved == {name for name in before if name.startswith("model_tuning/")}
+
+
+SHIFTED = {"sizes": ["mini-xxl"], "evaluate_on": {"mrpc": ["qqp"], "squad": ["drop"]}}
+
+
+@pytest.mark.parametrize("together", [1, 3, 24])
+def test_a_task_of_the_grid_and_of_the_domain_shift_is_trained_once(together):
+    """Its runs are jobs of the grid; only the default setting is evaluated on the other tasks."""
+    content = changed("domain_shift", SHIFTED) | {"tasks": ["boolq", "mrpc"]}
+    content["runs_per_job"] = {"prompt_tuning": together, "model_tuning": together}
+    config = validate(Config, content, "here")
+    jobs = grid.all_jobs(config)
+    runs = [(job.run_name(run), job, run) for job in jobs.values() for run in job.runs]
+    assert len({name for name, _, _ in runs}) == len(runs)
+    shifted = {
+        (job.method, run.task, run.seed, job.reported_tasks(run))
+        for _, job, run in runs
+        if len(job.reported_tasks(run)) > 1 and job.method != "model_tuning_multitask"
+    }
+    assert shifted == {
+        (method, task, seed, (task, *others))
+        for method in ("prompt_tuning", "model_tuning")
+        for task, others in SHIFTED["evaluate_on"].items()
+        for seed in (0, 1, 2)
+    }
+    named = {job.name for job in grid.domain_shift_jobs(config)}
+    assert named == {job.name for job in jobs.values() if job.transfer_tasks}
+    assert not any(job.transfer_tasks for job in grid.search_jobs(config))
+
+
+def test_two_jobs_of_a_name_and_a_run_in_two_jobs_are_refused(paper):
+    job, *_ = grid.prompt_jobs(paper)
+    other = job.model_copy(update={"label": "another"})
+    with pytest.raises(ConfigError, match=f"Two different jobs have the name {job.name}"):
+        grid._check_names([job, job, other])
+    part = job.model_copy(update={"seeds": job.seeds[:1]})
+    with pytest.raises(ConfigError, match=f"is in two jobs, {job.name} and {part.name}"):
+        grid._check_names([job, part])
+
+
+@pytest.mark.parametrize(
+    ("tasks", "name"),
+    [
+        (["boolq", "cb"], "boolq+cb"),
+        (MINIATURE["tasks"], "superglue"),
+        (MINIATURE["tasks"][::-1], "superglue"),
+        ([*MINIATURE["tasks"], "mrpc"], "+".join([*MINIATURE["tasks"], "mrpc"])),
+    ],
+)
+def test_a_mixture_is_named_by_its_tasks(tasks, name):
+    config = validate(Config, changed("tasks", tasks), "here")
+    rows = [row for row in run_table(config) if row["kind"] == "model_tuning_multitask"]
+    assert {row["task"] for row in rows} == {name}
+
+
+def test_a_job_of_many_seeds_has_a_name_that_a_file_system_takes():
+    seeds = [2**31 - 1 - n for n in range(30)]
+    content = changed("seeds", seeds) | {"ensembles": None}
+    jobs = grid.all_jobs(validate(Config, content, "here"))
+    assert max(len(part) for name in jobs for part in name.split("/")) < 200
+
+
+def test_span_corruption_of_the_shortest_inputs_hides_a_span():
+    shortest = LmAdaptation.model_fields["inputs_length"]
+    (bound,) = {part.ge for part in shortest.metadata if hasattr(part, "ge") and part.ge > 2}
+    assert span_lengths(bound - 1)[1] < 4 <= min(span_lengths(n)[1] for n in range(bound, 600))
+
+
+def test_numbers_in_scientific_notation_need_no_full_stop():
+    content = yaml.safe_load("learning_rate: 1e-3\nweight_decay: 1E5")
+    assert content["learning_rate"] == "1e-3"  # PyYAML reads YAML 1.1
+    optimizer = validate(Optimizer, content, "here")
+    assert (optimizer.learning_rate, optimizer.weight_decay) == (0.001, 1e5)
+
+
+def test_a_home_folder_is_found_and_a_path_is_normal(monkeypatch):
+    monkeypatch.setenv("HOME", "/users/me")
+    paths = {"results": "~/out/", "figures": "./figs//x", "state": "gs://bucket/~/state"}
+    config = validate(Config, changed("paths", paths), "here")
+    assert config.paths.results == "/users/me/out" and config.paths.figures == "figs/x"
+    assert config.paths.state == "gs://bucket/~/state"
+
+
+def test_several_faults_of_a_kind_are_several_lines_and_missing_keys_a_single():
+    with pytest.raises(ConfigError) as error:
+        validate(Config, changed("sizes", ["mini-small"]), "here")
+    assert [line.split()[1] for line in str(error.value).splitlines()] == [
+        "domain_shift.sizes", "ensembles.sizes", "hyperparameter_search.size",
+    ]  # fmt: skip
+    with pytest.raises(ConfigError) as error:
+        validate(Config, {"sizes": ["small"]}, "here")
+    assert str(error.value) == (
+        "here: the keys 'origin', 'label', 'tasks', 'data', 'checkpoints', 'default_checkpoint', "
+        "'prompt_tuning' are missing."
+    )
+
+
+def test_trials_stay_inside_a_narrow_range():
+    space = {"learning_rate": [0.0012345, 0.0012346]}
+    config = validate(Config, changed("hyperparameter_search.space", space), "here")
+    rates = {optimizer.learning_rate for _, _, optimizer in grid.trials(config)}
+    assert min(rates) >= 0.0012345 and max(rates) <= 0.0012346
 
 
 def test_search_trials_are_drawn_from_the_space_and_grouped_by_shape(paper):

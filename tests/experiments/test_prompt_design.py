@@ -12,8 +12,9 @@ from promptscale.config.settings import EvaluationSettings, PromptDesign
 from promptscale.config.tasks import task
 from promptscale.data import prepared
 from promptscale.data.vocabulary import EOS_ID, Vocabulary
+from promptscale.errors import DataError
 from promptscale.evaluation import metrics
-from promptscale.experiments.prompt_design import Files, cut, run, text_prompt
+from promptscale.experiments.prompt_design import Files, cut, run, separator_ids, text_prompt
 from promptscale.inference import generator
 from promptscale.model import T5
 from promptscale.reporting.runs_table import read_runs
@@ -73,6 +74,32 @@ def test_each_question_is_asked_after_the_seeds_worked_examples(finished, seed):
         ids[0, : len(question)] = question
         (answer,) = np.asarray(generate(params, None, ids, limit))
         assert prediction == cut(vocabulary.decode(answer), SEPARATOR)
+
+
+@pytest.mark.parametrize(
+    ("answer", "follows", "expected"),
+    [
+        ("True. The rest", "", "True"),
+        ("True.", "", "True"),
+        ("the U.S. Army. question: who", "question:", "the U.S. Army"),
+        ("the U.S. Army.", "question:", "the U.S. Army"),
+        ("the U.S. Army", "question:", "the U.S. Army"),
+    ],
+)
+def test_an_answer_ends_where_the_worked_examples_end_theirs(answer, follows, expected):
+    assert cut(answer, ".", follows) == expected
+
+
+@pytest.mark.parametrize("separator", ["\n", "}", "c}"])
+def test_a_separator_that_the_vocabulary_cannot_write_is_refused(finished, separator):
+    with pytest.raises(DataError, match=r"cannot write prompt_design\.separator"):
+        separator_ids(Vocabulary(finished / "pieces.model"), separator)
+
+
+def test_more_worked_examples_than_there_are_is_refused(finished):
+    train = prepared.read(finished / TASK / "train")
+    with pytest.raises(DataError, match="41 worked examples, but there are 40"):
+        text_prompt(train, 0, 41, Vocabulary(finished / "pieces.model"), SEPARATOR)
 
 
 def test_the_metrics_are_those_of_the_predictions(finished):

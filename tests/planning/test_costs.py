@@ -108,6 +108,19 @@ def test_a_budget_refuses_in_a_sentence():
     assert costs.beyond_budget(config, []) is None
 
 
+def test_a_size_without_hardware_is_priced_and_named():
+    config = load_config(PAPER)
+    whole = costs.estimate(config)
+    assert whole.assumed == ()
+    few = config.model_copy(update={"hardware": {"small": config.hardware["small"]}})
+    partial = costs.estimate(few)
+    assert partial.assumed == ("base", "large", "xl", "xxl")
+    assert set(partial.accelerators) == {"v2-8", "h100"}
+    assert partial.total.flops == whole.total.flops
+    on_h100 = costs.estimate(config, "h100").total.accelerator_hours
+    assert partial.total.accelerator_hours > on_h100  # a v2-8 is slower
+
+
 def test_a_size_without_hardware_is_not_free():
     config = load_config(PAPER).model_copy(update={"hardware": {}})
     assert "accelerator-hours" in costs.beyond_budget(config, grid.prompt_jobs(config))

@@ -124,7 +124,7 @@ rule serve:
     resources:
         **job_resources(CONFIG, SERVED[0]),
     params:
-        jobs=specifications(SERVED),
+        jobs=lambda wildcards: specifications(SERVED),
     message:
         "serving all tasks in mixed batches"
     script:
@@ -141,7 +141,7 @@ rule collect_trials:
     conda:
         "../../envs/cpu.yaml"
     params:
-        jobs=specifications(SEARCH_JOBS.values()),
+        jobs=lambda wildcards: specifications(SEARCH_JOBS.values()),
     message:
         "ranking the trials"
     script:
@@ -162,7 +162,7 @@ rule publish:
     conda:
         "../../envs/cpu.yaml"
     params:
-        configuration=CONFIG.model_dump_json(),
+        configuration=lambda wildcards: CONFIG.model_dump_json(),
     message:
         "packing the results for publication"
     script:

@@ -220,7 +220,7 @@ def job_specification(wildcards):
 
 
 def specifications(jobs):
-    """The specifications of several jobs."""
+    """The specifications of several jobs; a function of `params` calls it, as texts may have braces."""
     return [job.model_dump_json() for job in jobs]
 
 

@@ -9,7 +9,7 @@ import pydantic
 import yaml
 from pydantic import Field
 
-from promptscale.config.settings import Positive, Strict
+from promptscale.config.values import Positive, Strict
 from promptscale.errors import ConfigError
 
 TABLE = Path(__file__).with_name("accelerators.yaml")

@@ -15,12 +15,11 @@ from typing import Annotated, Any, NamedTuple, get_args, get_origin
 
 from promptscale.config.settings import (
     Initialization,
-    NotNegative,
     Objective,
-    Positive,
     PromptTuning,
     UnadaptedObjective,
 )
+from promptscale.config.values import NotNegative, Positive
 
 Value = str | int | float
 Row = Mapping[Any, Any]  # of `runs.csv`, or the description of a setting

@@ -2,8 +2,9 @@
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from random import Random
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from promptscale.config.axes import AXES, Setting, adaptation_steps, checkpoint_name, variant_name
@@ -16,7 +17,8 @@ from promptscale.config.jobs import (
     PromptTuningJob,
 )
 from promptscale.config.schema import Config
-from promptscale.config.settings import Optimizer
+from promptscale.config.settings import LanguageModeling, Optimizer
+from promptscale.errors import ConfigError
 
 Block = tuple[Sequence[str], Sequence[int]]  # tasks and seeds of a job
 Job = TypeVar("Job", bound=AnyJob)
@@ -41,6 +43,12 @@ def prompt_jobs(config: Config, axis: str | None = None) -> list[PromptTuningJob
     return _prompt_jobs(config, config.sizes, settings, config.tasks, config.seeds)
 
 
+def _default_jobs(
+    config: Config, size: str, tasks: Sequence[str], seeds: Sequence[int]
+) -> list[PromptTuningJob]:
+    return _prompt_jobs(config, [size], [config.default_setting], tasks, seeds)
+
+
 def ensemble_jobs(config: Config) -> dict[str, list[PromptTuningJob]]:
     """By size, the jobs whose prompts vote: those of the default, and those of further seeds."""
     if not (ensembles := config.ensembles):
@@ -50,7 +58,7 @@ def ensemble_jobs(config: Config) -> dict[str, list[PromptTuningJob]]:
         size: [
             job
             for seeds in (config.seeds, further)
-            for job in _prompt_jobs(config, [size], [config.default_setting], config.tasks, seeds)
+            for job in _default_jobs(config, size, config.tasks, seeds)
         ]
         for size in ensembles.sizes
     }
@@ -81,14 +89,18 @@ def model_jobs(config: Config) -> list[ModelTuningJob | MultitaskTuningJob]:
 
 
 def domain_shift_jobs(config: Config) -> list[PromptTuningJob | ModelTuningJob]:
-    """Both methods on the tasks whose runs are evaluated on other tasks too."""
+    """Both methods on the tasks whose runs are evaluated on other tasks too.
+
+    Those of the grid's tasks are jobs of the grid; a task outside the grid has its jobs here.
+    """
     jobs: list[PromptTuningJob | ModelTuningJob] = []
     if shift := config.domain_shift:
+        outside = tuple(task for task in shift.evaluate_on if task not in config.tasks)
         for size in shift.sizes:
-            tasks = tuple(shift.evaluate_on)
-            jobs += _prompt_jobs(config, [size], [config.default_setting], tasks, config.seeds)
-            jobs += _model_jobs(config, size, tasks)
-    return jobs
+            for tasks in (config.tasks, outside):
+                jobs += _default_jobs(config, size, tasks, config.seeds)
+                jobs += _model_jobs(config, size, tasks)
+    return [job for job in jobs if job.transfer_tasks]
 
 
 def prompt_design_jobs(config: Config) -> list[PromptDesignJob]:
@@ -109,7 +121,10 @@ def trials(config: Config) -> list[tuple[int, int, Optimizer]]:
     low, high = map(math.log, space.learning_rate)
     drawn = []
     for _ in range(search.trials):
-        fields = {"learning_rate": float(f"{math.exp(draw.uniform(low, high)):.3g}")}
+        rounded = float(f"{math.exp(draw.uniform(low, high)):.3g}")
+        fields = {
+            "learning_rate": min(max(rounded, space.learning_rate[0]), space.learning_rate[1])
+        }
         for name in ("parameter_scaling", "warmup_steps", "decay_factor", "steps_per_decay"):
             fields[name] = draw.choice(getattr(space, name))
         optimizer = config.prompt_tuning.optimizer.model_copy(update=fields)
@@ -129,13 +144,17 @@ def search_jobs(config: Config) -> list[PromptTuningJob]:
     for (batch_size, steps), optimizers in by_shape.items():
         shape = {"batch_size": batch_size, "steps": steps}
         settings = config.prompt_tuning.model_copy(update=shape)
-        fields = {"settings": settings, "trials": tuple(optimizers)}
+        fields: dict[str, Any] = {"settings": settings, "trials": tuple(optimizers)}
         jobs += _jobs(PromptTuningJob, config, search.size, checkpoint, [block], **fields)
     return jobs
 
 
 def all_jobs(config: Config) -> dict[str, AnyJob]:
-    """Every job that leaves rows in `runs.csv`, by name, in a stable order without duplicates."""
+    """Every job that leaves rows in `runs.csv`, by name, in a stable order without duplicates.
+
+    Raises:
+      ConfigError: two different jobs have the same name, or a run is in two jobs.
+    """
     jobs: list[AnyJob] = [
         *prompt_jobs(config),
         *(job for jobs in ensemble_jobs(config).values() for job in jobs),
@@ -144,7 +163,19 @@ def all_jobs(config: Config) -> dict[str, AnyJob]:
         *domain_shift_jobs(config),
         *prompt_design_jobs(config),
     ]
+    _check_names([*jobs, *search_jobs(config)])
     return {job.name: job for job in jobs}
+
+
+def _check_names(jobs: Iterable[AnyJob]) -> None:
+    by_name: dict[str, AnyJob] = {}
+    by_run: dict[str, str] = {}
+    for job in jobs:
+        if by_name.setdefault(job.name, job) != job:
+            raise ConfigError(f"Two different jobs have the name {job.name}.")
+        for run in map(job.run_name, job.runs):
+            if by_run.setdefault(run, job.name) != job.name:
+                raise ConfigError(f"The run {run} is in two jobs, {by_run[run]} and {job.name}.")
 
 
 def language_modeling_job(config: Config, size: str, checkpoint: str) -> LanguageModelingJob:
@@ -154,12 +185,12 @@ def language_modeling_job(config: Config, size: str, checkpoint: str) -> Languag
       KeyError: the configuration has no settings for such a training.
     """
     steps = adaptation_steps(checkpoint)
-    settings = config.lm_adaptation if steps else config.pretraining
+    first = adaptation_steps(start_of(config, checkpoint) or "")
+    settings = config.pretraining
+    if steps and config.lm_adaptation:
+        settings = LanguageModeling(steps=steps - first, **dict(config.lm_adaptation))
     if settings is None:
         raise KeyError(f"{checkpoint} is not trained in this configuration")
-    first = adaptation_steps(start_of(config, checkpoint) or "")
-    if steps:
-        settings = settings.model_copy(update={"steps": steps - first})
     return LanguageModelingJob(
         size=size,
         architecture=config.all_sizes[size],
@@ -200,8 +231,10 @@ def _prompt_jobs(
     jobs = []
     for size, setting in itertools.product(sizes, settings):
         variant = variant_name(setting, config.default_setting)
-        fields = {"settings": setting.prompts, "variant": variant}
-        jobs += _jobs(PromptTuningJob, config, size, setting.checkpoint, blocks, **fields)
+        default = setting == config.default_setting and set(seeds) <= set(config.seeds)
+        shift = _domain_shift(config, size) if default else {}
+        fields: dict[str, Any] = {"settings": setting.prompts, "variant": variant}
+        jobs += _jobs(PromptTuningJob, config, size, setting.checkpoint, blocks, shift, **fields)
     return jobs
 
 
@@ -209,7 +242,14 @@ def _model_jobs(config: Config, size: str, tasks: Sequence[str]) -> list[ModelTu
     if not (tuning := config.model_tuning):
         return []
     blocks = _blocks(tasks, config.seeds, config.runs_per_job.model_tuning)
-    return _jobs(ModelTuningJob, config, size, tuning.checkpoint, blocks, settings=tuning)
+    shift = _domain_shift(config, size)
+    return _jobs(ModelTuningJob, config, size, tuning.checkpoint, blocks, shift, settings=tuning)
+
+
+def _domain_shift(config: Config, size: str) -> Mapping[str, tuple[str, ...]]:
+    """By task, the other tasks that its runs at a size are evaluated on."""
+    shift = config.domain_shift
+    return shift.evaluate_on if shift and size in shift.sizes else {}
 
 
 def _jobs(
@@ -218,11 +258,10 @@ def _jobs(
     size: str,
     checkpoint: str,
     blocks: Iterable[Block],
+    others: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
     **fields: Any,
 ) -> list[Job]:
-    """A job of a kind for each block of tasks and seeds."""
-    shift = config.domain_shift
-    others = shift.evaluate_on if shift and size in shift.sizes else {}
+    """A job of a kind for each block of tasks and seeds; `others` are evaluated on too."""
     return [
         kind(
             origin=config.origin,

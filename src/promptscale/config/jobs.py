@@ -5,7 +5,8 @@ Snakemake compares the JSON of jobs, so a changed setting reruns exactly the job
 A job also counts what its method costs: the sequences that pass through the model, and parameters.
 """
 
-from collections.abc import Iterable, Mapping
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
@@ -13,7 +14,6 @@ from pydantic import Field
 from promptscale.config.axes import Setting, adaptation_steps, describe, setting_name
 from promptscale.config.settings import (
     EvaluationSettings,
-    Label,
     LanguageModeling,
     ModelTuning,
     MultitaskTuning,
@@ -21,14 +21,14 @@ from promptscale.config.settings import (
     Origin,
     PromptDesign,
     PromptTuning,
-    Strict,
     Supervised,
 )
 from promptscale.config.sizes import ModelConfig
 from promptscale.config.tasks import SUPER_GLUE
 from promptscale.config.tasks import task as task_named
+from promptscale.config.values import Label, Strict
 
-MIXTURE = "superglue"  # the eight tasks together, as multi-task runs are trained on them
+_LONGEST_PART = 120  # characters of a part of a path, of which file systems allow 255
 
 Gradient = Literal["nothing", "inputs", "weights"]  # inputs: the weights have no gradients
 
@@ -39,6 +39,19 @@ class JobRun(NamedTuple):
     task: str
     seed: int
     trial: int = 0  # of a hyperparameter search
+
+
+def tasks_name(tasks: Sequence[str]) -> str:
+    """The name of several tasks together: `superglue` for all eight, else such as `boolq+cb`."""
+    return "superglue" if sorted(tasks) == sorted(SUPER_GLUE) else "+".join(tasks)
+
+
+def _joined(separator: str, values: Iterable[int]) -> str:
+    """The values, or where they are too many for a file's name the first with a hash of all."""
+    text = separator.join(map(str, values))
+    if len(text) <= _LONGEST_PART:
+        return text
+    return f"{text.split(separator)[0]}_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
 class Sequences(NamedTuple):
@@ -113,9 +126,7 @@ class _TaskJob(Strict):
     @property
     def name(self) -> str:
         """The job's folder below `runs/`."""
-        seeds = "-".join(map(str, self.seeds))
-        tasks = MIXTURE if self.tasks == SUPER_GLUE else "+".join(self.tasks)
-        return f"{self.stem}/{tasks}/seeds_{seeds}"
+        return f"{self.stem}/{tasks_name(self.tasks)}/seeds_{_joined('-', self.seeds)}"
 
     @property
     def description(self) -> dict[str, Any]:
@@ -255,7 +266,7 @@ class MultitaskTuningJob(TuningJob):
     @property
     def runs(self) -> tuple[JobRun, ...]:
         """The job's runs: a run on the mixture per seed."""
-        return tuple(JobRun(MIXTURE, seed) for seed in self.seeds)
+        return tuple(JobRun(tasks_name(self.tasks), seed) for seed in self.seeds)
 
     @property
     def train_tasks(self) -> tuple[str, ...]:

@@ -1,17 +1,31 @@
 """Loads a configuration; an error has a sentence for each fault."""
 
-import difflib
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import pydantic
 import yaml
 
+from promptscale.config import faults, rules
 from promptscale.config.schema import Config
 from promptscale.errors import ConfigError
 
 Model = TypeVar("Model", bound=pydantic.BaseModel)
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that a mapping has twice, of which PyYAML would take the last."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
+        lines: dict[str, int] = {}
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            line = key.start_mark.line + 1
+            if isinstance(key, yaml.ScalarNode) and lines.setdefault(key.value, line) != line:
+                raise ValueError(
+                    f"line {line} has the key {key.value!r}, which line {lines[key.value]} has too"
+                )
+        return super().construct_mapping(node, deep)
 
 
 def load_config(path: Path) -> Config:
@@ -20,57 +34,48 @@ def load_config(path: Path) -> Config:
     Raises:
       ConfigError: no such file, not YAML, an unknown key, a missing key or a bad value.
     """
+    return validate(Config, read_mapping(path), str(path))
+
+
+def read_mapping(path: Path) -> Mapping[Any, Any]:
+    """Reads a YAML file whose keys are unique.
+
+    Raises:
+      ConfigError: no such file, not UTF-8, not YAML, a key twice, or not a mapping.
+    """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8-sig"), _Loader)
     except OSError as error:
         raise ConfigError(f"The configuration {path} cannot be read: {error.strerror}.") from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        place = " ".join(str(error).split())
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ConfigError(f"The configuration {path} is not UTF-8 in line {line}.") from error
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        place = " ".join(str(error).split()).rstrip(".")
         raise ConfigError(f"The configuration {path} is not valid YAML: {place}.") from error
     if not isinstance(content, Mapping):
         raise ConfigError(f"The configuration {path} is not a mapping of keys to values.")
-    return validate(Config, content, str(path))
+    return content
 
 
-def validate(model: type[Model], content: Mapping[str, Any], where: str) -> Model:
+def validate(model: type[Model], content: Mapping[Any, Any], where: str) -> Model:
     """Builds `model` from plain data.
 
     Raises:
       ConfigError: a line per fault: the key, the fault and what would be right.
     """
-    try:
-        return model.model_validate(content)
-    except pydantic.ValidationError as error:
-        faults = [_sentence(fault, model) for fault in error.errors()]
-        raise ConfigError("\n".join(f"{where}: {fault}" for fault in faults)) from None
-
-
-def _sentence(fault: Any, model: type[pydantic.BaseModel]) -> str:
-    key = ".".join(str(part) for part in fault["loc"])
-    match fault["type"]:
-        case "extra_forbidden":
-            known = _keys(model, fault["loc"][:-1])
-            near = difflib.get_close_matches(str(fault["loc"][-1]), known, 1)
-            keys = f"the keys here are {', '.join(known)}."
-            hint = f"did you mean {near[0]!r}?" if near else keys
-            return f"there is no key {key!r}; {hint}"
-        case "missing":
-            return f"the key {key!r} is missing."
-        case "value_error":
-            message = str(fault["ctx"]["error"])
-            return f"{key}: {message}." if key else f"{message}."
-        case _:
-            problem = fault["msg"].replace("Input should", "it should")
-            return f"{key} is {fault['input']!r}; {problem}."
-
-
-def _keys(model: type[pydantic.BaseModel], location: tuple) -> list[str]:
-    """The keys that the schema knows at `location`."""
-    for part in location:
-        field = model.model_fields.get(str(part))
-        nested = [field.annotation, *get_args(field.annotation)] if field else []
-        models = [kind for kind in nested if hasattr(kind, "model_fields")]
-        if not models:
-            return []
-        model = models[0]
-    return list(model.model_fields)
+    sentences = [
+        f"there is the key {faults.shown(key)}, but a key is a text."
+        for key in content
+        if not isinstance(key, str)
+    ]
+    if not sentences:
+        try:
+            result = model.model_validate(content)
+        except pydantic.ValidationError as error:
+            sentences = faults.sentences(error, model)
+        else:
+            sentences = rules.faults(result) if isinstance(result, Config) else []
+    if sentences:
+        raise ConfigError("\n".join(f"{where}: {sentence}" for sentence in sentences))
+    return result

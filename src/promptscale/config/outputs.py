@@ -1,11 +1,13 @@
 """The products of a configuration besides its runs: datasets, checkpoints, figures, tables."""
 
 import re
+from pathlib import Path
 
 from promptscale.config.axes import AXES, PAPER_AXES
 from promptscale.config.grid import all_jobs, source, start_of
 from promptscale.config.schema import Config
 from promptscale.config.tasks import MRQA, SUPER_GLUE, TASKS
+from promptscale.config.values import is_bucket
 
 Split = tuple[str, str]  # task and split
 
@@ -49,6 +51,28 @@ def trained_checkpoints(config: Config) -> list[tuple[str, str]]:
 def vocabulary(config: Config) -> str:
     """The path of the vocabulary that a rule trains, or copies from the configuration's file."""
     return f"{config.paths.results}/vocabulary/sentencepiece.model"
+
+
+def missing_files(config: Config) -> list[str]:
+    """A sentence for each key that names a local file or folder which does not exist.
+
+    Locations in buckets are not looked at.
+    """
+    data, start = config.data, config.prompt_tuning.initialization
+    files: dict[str, str | None] = {
+        "data.vocabulary": data.vocabulary,
+        "data.local_files": data.local_files,
+        "prompt_tuning.initialization.file": start.file,
+    }
+    for size, checkpoint in checkpoints(config):
+        location = source(config, size, checkpoint)
+        if location != "train" and not is_bucket(location) and not Path(location).exists():
+            files[f"the location of {checkpoint}"] = location
+    return [
+        f"{key} is {file!r}, which does not exist."
+        for key, file in files.items()
+        if file and not is_bucket(file) and not Path(file).exists()
+    ]
 
 
 def published_folder(config: Config) -> str:

@@ -3,10 +3,12 @@
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
+from pydantic import ConfigDict
 
+from promptscale.config.values import Positive
 from promptscale.errors import ConfigError
 
 
@@ -18,15 +20,17 @@ class ModelConfig:
     T5 1.1 Small).
     """
 
-    d_model: int
-    d_ff: int
-    num_encoder_layers: int
-    num_decoder_layers: int
-    num_heads: int
-    head_dim: int = 64
-    vocab_size: int = 32128
-    relative_attention_num_buckets: int = 32
-    relative_attention_max_distance: int = 128
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    d_model: Positive
+    d_ff: Positive
+    num_encoder_layers: Positive
+    num_decoder_layers: Positive
+    num_heads: Positive
+    head_dim: Positive = 64
+    vocab_size: Positive = 32128
+    relative_attention_num_buckets: Positive = 32
+    relative_attention_max_distance: Positive = 128
 
     def __post_init__(self) -> None:
         for name, value in dataclasses.asdict(self).items():

@@ -6,7 +6,7 @@ from typing import Literal
 import yaml
 from pydantic import Field
 
-from promptscale.config.settings import Strict
+from promptscale.config.values import Strict
 from promptscale.errors import ConfigError
 
 

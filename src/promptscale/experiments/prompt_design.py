@@ -2,14 +2,19 @@
 
 The paper takes GPT-3's published few-shot scores for this (Figure 1); here the frozen T5 itself
 answers. Examples drawn from the training split precede each question, and a separator ends each of
-their answers. The generated text is cut at the first separator, as few-shot evaluation does with a
-stop sequence.
+their answers. The generated text is cut where the worked examples end an answer, as few-shot
+evaluation does with a stop sequence. Class labels contain no separator, so the first separator ends
+the answer. A free answer may contain it ("U.S." has full stops), so only a separator ends it that
+the first word of a question follows, as in the worked examples.
 """
 
 import dataclasses
+import itertools
+import re
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import pandas as pd
 from flax import traverse_util
 
@@ -18,9 +23,10 @@ from promptscale.config.jobs import PromptDesignJob
 from promptscale.config.tasks import task as task_named
 from promptscale.data.batches import epoch_order, padded_length
 from promptscale.data.prepared import Examples, read, write_rows
-from promptscale.data.vocabulary import Vocabulary
+from promptscale.data.vocabulary import UNK_ID, Vocabulary
 from promptscale.distributed import multihost
 from promptscale.distributed.mesh import SINGLE_DEVICE, Devices, Layout
+from promptscale.errors import DataError
 from promptscale.evaluation.dev_set import DevSet
 from promptscale.experiments.task_data import Splits
 from promptscale.inference import generator
@@ -44,8 +50,14 @@ class Files:
 def text_prompt(
     examples: Examples, seed: int, shots: int, vocabulary: Vocabulary, separator: str
 ) -> list[int]:
-    """The ids of `shots` worked examples, drawn from the split by `seed`."""
-    end = vocabulary.encode(separator)
+    """The ids of `shots` worked examples, drawn from the split by `seed`.
+
+    Raises:
+      DataError: there are fewer examples, or the vocabulary cannot write the separator.
+    """
+    end = separator_ids(vocabulary, separator)
+    if len(examples) < shots:
+        raise DataError(f"A prompt has {shots} worked examples, but there are {len(examples)}.")
     chosen = epoch_order(seed, 0, len(examples))[:shots]
     return [
         int(token)
@@ -54,9 +66,33 @@ def text_prompt(
     ]
 
 
-def cut(text: str, separator: str) -> str:
-    """The text before the first separator."""
-    return text.split(separator)[0].strip()
+def separator_ids(vocabulary: Vocabulary, separator: str) -> list[int]:
+    """The ids of the separator.
+
+    Raises:
+      DataError: the vocabulary has no pieces for it.
+    """
+    ids = [int(token) for token in vocabulary.encode(separator)]
+    if not ids or UNK_ID in ids or vocabulary.decode(ids).strip() != separator.strip():
+        raise DataError(
+            f"The vocabulary cannot write prompt_design.separator, {separator!r}; choose a text "
+            "that it has pieces for."
+        )
+    return ids
+
+
+def question_word(examples: Examples, vocabulary: Vocabulary) -> str:
+    """The word that a split's questions begin with, such as `question:`; empty if they differ."""
+    starts = (vocabulary.decode(ids[:16]) for ids in itertools.islice(examples.inputs, 100))
+    words = {start.split(" ")[0] for start in starts}
+    return words.pop() if len(words) == 1 else ""
+
+
+def cut(text: str, separator: str, follows: str = "") -> str:
+    """The text before the first separator that `follows` follows; one at the end is removed."""
+    separator = separator.strip()
+    end = rf"{re.escape(separator)}\s*{re.escape(follows)}"
+    return re.split(end, text, maxsplit=1)[0].strip().removesuffix(separator).strip()
 
 
 def run(job: PromptDesignJob, files: Files, layout: Layout = SINGLE_DEVICE) -> None:
@@ -70,7 +106,8 @@ def run(job: PromptDesignJob, files: Files, layout: Layout = SINGLE_DEVICE) -> N
     vocabulary, devices = Vocabulary(files.vocabulary), Devices(layout)
     checkpoint = load_model(files.checkpoint, job.architecture, devices)
     params = traverse_util.unflatten_dict(checkpoint.params, sep="/")
-    model, separator = T5(job.architecture), job.settings.separator
+    model = T5(job.architecture, dtype=jnp.dtype(job.settings.activations))
+    separator = job.settings.separator
     rows: list[dict[str, Any]] = []
     predictions: dict[Path, list[dict[str, Any]]] = {}
     for task in job.tasks:
@@ -79,7 +116,9 @@ def run(job: PromptDesignJob, files: Files, layout: Layout = SINGLE_DEVICE) -> N
             text_prompt(train, seed, job.settings.shots, vocabulary, separator)
             for seed in job.seeds
         ]
-        limit = padded_length(validation.targets, multiple=1) + len(vocabulary.encode(separator))
+        follows = "" if task_named(task).labels else question_word(train, vocabulary)
+        limit = padded_length(validation.targets, multiple=1)
+        limit += len(separator_ids(vocabulary, separator)) + len(vocabulary.encode(follows))
         generate = generator(model, job.evaluation.decoding, limit, devices.replicated())
         for job_run in (job_run for job_run in job.runs if job_run.task == task):
             prefix = texts_of_seeds[job.seeds.index(job_run.seed)]
@@ -90,7 +129,8 @@ def run(job: PromptDesignJob, files: Files, layout: Layout = SINGLE_DEVICE) -> N
                 limit=limit,
                 devices=devices,
             )
-            texts = [cut(text, separator) for text in dev.predict(generate, params, None)]
+            answers = dev.predict(generate, params, None)
+            texts = [cut(answer, separator, follows) for answer in answers]
             path = Path(task, f"seed_{job_run.seed}", f"{task}.jsonl")
             predictions[path] = list(dev.prediction_rows(texts))
             rows += [

@@ -1,8 +1,9 @@
 """Figure 2: a frozen model serves all tasks at once, each example with its task's prompt.
 
 With tuned models, each task has its model, and requests that arrive together are served in a small
-batch per task. Both ways run here on the same requests and the same frozen model. Requests are cut
-as in training.
+batch per task. Both ways run here on the same requests, cut as in training, and the same frozen
+model. Activations are float32 whatever the training's are, so that equal answers do not depend on
+how sums are rounded.
 """
 
 import dataclasses

@@ -18,7 +18,7 @@ from promptscale.planning.flops import forward
 _FLOAT = 4  # bytes; what is trained is float32
 _PREDICTION = 500  # bytes of a prediction with its input, roughly
 _C4_BYTES = 2 * 156e9  # of all of `c4/en` prepared: its tokens (Dodge et al. 2021, section 3)
-_ASSUMED = "h100"  # what a budget counts with where `hardware` names no machine
+_ASSUMED = "h100"  # the machine of a size that `hardware` does not name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,12 +58,14 @@ class Estimate:
       longest_path_hours: the hours that everything takes with as many slices as there are jobs.
       accelerators: the accelerator types that are used.
       unpriced: those of them without a price in the table.
+      assumed: the sizes that `hardware` does not name; they are priced on an H100.
     """
 
     by_kind: Mapping[str, Cost]
     longest_path_hours: float
     accelerators: tuple[str, ...]
     unpriced: tuple[str, ...]
+    assumed: tuple[str, ...]
 
     @property
     def total(self) -> Cost:
@@ -82,16 +84,12 @@ def job_flops(job: AnyJob | LanguageModelingJob) -> float:
 def job_cost(config: Config, job: AnyJob | LanguageModelingJob, accelerator: str = "") -> Cost:
     """The cost of a job on `accelerator`, or on the type that `hardware` names for its size.
 
-    Where neither is given, only operations and bytes are counted.
+    A size without a machine is priced on an H100, so that no job is free.
     """
     flops = job_flops(job)
     stored = float(_FLOAT * job.saved_parameters + _PREDICTION * job.predictions)
     state = 2.0 * _FLOAT * job.state_parameters  # two records, written in turn
-    hardware = config.hardware.get(job.size)
-    name = accelerator or (hardware.accelerator if hardware else "")
-    if not name:
-        return Cost(1, flops, stored_bytes=stored, state_bytes=state)
-    kind = accelerators()[name]
+    kind = accelerators()[accelerator or _machine(config, job.size)]
     hours = flops / (_speed(kind) * 3600)
     usd = hours * (kind.usd_per_hour or 0.0)
     return Cost(1, flops, hours, hours * kind.chips, usd, stored, state)
@@ -119,22 +117,16 @@ def estimate(config: Config, accelerator: str = "") -> Estimate:
     if trained and config.data.corpus.startswith("c4/en") and not config.data.generated:
         share = config.data.corpus_shards_used / config.data.corpus_shards
         by_kind["prepared_text"] = Cost(stored_bytes=share * _C4_BYTES)
-    hardware = config.hardware.values()
-    used = {accelerator} if accelerator else {machine.accelerator for machine in hardware}
+    assumed = () if accelerator else tuple(x for x in config.sizes if x not in config.hardware)
+    used = {accelerator or _machine(config, size) for size in config.sizes}
     unpriced = (name for name in used if accelerators()[name].usd_per_hour is None)
-    return Estimate(by_kind, max(paths), tuple(sorted(used)), tuple(sorted(unpriced)))
+    return Estimate(by_kind, max(paths), tuple(sorted(used)), tuple(sorted(unpriced)), assumed)
 
 
 def beyond_budget(config: Config, jobs: Iterable[AnyJob | LanguageModelingJob]) -> str | None:
-    """The sentence that refuses jobs beyond the budget; None where the budget allows them.
-
-    A size without `hardware` is priced on an H100, so that no job is free.
-    """
+    """The sentence that refuses jobs beyond the budget; None where the budget allows them."""
     allowed = config.budget.accelerator_hours
-    needed = sum(
-        job_cost(config, job, "" if job.size in config.hardware else _ASSUMED).accelerator_hours
-        for job in jobs
-    )
+    needed = sum(job_cost(config, job).accelerator_hours for job in jobs)
     if needed <= allowed:
         return None
     return (
@@ -142,6 +134,12 @@ def beyond_budget(config: Config, jobs: Iterable[AnyJob | LanguageModelingJob]) 
         f"`budget.accelerator_hours` is {allowed:,.0f}. Raise it to start them; `promptscale plan` "
         "says what they cost."
     )
+
+
+def _machine(config: Config, size: str) -> str:
+    """The accelerator type of a size's jobs."""
+    hardware = config.hardware.get(size)
+    return hardware.accelerator if hardware else _ASSUMED
 
 
 def _speed(kind: Accelerator) -> float:

@@ -18,7 +18,8 @@ from typing import Any, Literal
 import pandas as pd
 import pydantic
 
-from promptscale.config.settings import Label, Origin, Strict
+from promptscale.config.settings import Origin
+from promptscale.config.values import Label, Strict
 from promptscale.errors import ResultsError
 from promptscale.reporting.csv_schema import read_texts
 from promptscale.reporting.provenance import Provenance

@@ -75,6 +75,8 @@ def along_axis(context: Context, name: str) -> pd.DataFrame:
     rows = context.scores[context.has_default(context.scores, except_for=varied)]
     curves = [axis.curve(row, context.default) for row in rows.to_dict("records")]
     rows = rows.assign(curve=pd.Series(curves, rows.index, dtype=object)).dropna(subset="curve")
+    if rows.empty:
+        return rows
     counts = rows.groupby("eval_task")["curve"].nunique()
     shared = set(counts.index[counts > 1])
     return rows[rows.groupby("curve")["eval_task"].transform(lambda tasks: shared <= set(tasks))]

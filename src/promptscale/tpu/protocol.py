@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal
 
-from promptscale.config.settings import Strict
+from promptscale.config.values import Strict
 
 
 class Mailbox(Strict):

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from promptscale.config.settings import Strict
+from promptscale.config.values import Strict
 
 
 class Items(Strict):
