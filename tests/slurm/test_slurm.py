@@ -86,7 +86,8 @@ def trainings(folder: Path) -> int:
     count = 0
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            is_script = "train_prompts.py" in " ".join(process.cmdline())
+            command = process.cmdline()
+            is_script = len(command) == 2 and command[1].endswith(".tune.py")
             count += is_script and Path(process.cwd()) == folder
     return count
 
