@@ -39,9 +39,11 @@ check: lint ## lint, then the quick tests (about four minutes)
 test: setup ## all tests, two files at a time (twenty minutes); the end-to-end run uses all cores, last
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-chaos: setup ## tests of lost machines, with 20 seeds and 25 moments of a kill (an hour)
-	PROMPTSCALE_CHAOS_SEEDS=20 PROMPTSCALE_KILLS=25 $(BIN)/python -m pytest -n 2 --dist loadfile \
-	  tests/tpu/test_grid.py tests/tpu/test_executor.py tests/distributed/test_kill.py
+chaos: setup ## lost machines, kills, random configurations (about an hour on two cores)
+	PROMPTSCALE_CHAOS_SEEDS=20 PROMPTSCALE_KILLS=25 PROMPTSCALE_CHAOS_CONFIGURATIONS=30 \
+	  $(BIN)/python -m pytest -vv -n 2 --dist loadfile --no-loadscope-reorder --durations 20 \
+	  tests/tpu/test_grid.py tests/distributed/test_kill.py tests/tpu/test_executor.py \
+	  tests/tpu/test_pool_properties.py tests/workflow/test_random_configurations.py
 
 lint: setup ## style, types, import rules, and the workflow's linters
 	$(BIN)/ruff check .

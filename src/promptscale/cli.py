@@ -184,7 +184,9 @@ def reap_slices(
     if dry_run:
         print(f"{len(slices)} slices would be deleted.")
         return
-    if remaining := delete_slices(cloud, zones, run, [s.name for s in slices], timeout=300.0):
+    if remaining := delete_slices(
+        cloud, zones, run, {s.name: s.zone for s in slices}, timeout=300.0
+    ):
         names = ", ".join(remaining)
         raise TpuError(f"These slices still exist and cost money: {names}. Try again later.")
     print(f"{len(slices)} slices are deleted.")

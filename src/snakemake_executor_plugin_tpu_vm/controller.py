@@ -164,7 +164,7 @@ class Controller:
             hosts=kind.hosts,
             chips=kind.chips,
             tier="spot" if spot else settings.reservation or "on-demand",
-            zones=tuple(zone.split(",")) if zone else tuple(kind.zones),
+            zones=tuple(re.split(r"[,\s]+", zone.strip())) if zone else tuple(kind.zones),
         )
 
 

@@ -3,6 +3,8 @@
 import functools
 import os
 import random
+import re
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -40,6 +42,20 @@ def undisturbed(folder) -> Callable[[str], Path]:
     return functools.cache(lambda name: finish(folder / name, begin(folder, folder / name, name)))
 
 
+def test_a_second_process_refuses_the_state_of_a_running_training(folder, undisturbed, tmp_path):
+    """The second ends with a sentence, and the first with the bits of an undisturbed training."""
+    first = begin(folder, tmp_path, "prompt_tuning")
+    while first.poll() is None and not (tmp_path / "state.0").exists():
+        time.sleep(0.001)
+    first.send_signal(signal.SIGSTOP)  # it lives, and cannot end before the second has seen it
+    second = begin(folder, tmp_path, "prompt_tuning")
+    assert second.wait(300) == 1
+    sentence = rf"tune: The state {tmp_path}/state is in use by process {first.pid} on "
+    assert re.search(sentence, (tmp_path / "log_0.txt").read_text())
+    first.send_signal(signal.SIGCONT)
+    assert_same_bits(finish(tmp_path, first), undisturbed("prompt_tuning"))
+
+
 @pytest.mark.parametrize("moment", range(MOMENTS))
 def test_a_killed_training_ends_with_the_same_bits(folder, undisturbed, tmp_path, moment):
     """Kills the training in a step, in an evaluation, or while it writes a state."""
@@ -55,11 +71,16 @@ def test_a_killed_training_ends_with_the_same_bits(folder, undisturbed, tmp_path
     ended = (tmp_path / "metrics.csv").exists()
     finish(tmp_path, begin(folder, tmp_path, method))
     assert ended or "resuming at step" in (tmp_path / "log_0.txt").read_text()
-    rows, predictions, prompts = results(tmp_path)
-    their_rows, their_predictions, their_prompts = results(undisturbed(method))
+    assert_same_bits(tmp_path, undisturbed(method))
+    left = [path.name for path in tmp_path.iterdir() if path.name.startswith("state")]
+    assert not left
+
+
+def assert_same_bits(out: Path, expected: Path) -> None:
+    """Asserts equal metrics, predictions and prompts."""
+    rows, predictions, prompts = results(out)
+    their_rows, their_predictions, their_prompts = results(expected)
     assert rows.equals(their_rows) and predictions == their_predictions
     assert prompts.keys() == their_prompts.keys()
     for name, prompt in prompts.items():
         np.testing.assert_array_equal(prompt, their_prompts[name])
-    left = [path.name for path in tmp_path.iterdir() if path.name.startswith("state")]
-    assert not left

@@ -47,14 +47,14 @@ def cluster(folder: Path) -> Iterator[None]:
             log = (folder / f"{command[0]}.out").open("wb")
             daemons.append(subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT))
             time.sleep(1)
-        _wait_for_node(folder)
+        wait_for_node(folder)
         yield
     finally:
         for daemon in reversed(daemons):
             daemon.terminate()
         CONFIGURATION.unlink()
         for daemon in daemons:
-            daemon.wait(30)
+            daemon.wait(120)  # slurmd waits for the steps of its job
 
 
 def _configuration(folder: Path) -> str:
@@ -75,6 +75,7 @@ MpiDefault=none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 ReturnToService=2
+JobRequeue=1
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool
 SlurmctldPidFile={folder}/slurmctld.pid
@@ -86,7 +87,8 @@ PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
 
 
-def _wait_for_node(folder: Path) -> None:
+def wait_for_node(folder: Path) -> None:
+    """Waits until the node is idle."""
     for _ in range(60):
         states = subprocess.run(["sinfo", "-h", "-o", "%T"], capture_output=True, text=True)
         if states.stdout.strip() == "idle":

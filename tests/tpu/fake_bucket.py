@@ -50,6 +50,8 @@ class FakeBucket:
 
     Attributes:
       watch: a function that is called with the name and content of each write.
+      forbids: a function from a request (`list`, `read`, `write` or `delete`) and a name to whether
+        the account has no right to it.
       delay: a function from a name to the seconds before an object is written.
       credentials: the authorization headers of all reads; None for a read without a header.
     """
@@ -57,6 +59,7 @@ class FakeBucket:
     def __init__(self) -> None:
         self.objects: dict[str, tuple[int, bytes]] = {}
         self.watch: Callable[[str, bytes], None] = lambda name, content: None
+        self.forbids: Callable[[str, str], bool] = lambda request, name: False
         self.delay: Callable[[str], float] = lambda name: 0.0
         self.writes = 0
         self.sent = 0  # bytes of objects that were read
@@ -116,6 +119,14 @@ class _BucketHandler(Handler):
             self.body()
             self.answer(503)
             return False
+        if is_valid and "/storage/v1/" in self.path:
+            _, name, _ = self._where()
+            requests = {"GET": "read" if name else "list", "POST": "write", "DELETE": "delete"}
+            if self.store.forbids(requests[self.command], name):
+                self.body()
+                error = {"code": 403, "message": "The account does not have access."}
+                self.answer_json({"error": error}, 403)
+                return False
         return is_valid
 
     def do_GET(self) -> None:

@@ -155,6 +155,8 @@ class FakeCloud:
             return
         slice_name = name.split("/")[-2]
         attempt = json.loads(content)["attempt"]
+        if attempt is None:  # a slice that is being deleted has to stop
+            return
         self.attempts.append(attempt)
         job = f"{name.partition('/slices/')[0]}/jobs/{attempt.partition('/')[0]}"
         if f"{job}/done.json" in self._bucket.objects:

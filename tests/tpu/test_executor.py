@@ -110,6 +110,33 @@ def test_a_failing_script_fails_its_job(site: Make):
     failing.assert_nothing_is_left()
 
 
+@pytest.mark.parametrize("what", ["vanished", "forbidden"])
+def test_an_input_that_a_host_cannot_read_is_a_sentence(site: Make, what: str):
+    """It is in the output and in the job's log; the job uses its retries and no more."""
+    lost = site()
+    kill = lost.cloud._watch
+
+    def watch(name: str, content: bytes) -> None:
+        kill(name, content)
+        if what == "vanished" and name.endswith("/mailbox.json"):
+            for blob in (key for key in lost.bucket.names("bucket/") if "/blobs/" in key):
+                del lost.bucket.objects[blob]
+
+    lost.bucket.watch = watch
+    if what == "forbidden":
+        lost.bucket.forbids = lambda request, name: request == "read" and "/blobs/" in name
+    config = ("--config", "jobs=1", "retries=1")
+    result = lost.run(*config, "--", "results/sums/1.txt")
+    sentence = {
+        "vanished": r"TpuError: There is no file gs://bucket/\S+/blobs/\w+\.",
+        "forbidden": r"TpuError: The file gs://bucket/\S+ cannot be read: PERMISSION_DENIED",
+    }[what]
+    assert result.returncode != 0 and re.search(sentence, result.stdout), result.stdout
+    assert re.search(sentence, (lost.folder / "results/logs/add-1.log").read_text())
+    assert "Traceback" not in result.stdout and len(lost.cloud.attempts) == 2
+    lost.assert_nothing_is_left()
+
+
 def test_a_job_with_too_many_interruptions_fails(site: Make):
     doomed = site(preempted=1.0, within=0.1)
     arguments = ("--logger", "promptscale", "--config", "jobs=1", "seconds=5")

@@ -68,7 +68,7 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
         now[0] += 1.0
         return now[0]
 
-    for module in ("intake", "pool", "dispatcher"):
+    for module in ("intake", "pool", "dispatcher", "zones"):
         monkeypatch.setattr(f"promptscale.tpu.{module}.monotonic", clock)
     (tmp_path / "bucket").mkdir()
     store = Store(tmp_path / "bucket", TpuError)
@@ -87,7 +87,8 @@ def test_small_jobs_do_not_wait_for_a_large_job(scene: Scene, tmp_path: Path, ba
     scene.dispatcher.add(make_job(tmp_path, "large", [90] * 30))
     scene.dispatcher.add(make_job(tmp_path, "small", [10]))
     scene.dispatcher.cycle()
-    assert list(scene.cloud.slices) == [f"run-small-{sha256(b'[]')[:8]}-0"]
+    zone = sha256(b"here")[:4]
+    assert list(scene.cloud.slices) == [f"run-small-{sha256(b'[]')[:8]}-{zone}-0"]
     assert len(batches) < 10
     for _ in range(10):
         scene.dispatcher.cycle()
@@ -101,3 +102,38 @@ def test_a_stored_file_is_not_stored_again(scene: Scene, tmp_path: Path, batches
         scene.dispatcher.add(make_job(tmp_path, "job", [50, 20]))
         scene.dispatcher.cycle()
     assert len(batches) == 1
+
+
+@pytest.mark.parametrize("change", ["vanishes", "changes", "becomes a folder"])
+def test_an_input_that_vanishes_or_changes_fails_its_job_alone(
+    scene: Scene, tmp_path: Path, batches, change: str
+):
+    job, other = make_job(tmp_path, "job", [50, 20]), make_job(tmp_path, "other", [30])
+    scene.dispatcher.add(job)
+    scene.dispatcher.add(other)
+    path = tmp_path / "job-1"
+    path.unlink()
+    if change == "changes":
+        path.write_bytes(b"other content")
+    elif change == "becomes a folder":
+        path.mkdir()
+    scene.dispatcher.cycle()
+    assert job.ended and str(job.error).startswith(f"The input {path} of job ")
+    assert job.error.endswith(
+        (
+            " cannot be read: No such file or directory.\n",
+            "submitted.\n",
+            " cannot be read: Is a directory.\n",
+        )
+    )
+    assert not other.ended and len(scene.cloud.slices) == 1
+
+
+def test_the_inputs_of_a_failed_job_are_stored_again(scene: Scene, tmp_path: Path, batches):
+    """They may have vanished from the bucket."""
+    scene.dispatcher.add(job := make_job(tmp_path, "job", [50, 20]))
+    scene.dispatcher.cycle()
+    scene.dispatcher._end(job, "There is no file gs://bucket/blobs/x.\n")
+    scene.dispatcher.add(make_job(tmp_path, "job", [50, 20]))
+    scene.dispatcher.cycle()
+    assert len(batches) == 2

@@ -18,7 +18,9 @@ class DictCloud(Cloud):
 
     def __init__(self) -> None:
         self.slices: dict[str, ListedSlice] = {}
-        self.quota_is_full = False
+        self.refusals: dict[str, TpuError] = {}  # of requests, by zone
+        self.unlisted: set[str] = set()  # zones that refuse to list slices
+        self.asked: list[str] = []  # the zones of all requests
         self.unanswered_zones: set[str] = set()
         self.forbidden = False
         self.lists = 0
@@ -27,13 +29,16 @@ class DictCloud(Cloud):
         self.lists += 1
         if self.forbidden:
             raise TpuError("Permission denied.")
+        if zone in self.unlisted:
+            raise TpuError(f"Slices in {zone} may not be listed.")
         if zone in self.unanswered_zones:
             raise Unavailable("No answer.")
         return [slice_ for slice_ in self.slices.values() if slice_.zone == zone]
 
     def create(self, name, zone, slice_type, labels, metadata) -> None:
-        if self.quota_is_full:
-            raise Unavailable("The quota is full.")
+        self.asked.append(zone)
+        if zone in self.refusals:
+            raise self.refusals[zone]
         accelerator = slice_type.accelerator
         self.slices[name] = ListedSlice(name, zone, accelerator, labels, state="ACCEPTED")
 
@@ -56,6 +61,17 @@ class Scene:
         self.pool.refresh()
         self.send_heartbeat(name, 1)
 
+    def drop_unused(self) -> None:
+        for slice_ in self.pool.unused():
+            self.pool.drop(slice_)
+
+    def request(self, slice_type: SliceType, seconds: int) -> None:
+        """Requests a slice every ten seconds."""
+        for _ in range(0, seconds, 10):
+            self.now[0] += 10.0
+            self.pool.refresh()
+            self.pool.request_slices(slice_type.key, ["one"])
+
     def poll(self, seconds: float) -> None:
         """Polls the hosts every second."""
         for _ in range(int(seconds)):
@@ -72,7 +88,8 @@ class Scene:
 @pytest.fixture
 def scene(monkeypatch: pytest.MonkeyPatch) -> Scene:
     cloud, now = DictCloud(), [0.0]
-    monkeypatch.setattr("promptscale.tpu.pool.monotonic", lambda: now[0])
+    for module in ("pool", "zones"):
+        monkeypatch.setattr(f"promptscale.tpu.{module}.monotonic", lambda: now[0])
     limits = Limits(idle=100.0, startup=50.0, heartbeat=20.0, queue=30.0, interval=2.0, chips=20.0)
     pool = Pool(cloud, "run", "e1", limits, lambda name, kind: {})
     pool.register(SMALL)
@@ -84,10 +101,10 @@ def test_slices_are_named_by_run_and_job_and_requested_once(scene: Scene):
     for _ in range(3):
         scene.pool.request_slices(SMALL.key, ["train-1", "train-2"])
         scene.pool.refresh()
-    assert list(scene.cloud.slices) == ["run-train-1-0", "run-train-2-0"]
-    scene.pool.drop(scene.pool.slices["run-train-1-0"])
+    assert list(scene.cloud.slices) == ["run-train-1-fcec-0", "run-train-2-fcec-0"]
+    scene.pool.drop(scene.pool.slices["run-train-1-fcec-0"])
     scene.pool.request_slices(SMALL.key, ["train-1", "train-2"])
-    assert set(scene.pool.slices) == {"run-train-1-1", "run-train-2-0"}
+    assert set(scene.pool.slices) == {"run-train-1-fcec-1", "run-train-2-fcec-0"}
 
 
 def test_a_cycle_has_a_list_call_per_zone(scene: Scene):
@@ -99,30 +116,30 @@ def test_a_cycle_has_a_list_call_per_zone(scene: Scene):
 
 def test_an_idle_slice_is_used_again_and_deleted_after_its_timeout(scene: Scene):
     scene.pool.request_slices(SMALL.key, ["one"])
-    scene.activate("run-one-0")
+    scene.activate("run-one-fcec-0")
     scene.now[0] = 99.0
-    scene.pool.drop_unused()
+    scene.drop_unused()
     scene.pool.request_slices(SMALL.key, ["two"])
-    assert list(scene.cloud.slices) == ["run-one-0"]
+    assert list(scene.cloud.slices) == ["run-one-fcec-0"]
     scene.now[0] = 101.0
-    scene.pool.drop_unused()
+    scene.drop_unused()
     assert not scene.cloud.slices and not scene.pool.slices
 
 
 def test_at_the_bound_on_chips_idle_slices_are_replaced_and_busy_slices_stay(scene: Scene):
     scene.pool.request_slices(SMALL.key, ["one", "two"])
-    scene.activate("run-one-0")
-    scene.activate("run-two-0")
-    scene.pool.slices["run-one-0"].attempt = "job/attempt"
+    scene.activate("run-one-fcec-0")
+    scene.activate("run-two-fcec-0")
+    scene.pool.slices["run-one-fcec-0"].attempt = "job/attempt"
     scene.pool.request_slices(LARGE.key, ["large"])
-    assert set(scene.cloud.slices) == {"run-one-0", "run-large-0"}
+    assert set(scene.cloud.slices) == {"run-one-fcec-0", "run-large-fcec-0"}
     scene.pool.request_slices(LARGE.key, ["large", "larger"])
-    assert set(scene.cloud.slices) == {"run-one-0", "run-large-0"}
+    assert set(scene.cloud.slices) == {"run-one-fcec-0", "run-large-fcec-0"}
 
 
 def test_every_failure_of_a_slice_has_a_reason(scene: Scene):
     scene.pool.request_slices(SMALL.key, ["one"])
-    slice_ = scene.pool.slices["run-one-0"]
+    slice_ = scene.pool.slices["run-one-fcec-0"]
     assert scene.pool.failure_reason(slice_) is None
     scene.now[0] = 31.0
     assert scene.pool.failure_reason(slice_) == "queued too long"
@@ -149,45 +166,121 @@ def test_every_failure_of_a_slice_has_a_reason(scene: Scene):
 
 def test_slices_in_a_zone_that_does_not_answer_stay_unchanged(scene: Scene):
     scene.pool.request_slices(SMALL.key, ["one"])
-    scene.activate("run-one-0")
+    scene.activate("run-one-fcec-0")
     scene.cloud.unanswered_zones = {"here"}
     for _ in range(3):
         scene.pool.refresh()
-    assert scene.pool.failure_reason(scene.pool.slices["run-one-0"]) is None
+    assert scene.pool.failure_reason(scene.pool.slices["run-one-fcec-0"]) is None
 
 
 def test_time_without_polls_does_not_count_for_the_heartbeat_timeout(scene: Scene):
     scene.pool.request_slices(SMALL.key, ["one"])
-    scene.activate("run-one-0")
+    scene.activate("run-one-fcec-0")
     scene.now[0] += 3600.0
     scene.poll(10)
-    assert scene.pool.failure_reason(scene.pool.slices["run-one-0"]) is None
+    assert scene.pool.failure_reason(scene.pool.slices["run-one-fcec-0"]) is None
     scene.poll(10)
-    assert scene.pool.failure_reason(scene.pool.slices["run-one-0"]) == "host 0 was lost"
+    assert scene.pool.failure_reason(scene.pool.slices["run-one-fcec-0"]) == "host 0 was lost"
 
 
-def test_a_slice_that_never_started_is_requested_in_the_next_zone(scene: Scene):
+REFUSALS = {
+    "429": Unavailable("Quota limit exceeded. Limit: 0."),
+    "400": TpuError("The accelerator type was not found."),
+    "403": TpuError("Permission denied."),
+    "404": TpuError("There is no such zone."),
+    "409": TpuError("The operation was aborted."),
+    "503": Unavailable("Try again."),
+}
+
+
+@pytest.mark.parametrize("code", REFUSALS)
+def test_a_zone_that_refuses_is_left_for_the_next_zone(scene: Scene, code: str):
+    scene.cloud.refusals = {"here": REFUSALS[code]}
+    scene.request(SMALL, 24 * 3600)
+    assert scene.cloud.asked == ["here", "there"]
+    assert [slice_.zone for slice_ in scene.cloud.slices.values()] == ["there"]
+
+
+@pytest.mark.parametrize("state", ["FAILED", "SUSPENDED", "WAITING_FOR_RESOURCES"])
+def test_a_slice_that_does_not_start_is_requested_in_the_next_zone(scene: Scene, state: str):
     scene.pool.request_slices(SMALL.key, ["one"])
-    assert scene.cloud.slices["run-one-0"].zone == "here"
-    scene.pool.drop(scene.pool.slices["run-one-0"])
+    if state != "WAITING_FOR_RESOURCES":
+        scene.cloud.change("run-one-fcec-0", phase=Phase.LOST, state=state)
+    scene.pool.refresh()
+    scene.now[0] = 31.0
+    slice_ = scene.pool.slices["run-one-fcec-0"]
+    scene.pool.drop(slice_, scene.pool.failure_reason(slice_))
     scene.pool.request_slices(SMALL.key, ["one"])
-    assert scene.cloud.slices["run-one-1"].zone == "there"
+    assert list(scene.cloud.slices) == ["run-one-e244-0"]
 
 
-def test_pauses_between_requests_double_while_the_quota_is_full(scene: Scene):
-    scene.cloud.quota_is_full = True
+def test_a_zone_that_refuses_to_list_slices_is_not_used(scene: Scene):
+    """Slices there could not be found again. Types with other zones are not affected."""
+    scene.cloud.unlisted = {"here"}
+    scene.request(SMALL, 60)
+    assert scene.cloud.asked == ["there"]
+    with pytest.raises(TpuError, match=r"No zone gives .* v3-32: Slices in here may not be listed"):
+        scene.request(LARGE, 60)
+    scene.cloud.unlisted = {"here", "there"}
+    with pytest.raises(TpuError, match=r"Slices in here may .* Slices in there may not be listed"):
+        scene.pool.refresh()
+
+
+def test_if_all_zones_refuse_the_error_has_the_words_of_each(scene: Scene):
+    scene.cloud.refusals = {"here": REFUSALS["403"], "there": REFUSALS["400"]}
+    with pytest.raises(TpuError, match=r"No zone gives .* v2-8: Permission denied. The accel"):
+        scene.request(SMALL, 60)
+    assert scene.cloud.asked == ["here", "there"]
+    # A job that is tried again asks again.
+    scene.cloud.refusals.clear()
+    scene.request(SMALL, 10)
+    assert len(scene.cloud.slices) == 1
+
+
+def test_temporary_refusals_of_all_zones_are_an_error_after_many_in_a_row(scene: Scene):
+    scene.cloud.refusals = {"here": REFUSALS["429"], "there": REFUSALS["503"]}
+    with pytest.raises(TpuError, match=r"No zone gives .*: Quota limit .* Limit: 0. Try again."):
+        scene.request(SMALL, 24 * 3600)
+    assert scene.cloud.asked.count("here") == scene.cloud.asked.count("there") == 21
+
+
+def test_refusals_are_no_error_while_the_run_uses_the_quota(scene: Scene):
+    scene.pool.request_slices(SMALL.key, ["zero"])
+    scene.activate("run-zero-fcec-0")
+    scene.pool.slices["run-zero-fcec-0"].attempt = "job/attempt"
+    scene.cloud.refusals = {"here": REFUSALS["429"], "there": REFUSALS["429"]}
+    scene.request(SMALL, 24 * 3600)
+    scene.pool.drop(scene.pool.slices["run-zero-fcec-0"])
+    scene.request(SMALL, 60)
+    scene.cloud.refusals = {"here": REFUSALS["429"]}
+    scene.request(SMALL, 600)
+    assert [slice_.zone for slice_ in scene.cloud.slices.values()] == ["there"]
+
+
+def test_pauses_between_requests_to_a_zone_double(scene: Scene):
+    scene.cloud.refusals = {"here": REFUSALS["429"]}
     requests = []
     for second in range(40):
         scene.now[0] = float(second)
-        before = scene.pool._pauses.get(SMALL.key)
-        scene.pool.request_slices(SMALL.key, ["one"])
-        if scene.pool._pauses.get(SMALL.key) != before:
-            requests.append(second)
+        before = len(scene.cloud.asked)
+        scene.pool.request_slices(LARGE.key, ["one"])
+        requests += [second] * (len(scene.cloud.asked) - before)
     assert requests == [0, 1, 3, 7, 15, 31]
-    scene.cloud.quota_is_full = False
+    scene.cloud.refusals.clear()
     scene.now[0] = 64.0
+    scene.pool.request_slices(LARGE.key, ["one"])
+    assert list(scene.cloud.slices) == ["run-one-fcec-0"]
+
+
+def test_slices_in_zones_that_refuse_remain_and_the_others_are_deleted(scene: Scene):
     scene.pool.request_slices(SMALL.key, ["one"])
-    assert list(scene.cloud.slices) == ["run-one-0"]
+    scene.cloud.refusals = {"here": REFUSALS["429"]}
+    scene.pool.request_slices(SMALL.key, ["one", "two"])
+    scene.pool.request_slices(SMALL.key, ["one", "two"])
+    assert len(scene.cloud.slices) == 2
+    scene.cloud.unlisted = {"here"}
+    assert scene.pool.close() == ["run-one-fcec-0"]
+    assert list(scene.cloud.slices) == ["run-one-fcec-0"]
 
 
 def test_slices_of_an_earlier_controller_are_adopted_if_the_environment_is_equal(scene: Scene):
@@ -202,7 +295,7 @@ def test_slices_of_an_earlier_controller_are_adopted_if_the_environment_is_equal
     scene.activate("same")
     scene.pool.slices["same"].attempt = "job/attempt"
     scene.now[0] = 101.0
-    scene.pool.drop_unused()
+    scene.drop_unused()
     assert set(scene.cloud.slices) == {"others"}
     assert scene.pool.close() == []
     assert set(scene.cloud.slices) == {"others"}

@@ -121,6 +121,8 @@ def test_arrays_without_a_record_are_deleted(apart):
         state.save(tree(4), {"step": object()})
     assert len(chunks(apart)) == 3
     assert restored_step(apart) == 3
+    state = State(apart, "job")
+    state.restore(TREE)
     state.save(tree(4), {"step": 4})
     assert len(chunks(apart)) == 2
     assert restored_step(apart) == 4

@@ -9,9 +9,9 @@ import uuid
 from collections.abc import Mapping
 from time import monotonic
 
-from promptscale.errors import TpuError
+from promptscale.errors import StorageError, TpuError
 from promptscale.storage.store import Store, open_parent
-from promptscale.tpu.cloud import Cloud, Phase, SliceType, Unavailable
+from promptscale.tpu.cloud import Cloud, Phase, SliceType
 from promptscale.tpu.environment import STARTUP, Environment
 from promptscale.tpu.intake import Intake
 from promptscale.tpu.pending_job import PendingJob
@@ -20,6 +20,9 @@ from promptscale.tpu.protocol import Completion, Failure, Mailbox, Status, job_i
 from promptscale.tpu.remote_job import RemoteJob
 
 log = logging.getLogger(__name__)
+
+# Errors of the bucket that do not pass by themselves: no rights, no such bucket, no credentials.
+_PERMANENT = ("PERMISSION_DENIED", "NOT_FOUND", "UNAUTHENTICATED")
 
 Contents = Mapping[str, bytes | None]
 
@@ -36,6 +39,9 @@ class Dispatcher:
         self._limits = limits
         self.pool = Pool(cloud, run, environment.hash, limits, self._metadata)
         self._intake = Intake(store, environment, limits.interval)
+        self._failing_since: float | None = None  # the first of the last cycles, which all failed
+        self._has_worked = False  # whether there was a slice
+        self._earlier: set[str] = set()  # slices of earlier controllers, until they are looked for
         self._searched = False  # whether slices of earlier controllers have been looked for
         self._jobs: list[PendingJob] = []  # stored in the bucket; first in the list, first served
         self._added: list[PendingJob] = []  # all jobs
@@ -52,18 +58,39 @@ class Dispatcher:
             self._cycle()
         except TpuError as error:
             log.warning("%s", error)
-            # If there are slices this is an outage, during which they continue to work. If there
-            # are none and the error is not temporary, the project or the bucket is wrong.
-            if not self.pool.slices and not isinstance(error, Unavailable):
-                jobs = [job for job in self._jobs if job.attempt is None]
-                for job in (*jobs, *self._intake.jobs):
-                    self._end(job, f"{error}\n")
+            now = monotonic()
+            self._failing_since = now if self._failing_since is None else self._failing_since
+            if now - self._failing_since >= self._patience(error):
+                self._give_up(error)
+                self._failing_since = None
+        else:
+            self._failing_since = None
+            self._has_worked |= bool(self.pool.slices)
+
+    def _patience(self, error: TpuError) -> float:
+        """The seconds in which cycles may fail with an error before the jobs end with it.
+
+        During an outage slices continue to work, and hosts repeat their requests as long as
+        `startup`. If there was no slice yet, the project or the bucket is wrong.
+        """
+        if not (self._has_worked or self.pool.slices):
+            return 0.0
+        permanent = any(code in str(error) for code in _PERMANENT)
+        return self._limits.heartbeat if permanent else self._limits.startup
+
+    def _give_up(self, error: TpuError) -> None:
+        """Ends all jobs; slices continue their attempts, which later jobs may adopt."""
+        for slice_ in self.pool.slices.values():
+            slice_.claimed, slice_.since = slice_.attempt is None, monotonic()
+        for job in (*self._jobs, *self._intake.jobs):
+            self._end(job, f"{error}\n")
 
     def _cycle(self) -> None:
         self._receive()
         for slice_ in self.pool.refresh():
             content = self._store.read(f"slices/{slice_.name}/mailbox.json")
             slice_.attempt = Mailbox.model_validate_json(content).attempt if content else None
+        self._stop_unlisted()
         contents = self._poll()
         running = {job.attempt: job for job in self._jobs if job.attempt}
         for slice_ in list(self.pool.slices.values()):
@@ -72,7 +99,8 @@ class Dispatcher:
                 self._monitor(slice_, job, contents)
             else:
                 self._monitor_unused(slice_, contents)
-        self.pool.drop_unused()
+        for slice_ in self.pool.unused():
+            self._drop(slice_)
         for key in dict.fromkeys(job.slice_type.key for job in self._jobs):
             self._assign(key)
         for job in self._added:
@@ -121,11 +149,25 @@ class Dispatcher:
             return
         if not self._searched:
             self.pool.zones |= self._earlier_zones()
-            self.pool.used_names = {key.split("/")[1] for key in self._store.keys("slices/")}
+            self._earlier = {key.split("/")[1] for key in self._store.keys("slices/")}
+            self.pool.used_names = set(self._earlier)
             self._searched = True
         for job in self._intake.store_jobs():
+            if job.ended:
+                continue
             self.pool.register(job.slice_type)
             self._jobs.append(job)
+
+    def _stop_unlisted(self) -> None:
+        """Stops the attempts of an earlier controller's slices that the zones do not list now.
+
+        The attempts could not be adopted, and their jobs will start on other slices.
+        """
+        names = {f"slices/{name}/mailbox.json": name for name in self._earlier}
+        for key, content in self._store.read_many(names).items():
+            if content and names[key] not in self.pool.slices:
+                self._write_mailbox(names[key], None)
+        self._earlier = set()
 
     def _earlier_zones(self) -> set[str]:
         """The zones of earlier controllers of this run, which may have left slices there."""
@@ -168,14 +210,14 @@ class Dispatcher:
             self._complete(job, Completion.model_validate_json(done))
             self._set_attempt(slice_)
         elif reason := self.pool.failure_reason(slice_):
-            self.pool.drop(slice_)
+            self._drop(slice_, reason)
             self._interrupt(job, f"{slice_.name}: {reason}")
         elif ended and failed:
             self._set_attempt(slice_)
             failure = Failure.model_validate_json(failed)
             self._end(job, job.failure_message(slice_.name, failure))
         elif ended:
-            self.pool.drop(slice_)
+            self._drop(slice_)
             self._interrupt(job, f"{slice_.name}: it ended without a result")
 
     def _monitor_unused(self, slice_: Slice, contents: Contents) -> None:
@@ -187,11 +229,11 @@ class Dispatcher:
         reason = self.pool.failure_reason(slice_)
         if reason is None:
             return
-        self.pool.drop(slice_)
+        self._drop(slice_, reason)
         queue = self._queue(slice_.type.key)
-        if queue and not slice_.statuses and slice_.phase is not Phase.PENDING:
-            # A slice that never started counts for the job that waits for it. Otherwise slices
-            # that cannot start would be requested forever.
+        if queue and not slice_.statuses and slice_.was_active:
+            # A slice whose hosts never started counts for the job that waits for it. Otherwise
+            # slices that cannot start would be requested forever.
             self._interrupt(queue[0], f"{slice_.name}: {reason}")
 
     def _has_certainly_ended(self, slice_: Slice, job: PendingJob) -> bool:
@@ -219,6 +261,16 @@ class Dispatcher:
         self._jobs.remove(job)
         self._jobs.insert(0, job)
 
+    def _drop(self, slice_: Slice, reason: str = "") -> None:
+        """Deletes a slice; its hosts, if they live, stop its attempt before another one starts."""
+        if slice_.attempt:
+            self._write_mailbox(slice_.name, None)
+        self.pool.drop(slice_, reason)
+
+    def _write_mailbox(self, name: str, attempt: str | None) -> None:
+        content = Mailbox(attempt=attempt).model_dump_json().encode()
+        self._store.write(f"slices/{name}/mailbox.json", content)
+
     def _set_attempt(self, slice_: Slice, attempt: str | None = None) -> None:
         """Records the attempt that a slice works on; with None it is free for another job."""
         slice_.attempt, slice_.claimed, slice_.since = attempt, True, monotonic()
@@ -235,7 +287,10 @@ class Dispatcher:
             if slice_ and slice_.attempt and not slice_.claimed:
                 self._set_attempt(slice_, slice_.attempt)
                 job.start(slice_.attempt)
-        unknown = [job for job in self._queue(key) if not job.searched]
+        idle = [s for s in self.pool.slices.values() if s.type.key == key and s.idle]
+        # A job that starts now is looked for again: a host may have finished it late.
+        queue = self._queue(key)
+        unknown = [job for i, job in enumerate(queue) if i < len(idle) or not job.searched]
         contents = self._store.read_many(f"jobs/{job.id}/done.json" for job in unknown)
         for job in unknown:
             if content := contents[f"jobs/{job.id}/done.json"]:
@@ -245,35 +300,39 @@ class Dispatcher:
                 self._complete(job, completion)
             job.searched = True
         waiting = self._queue(key)
-        idle = [s for s in self.pool.slices.values() if s.type.key == key and s.idle]
-        while waiting and idle:
+        while waiting and idle and waiting[0] in unknown:
             job, slice_ = waiting.pop(0), idle.pop()
             attempt = f"{job.id}/{uuid.uuid4().hex[:12]}"
-            content = Mailbox(attempt=attempt).model_dump_json().encode()
-            self._store.write(f"slices/{slice_.name}/mailbox.json", content)
+            self._write_mailbox(slice_.name, attempt)
             self._set_attempt(slice_, attempt)
             job.start(attempt)
         if waiting:
             try:
                 self.pool.request_slices(key, [job.stem for job in waiting])
-            except TpuError as error:  # the service refuses, and not only temporarily
+            except TpuError as error:  # all zones refuse
                 for job in waiting:
                     self._end(job, f"{error}\n")
 
     def _complete(self, job: PendingJob, completion: Completion) -> None:
         """Downloads a job's outputs and ends it; damaged outputs are deleted and are an error."""
         error = None
-        if damaged := job.download(self._store, completion):
-            self._store.delete_prefix(f"jobs/{job.id}/")
-            names = ", ".join(damaged)
-            error = f"Outputs of {job.title} were damaged in the bucket: {names}.\n"
+        try:
+            if damaged := job.download(self._store, completion):
+                self._store.delete_prefix(f"jobs/{job.id}/")
+                names = ", ".join(damaged)
+                error = f"Outputs of {job.title} were damaged in the bucket: {names}.\n"
+        except (StorageError, OSError) as cause:  # on this machine; the bucket still has them
+            error = f"Outputs of {job.title} cannot be written here: {cause}\n"
         self._end(job, error)
 
     def _end(self, job: PendingJob, error: str | None) -> None:
+        """Ends a job; after an error its inputs are looked for in the bucket again."""
+        if error is not None:
+            self._intake.forget(job)
         for jobs in (self._jobs, self._intake.jobs):
             if job in jobs:
                 jobs.remove(job)
-        job.error, job.ended = error, True
+        job.end(error)
 
     def _metadata(self, name: str, slice_type: SliceType) -> dict[str, str]:
         """The metadata of a slice, which its hosts read; it contains no credentials."""

@@ -1,11 +1,15 @@
 """Copies the log of a job from the bucket to the rule's log file while the job runs."""
 
+import contextlib
 import itertools
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from promptscale.storage.store import Store
 from promptscale.tpu.protocol import log_key
+
+log = logging.getLogger(__name__)
 
 _PIECES_AT_ONCE = 2
 
@@ -21,8 +25,9 @@ class LogCopy:
     def begin(self, attempt: str) -> None:
         """Copies the log of this attempt from now on; the first attempt empties the file."""
         if self._attempt is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._path.write_bytes(b"")
+            with _log_errors(self._path):
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._path.write_bytes(b"")
         self._attempt, self._pieces = attempt, 0
 
     def next_keys(self) -> list[str]:
@@ -43,6 +48,11 @@ class LogCopy:
         while self.append(store.read_many(self.next_keys())):
             pass
 
+    def ends_with(self, text: str) -> bool:
+        """Whether the log file ends with a text."""
+        content = self._path.read_bytes() if self._path.is_file() else b""
+        return content.decode(errors="replace").endswith(text)
+
     def append_note(self, title: str, text: str = "") -> None:
         """Appends a line that is not from the job's log, and a text below it."""
         if self._attempt is not None:
@@ -50,5 +60,14 @@ class LogCopy:
 
     def _append(self, content: bytes) -> None:
         if content:
-            with self._path.open("ab") as file:
+            with _log_errors(self._path), self._path.open("ab") as file:
                 file.write(content)
+
+
+@contextlib.contextmanager
+def _log_errors(path: Path) -> Iterator[None]:
+    """Logs why a log file cannot be written; its job continues."""
+    try:
+        yield
+    except OSError as error:
+        log.warning("The log %s cannot be written: %s.", path, error.strerror)

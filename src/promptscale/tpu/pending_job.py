@@ -57,6 +57,10 @@ class PendingJob:
         self.attempt, self.searched = None, False
         self.interruptions.append(reason)
 
+    def end(self, error: str | None = None) -> None:
+        """Records that the job has ended, with the message of an error."""
+        self.error, self.ended = error, True
+
     def download(self, store: Store, completion: Completion) -> list[str]:
         """Writes the outputs to their final paths, each completely or not at all.
 
@@ -82,10 +86,10 @@ class PendingJob:
         """The message for a script that failed, with the last lines of its log.
 
         The rule's log is a copy of host 0's. If the script failed on another host, the end of that
-        host's log is appended.
+        host's log is appended; if the host could not start the script, the reason.
         """
         host, lines = failure.host, failure.tail.splitlines()[-12:]
-        if host != 0:
+        if not self.log.ends_with(failure.tail):
             self.log.append_note(f"the end of host {host}'s log", failure.tail)
         where = f"on host {host} of {slice_name}"
         heading = f"{self.title} ended with status {failure.code} {where}:\n"

@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import uuid
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -28,6 +29,7 @@ from promptscale.distributed import mesh, multihost
 from promptscale.errors import CheckpointError
 from promptscale.storage.reasons import named_errors
 from promptscale.storage.store import CONTEXT, Store, open_parent
+from promptscale.training.ownership import Ownership
 
 log = logging.getLogger(__name__)
 
@@ -39,17 +41,25 @@ _DIGEST = hashlib.sha256().digest_size
 class State:
     """A job's saved state: `<location>.0`, `<location>.1` and the folder `<location>.arrays`.
 
-    All processes of the job must call every method.
+    The primary process owns it (`<location>.owner`) until the object or the process ends. All
+    processes of the job must call every method.
     """
 
     def __init__(self, location: str, job: str) -> None:
-        """Reads nothing; `job` is the job's specification."""
+        """Takes the state, perhaps from a process that was killed; `job` is the specification.
+
+        Raises:
+          CheckpointError: a running process owns the state, or the place cannot be written.
+        """
         self._store, name = open_parent(location, CheckpointError)
         self._files = (f"{name}.0", f"{name}.1")
         self._arrays = Store(f"{location}.arrays", CheckpointError)
         self._job = job
         self._saves = 0  # the number of saves; its parity selects the next file
         self._newest = ""  # the folder of the newest state's large arrays
+        self._ownership = Ownership(self._store, f"{name}.owner", location)
+        multihost.broadcast_from_primary(self._ownership.acquire)
+        weakref.finalize(self, self._ownership.release)
 
     def restore(self, like: Any) -> tuple[Any, dict[str, Any]] | None:
         """Restores the newest complete state: its tree and its progress; None if there is none.
@@ -83,7 +93,8 @@ class State:
         """Writes the arrays of `tree`, and `progress` as JSON.
 
         Raises:
-          CheckpointError: the state cannot be written; the previous state stays complete.
+          CheckpointError: the state cannot be written, or another process has taken it; the
+            previous state stays complete.
         """
         leaves = {str(index): leaf for index, leaf in enumerate(jax.tree.leaves(tree))}
         apart = {name: leaf for name, leaf in leaves.items() if leaf.nbytes > LARGE}
@@ -98,6 +109,7 @@ class State:
             }
             content = save(small, metadata)
             digest = hashlib.sha256(content).digest()
+            self._ownership.confirm()
             self._store.write(self._files[self._saves % 2], digest + content)
             if apart:
                 folders = {key.partition("/")[0] for key in self._arrays.keys()}  # noqa: SIM118
@@ -111,6 +123,7 @@ class State:
         A TPU slice sets PROMPTSCALE_KEEP_STATE, as the slice may be lost before the job's results
         have left it; there the controller deletes the state after it has received the results.
         """
+        self._ownership.release()
         if multihost.is_primary() and "PROMPTSCALE_KEEP_STATE" not in os.environ:
             for file in self._files:
                 self._store.delete(file)
