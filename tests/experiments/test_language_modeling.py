@@ -89,5 +89,5 @@ def test_a_continued_adaptation_equals_one_long_adaptation(folder):
 
 def test_a_diverged_training_ends_in_a_sentence_and_writes_no_checkpoint(folder):
     with pytest.raises(DivergedError, match=r"tiny lm_4 diverged at step 1: its loss"):
-        train(folder, "lm_4", 4, "diverged", "pretrained", factor=1e-44)
+        train(folder, "lm_4", 4, "diverged", "pretrained", factor=1e-30)
     assert not (folder / "diverged").exists() and not (folder / "diverged.csv").exists()

@@ -68,13 +68,13 @@ def test_every_run_of_a_bank_sees_its_own_task_in_its_own_order(data):
 
 def test_the_sentinel_stands_before_the_targets_alone(data):
     vocabulary, prefixes = data
-    config = configured(prompt_tuning={"sentinel": True})
-    job = grid.prompt_jobs(config, "prompt_length")[0]
+    plain = grid.prompt_jobs(configured(), "prompt_length")[0]
+    settings = plain.settings.model_copy(update={"sentinel": True})
+    job = plain.model_copy(update={"settings": settings})
     batch = batches(job, train_of(prefixes), vocabulary, Devices())(0)
     batch = Batch(*map(np.asarray, batch))
     assert set(batch.targets[..., 0].ravel()) == {vocabulary.size - 1}
     assert set(batch.targets[0, :, 1]) == {30} and set(batch.inputs[0, :, 0]) == {100}
-    plain = grid.prompt_jobs(configured(), "prompt_length")[0]
     validation = {task: folder / "validation" for task, folder in prefixes.items()}
     limits = [
         dev_sets(one, validation, vocabulary, Devices())["boolq"].limit for one in (plain, job)

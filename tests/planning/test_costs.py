@@ -49,7 +49,7 @@ def test_xla_counts_as_many_operations():
     batch = Batch(jnp.ones((4, 112), jnp.int32), jnp.ones((4, 32), jnp.int32))
     params = model.init(jax.random.key(0), batch.inputs, batch.targets)["params"]
     prompt = jnp.zeros((prompt_length, config.d_model))
-    key = jax.random.key(0)
+    keys = jax.random.split(jax.random.key(0), 4)
 
     def counted(function, *arguments) -> float:
         return jax.jit(function).lower(*arguments).compile().cost_analysis()["flops"]
@@ -58,10 +58,10 @@ def test_xla_counts_as_many_operations():
     model_loss = loss_function(model, 0.0, ModelTuning.for_inference)
 
     def forwards(prompt):
-        return prompt_loss(prompt, params, batch, key)[0]
+        return prompt_loss(prompt, params, batch, keys)[0]
 
-    by_prompt = jax.grad(lambda prompt, params: prompt_loss(prompt, params, batch, key)[0])
-    by_model = jax.grad(lambda params: model_loss(params, {}, batch, key)[0])
+    by_prompt = jax.grad(lambda prompt, params: prompt_loss(prompt, params, batch, keys)[0])
+    by_model = jax.grad(lambda params: model_loss(params, {}, batch, keys)[0])
     behind = forward(config, 112 + prompt_length, 32)
     # XLA also counts elementwise operations, a few per cent at this width.
     assert 1.0 < counted(forwards, prompt) / (4 * behind.step("nothing")) < 1.05

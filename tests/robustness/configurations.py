@@ -148,7 +148,7 @@ _BOUNDS = [
     _changed("prompt_tuning.optimizer.learning_rate", 0, "it should be 1e-30 or more"),
     _changed("prompt_tuning.optimizer.learning_rate", 1e300, "it should be 1e\\+30 or less"),
     _changed("prompt_tuning.optimizer.decay_factor", 2, "it should be 1 or less"),
-    _changed("evaluation.batch_size", 0, "evaluation.batch_size is 0; it should be 1 or more"),
+    _changed("evaluation.decoding", "nucleus", "evaluation.decoding is 'nucleus'; it should be"),
     _changed("runs_per_job.prompt_tuning", 0, "runs_per_job.prompt_tuning is 0"),
     _changed(
         "budget", {"accelerator_hours": -1}, "accelerator_hours is -1; it should be 0 or more"

@@ -143,9 +143,6 @@ CASES = [
         _opens("cb", local_files="gs://bucket/x"),
         "must be a local path here",
     ),
-    Case(
-        "local_files: http", _opens("cb", local_files="https://a/x"), "a location is a local path"
-    ),
     Case("local_files: empty folder", _opens("cb"), r"CB \(validation\) is incomplete"),
     Case("test split", _opens("cb", "test"), "CB has no split 'test'"),
     Case(

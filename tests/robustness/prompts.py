@@ -73,6 +73,6 @@ CASES = [
         lambda folder: (folder / "p.npy").mkdir(),
     ),
     _start("a label without tokens", [], "'yes' .* has no tokens"),
-    _start("a text without tokens", [], "' ' .* has no tokens", method="text", text=" "),
+    _start("a text without tokens", [], "'~' .* has no tokens", method="text", text="~"),
     _start("ids beyond the embedding", [3, 33], "token id 33, but .* has 33 rows"),
 ]

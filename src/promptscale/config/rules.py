@@ -108,7 +108,7 @@ def _data(config: Config) -> Sentences:
     splits = {f"{name}/{split}" for name, task in TASKS.items() for split in task.splits}
     corpus = f"{data.corpus.split(':')[0]}/train"
     yield from known("data.substitutes", data.substitutes, [*sorted(splits), corpus])
-    if data.substitutes and not data.local_files:
+    if data.substitutes and not (data.local_files or data.generated):
         yield "data.substitutes needs data.local_files, the folder of the files that it names."
 
 

@@ -116,7 +116,9 @@ def make_step(
         updated = TrainState(trainable, optimizer_state, *sums, state.diverged)
         going = state.diverged == 0
         stopped = state._replace(diverged=jnp.where(going, number + 1, state.diverged))
-        choose = functools.partial(jax.lax.select, going & _all_finite((loss, trainable)))
+        choose = functools.partial(
+            jax.lax.select, going & _all_finite((loss, trainable, optimizer_state))
+        )
         return jax.tree.map(choose, updated, stopped)
 
     def step(state: TrainState, frozen: Any, batch: Batch, keys: Array, number: Array) -> Any:
@@ -134,7 +136,8 @@ def make_step(
 
 
 def _all_finite(tree: Any) -> Bool[Array, ""]:
-    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]))
+    leaves = [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves]))
 
 
 def _block(runs: int) -> int:
