@@ -11,6 +11,7 @@ from promptscale.config.load import load_config
 from promptscale.config.schema import Config
 from promptscale.reporting import bundle, claims
 from promptscale.reporting.context import Context
+from tests.robustness import test_bad_inputs
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -84,3 +85,14 @@ def test_the_published_results_are_of_the_shipped_configuration():
     published = bundle.verify(REPOSITORY / "results/published/miniature").configuration
     shipped = load_config(REPOSITORY / "config/miniature.yaml")
     assert Config.model_validate(published) == shipped
+
+
+def test_the_tests_that_hold_a_promise_exist():
+    """docs/robustness.md names a test file in each row, and there are many bad inputs."""
+    text = (REPOSITORY / "docs/robustness.md").read_text()
+    rows = [line for line in text.splitlines() if re.match(r"\| [a-z]", line)]
+    assert len(rows) > 50
+    for row in rows:
+        files = re.findall(r"`([a-z_0-9/]+\.py)`", row.rsplit("|", 2)[1])
+        assert files and all((REPOSITORY / "tests" / file).is_file() for file in files), row
+    assert len(test_bad_inputs.CASES) >= 100

@@ -60,9 +60,7 @@ def one_step(content: dict[str, Any]) -> dict[str, Any]:
     sections = ("pretraining", "prompt_tuning", "model_tuning", "multitask_tuning")
     changed = {name: content[name] | {"steps": 1} for name in sections if content.get(name)}
     together = {"prompt_tuning": 24, "model_tuning": 24}
-    big = {"evaluation": {"batch_size": 512}, "runs_per_job": together}
-    budget = {"budget": {"accelerator_hours": 100}}
-    return content | changed | big | budget
+    return content | changed | {"runs_per_job": together, "budget": {"accelerator_hours": 100}}
 
 
 @pytest.mark.slow
