@@ -6,6 +6,7 @@ A job also counts what its method costs: the sequences that pass through the mod
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
@@ -180,16 +181,25 @@ class TuningJob(_TaskJob):
 
     @property
     def sequences(self) -> tuple[Sequences, ...]:
-        """What is trained on and what is evaluated, each at its longest (an upper bound)."""
-        settings, runs = self.settings, self.runs
+        """What is trained on, each at its longest, and what is evaluated (upper bounds)."""
+        settings, runs, prompt = self.settings, self.runs, self.prompt_length
         evaluations = -(-settings.steps // settings.evaluate_every)
-        selecting = sum(_dev_rows(self.selecting_tasks(run)) for run in runs)
-        transfer = sum(_dev_rows(self.transfer_tasks.get(run.task, ())) for run in runs)
-        lengths = self.prompt_length + settings.max_input_length, settings.max_target_length
-        return (
-            Sequences(len(runs) * settings.steps * settings.batch_size, *lengths, self.gradient),
-            Sequences(evaluations * selecting + transfer, *lengths, "nothing"),
-        )
+        times: Counter[str] = Counter()  # that a task's dev set is answered
+        for run in runs:
+            times.update(dict.fromkeys(self.selecting_tasks(run), evaluations))
+            times.update(self.transfer_tasks.get(run.task, ()))
+        lengths = prompt + settings.max_input_length, settings.max_target_length
+        training = len(runs) * settings.steps * settings.batch_size
+        evaluated = [
+            Sequences(
+                count * _dev_rows([task]),
+                prompt + task_named(task).dev_tokens,
+                settings.max_target_length,
+                "nothing",
+            )
+            for task, count in times.items()
+        ]
+        return Sequences(training, *lengths, self.gradient), *evaluated
 
 
 class PromptTuningJob(TuningJob):
