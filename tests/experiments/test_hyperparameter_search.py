@@ -42,6 +42,9 @@ def test_a_trials_score_is_its_mean_over_tasks_at_the_selected_step(tmp_path):
             for run in job.runs
             for step in (5, 10)
         ]
+        if batch_size == 32:  # both runs of the second trial diverged
+            rows += [row | {"metric": "diverged", "value": 1.0} for row in rows if row["selected"]
+                     and "trial_1" in row["run"]]  # fmt: skip
         path = tmp_path / f"{batch_size}.csv"
         write_runs([pd.DataFrame(rows)], path)
         parts.append((job, path))
@@ -49,6 +52,7 @@ def test_a_trials_score_is_its_mean_over_tasks_at_the_selected_step(tmp_path):
     table = pd.read_csv(tmp_path / "trials.csv")
     assert list(table["trial"]) == [1, 2, 3, 4]
     assert list(table["score"]) == pytest.approx([85, 70, 55, 15])
+    assert list(table["diverged"]) == [0, 0, 0, 2]
     assert list(table["batch_size"]) == [16, 32, 16, 32]
     assert list(table["learning_rate"]) == pytest.approx([0.3, 0.1, 0.1, 0.3])
     assert set(table["steps"]) == {10} and set(table["warmup_steps"]) == {2}

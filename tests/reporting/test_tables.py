@@ -288,11 +288,11 @@ def test_table6_shows_what_was_tried_and_what_was_best(tmp_path):
         "trial": [1, 2], "size": "mini-base", "learning_rate": [0.3, 0.05],
         "parameter_scaling": [False, True], "batch_size": [32, 64], "steps": [20_000, 10_000],
         "warmup_steps": [0, 2000], "decay_factor": [None, 0.1], "steps_per_decay": [4000, 4000],
-        "score": [60.0, 40.0], **MINIATURE._asdict(),
+        "score": [60.0, 40.0], "diverged": [0, 2], **MINIATURE._asdict(),
     })  # fmt: skip
     trials.iloc[::-1].to_csv(tmp_path / "trials.csv", index=False)
     table = table6.build(made(tables={"trials": tmp_path / "trials.csv"}))
-    assert "2 trials; the best has a mean score of 60.0" in table.title
+    assert "2 trials, 1 of which diverged; the best has a mean score of 60.0" in table.title
     rows = {row[0]: row[2:] for row in table.rows}
     assert rows["Learning Rate"] == ("0.05–0.3", "0.3")
     assert rows["Parameter Scaling"] == ("False, True", "False")

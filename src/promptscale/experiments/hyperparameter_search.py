@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from promptscale.config.jobs import PromptTuningJob
-from promptscale.reporting.runs_table import read_runs, selected_scores
+from promptscale.reporting.runs_table import diverged, read_runs, selected_scores
 from promptscale.storage.atomic import atomic_write
 
 _SETTINGS = (
@@ -21,18 +21,20 @@ def collect(parts: Sequence[tuple[PromptTuningJob, Path]], path: Path) -> None:
     Args:
       parts: the search's jobs, each with its `metrics.csv`.
       path: the table, with the columns `trial`, `size`, the settings (`decay_factor` is empty for
-        none), `score`, `origin`, `label`.
+        none), `score`, `diverged` (the number of runs that diverged), `origin`, `label`.
     """
     rows = []
     for job, metrics in parts:
-        scores = selected_scores(read_runs(metrics)).set_index("run")["score"]
+        runs = read_runs(metrics)
+        scores = selected_scores(runs).set_index("run")["score"]
         for index, optimizer in enumerate(job.trials):
-            of_trial = [scores[job.run_name(run)] for run in job.runs if run.trial == index]
+            names = [job.run_name(run) for run in job.runs if run.trial == index]
             settings = job.settings.model_dump() | optimizer.model_dump()
             rows.append({
                 "size": job.size,
                 **{name: settings[name] for name in _SETTINGS},
-                "score": sum(of_trial) / len(of_trial),
+                "score": scores[names].mean(),
+                "diverged": len(diverged(runs).intersection(names)),
                 "origin": job.origin,
                 "label": job.label,
             })  # fmt: skip

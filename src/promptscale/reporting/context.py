@@ -61,7 +61,7 @@ class Context:
     @functools.cached_property
     def diverged(self) -> frozenset[str]:
         """The names of the runs that diverged."""
-        return frozenset(self.runs.loc[self.runs["metric"] == "diverged", "run"])
+        return runs_table.diverged(self.runs)
 
     @functools.cached_property
     def neighbours(self) -> pd.DataFrame:

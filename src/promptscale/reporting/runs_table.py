@@ -159,6 +159,11 @@ def selected_scores(runs: pd.DataFrame) -> pd.DataFrame:
     return selected[names].rename(columns={"value": "score"}).reset_index(drop=True)
 
 
+def diverged(runs: pd.DataFrame) -> frozenset[str]:
+    """The names of the runs that diverged."""
+    return frozenset(runs.loc[runs["metric"] == "diverged", "run"])
+
+
 def in_domain(scores: pd.DataFrame) -> pd.DataFrame:
     """The scores on tasks that the run was trained on: all tasks in multi-task tuning."""
     multitask = scores["method"] == "model_tuning_multitask"

@@ -9,6 +9,7 @@ import pandera.pandas as pa
 from promptscale.reporting import csv_schema, paper
 from promptscale.reporting.context import Context
 from promptscale.reporting.csv_schema import at_least_zero, between, number
+from promptscale.reporting.provenance import caption
 from promptscale.reporting.tables.cells import misprint_notes
 from promptscale.reporting.tables.table import DAGGER, Table
 
@@ -23,6 +24,7 @@ _TRIALS = pa.DataFrameSchema(
         "decay_factor": number("", "nan"),  # empty: none
         "steps_per_decay": at_least_zero("int64"),
         "score": between(0.0, 100.0),
+        "diverged": at_least_zero("int64"),
         "origin": pa.Column(None),
         "label": pa.Column(None),
     }
@@ -47,10 +49,12 @@ def build(context: Context) -> Table:
             "Tried": _tried(trials[column]),
             "Best": _value(best[column]),
         })  # fmt: skip
-    score = f"{len(trials)} trials; the best has a mean score of {best['score']:.1f}"
+    stopped = int((trials["diverged"] > 0).sum())
+    diverged = f", {stopped} of which diverged" if stopped else ""
+    score = f"{len(trials)} trials{diverged}; the best has a mean score of {best['score']:.1f}"
     return Table(
         number=6,
-        title=f"Search space for prompt tuning ({score}). {context.caption(trials)}",
+        title=f"Search space for prompt tuning ({score}). {caption(trials, context.architectures)}",
         records=records,
         notes=misprint_notes(misprints),
     )
