@@ -5,6 +5,7 @@ PROMPTSCALE_CHAOS_CONFIGURATIONS says how many; `make chaos` runs thirty.
 
 import functools
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -63,10 +64,18 @@ def one_step(content: dict[str, Any]) -> dict[str, Any]:
     return content | changed | {"runs_per_job": together, "budget": {"accelerator_hours": 100}}
 
 
+@pytest.fixture(scope="module")
+def shared_data(tmp_path_factory) -> Path:
+    """A folder for the generated data and their prepared splits, which all configurations share."""
+    return tmp_path_factory.mktemp("data")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(COUNT))
-def test_a_random_configuration_runs_to_its_end(number, tmp_path):
+def test_a_random_configuration_runs_to_its_end(number, tmp_path, shared_data):
     content, config = small_configurations(COUNT)[number]
+    results, figures = (tmp_path / path for path in (config.paths.results, config.paths.figures))
+    shutil.copytree(shared_data, results, copy_function=os.link)
     file = tmp_path / "configuration.yaml"
     file.write_text(yaml.safe_dump(content), encoding="utf-8")
     command = [sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "Snakefile"]
@@ -76,10 +85,18 @@ def test_a_random_configuration_runs_to_its_end(number, tmp_path):
         capture_output=True, text=True, cwd=REPOSITORY, check=False,
     )  # fmt: skip
     assert result.returncode == 0, f"{content}\n{result.stderr[-5000:]}"
-    results, figures = (tmp_path / path for path in (config.paths.results, config.paths.figures))
     runs = read_runs(results / "runs.csv")
     tuned = runs[runs["method"] != "prompt_ensemble"]
     assert set(tuned["run"]) == {row["run"] for row in run_table(config)}
     assert {path.stem for path in figures.glob("*.pdf")} == set(outputs.figures(config))
     assert {path.stem for path in (results / "tables").glob("*.md")} == set(outputs.tables(config))
     assert (results / "claims.md").stat().st_size > 0
+    for name in ("raw", "vocabulary", "data"):
+        shutil.copytree(
+            results / name, shared_data / name, copy_function=_link_once, dirs_exist_ok=True
+        )
+
+
+def _link_once(source: str, target: str) -> None:
+    if not Path(target).exists():
+        os.link(source, target)
