@@ -1,6 +1,7 @@
 """What all scripts of the workflow share: set-up, and the reading of job specifications."""
 
 import contextlib
+import hashlib
 import importlib.util
 import logging
 import os
@@ -41,7 +42,9 @@ def script_setup(snakemake: Any) -> Iterator[None]:
         # XLA's YNN fusions on the CPU make the steps of these models a third slower.
         os.environ.setdefault("XLA_FLAGS", "--xla_cpu_experimental_ynn_fusion_type=")
     cache = snakemake.config.get("paths", {}).get("results", "results")
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(cache, "state", "compiled")))
+    os.environ.setdefault(
+        "JAX_COMPILATION_CACHE_DIR", str(Path(cache, "state", "compiled").expanduser())
+    )
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
     # The worker of a TPU slice sets these variables. JAX detects the hosts of a slice by itself,
     # but not the processes of a job on CPUs.
@@ -65,6 +68,14 @@ def parse_job(kind: Any, snakemake: Any) -> Any:
 def parse_jobs(kind: Any, snakemake: Any) -> list[Any]:
     """The job specifications of type `kind` in the rule's parameter `jobs`."""
     return [TypeAdapter(kind).validate_json(job) for job in snakemake.params.jobs]
+
+
+def job_digest(snakemake: Any) -> str:
+    """A digest of the job's specification and of the contents of its input files."""
+    from promptscale.storage.fingerprint import contents_digest
+
+    specification = f"{snakemake.params.job} {contents_digest(map(str, snakemake.input))}"
+    return hashlib.sha256(specification.encode()).hexdigest()
 
 
 def device_layout(snakemake: Any) -> Any:

@@ -105,7 +105,7 @@ def test_a_location_is_expanded(tmp_path: Path, checkpoint: Checkpoint, monkeypa
     monkeypatch.setenv("HOME", str(tmp_path))
     t5x.write("~/models/checkpoint_5", checkpoint)
     assert open_checkpoint("~/models/checkpoint_5", synthetic.SHAPES).step == checkpoint.step
-    write_pointer("~/models/checkpoint_5", tmp_path / "model.json")
+    write_pointer("~/models/checkpoint_5", "digest", tmp_path / "model.json")
     assert read_pointer(str(tmp_path / "model.json")) == "~/models/checkpoint_5"
     np.testing.assert_array_equal(
         read_embedding("~/models/checkpoint_5"), checkpoint.params["token_embedder/embedding"]

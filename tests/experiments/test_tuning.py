@@ -9,6 +9,7 @@ from promptscale.config.jobs import ModelTuningJob, PromptTuningJob
 from promptscale.config.settings import EvaluationSettings, ModelTuning, PromptTuning
 from promptscale.distributed.mesh import SINGLE_DEVICE, Layout
 from promptscale.errors import ConfigError
+from promptscale.experiments.evaluator import Evaluator
 from promptscale.experiments.tuning import Files, run
 from promptscale.reporting.runs_table import read_runs
 from tests import tiny
@@ -27,7 +28,9 @@ def folder(tmp_path_factory) -> Path:
     return folder
 
 
-def tune(folder: Path, out: Path, method: str, layout: Layout = SINGLE_DEVICE, **changes) -> None:
+def tune(
+    folder: Path, out: Path, method: str, layout: Layout = SINGLE_DEVICE, digest="", **changes
+) -> None:
     """Tunes prompts or the model with two seeds."""
     settings = {
         "steps": STEPS, "batch_size": 8, "evaluate_every": 3, "dropout_rate": 0.1,
@@ -54,6 +57,7 @@ def tune(folder: Path, out: Path, method: str, layout: Layout = SINGLE_DEVICE, *
         predictions=out / "predictions",
         prompts=out / "prompts" if method == "prompt_tuning" else None,
         state=str(out / "state"),
+        digest=digest,
     )
     run(job, files, layout)
 
@@ -115,3 +119,20 @@ def test_the_initial_prompt_depends_on_the_seed_alone(folder, tmp_path):
         prompts.append([np.load(out / f"prompts/{TASK}/seed_{seed}.npy") for seed in (0, 1)])
     np.testing.assert_array_equal(prompts[0], prompts[1])
     assert not np.array_equal(prompts[0][0], prompts[0][1])
+
+
+def test_a_state_of_other_inputs_is_not_resumed(folder, tmp_path, monkeypatch, caplog):
+    """The inputs' digest belongs to the state: a job never goes on with another model."""
+    caplog.set_level("INFO")
+    kill = RuntimeError("killed")
+
+    def killed(*_):
+        raise kill
+
+    settings = {"steps": 4, "evaluate_every": 4, "save_every": 1}
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError):
+        patch.setattr(Evaluator, "__call__", killed)
+        tune(folder, tmp_path, "prompt_tuning", digest="before", **settings)
+    tune(folder, tmp_path, "prompt_tuning", digest="after", **settings)
+    assert "is of other settings and is not used" in caplog.text
+    assert "resuming" not in caplog.text

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import resource
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -99,3 +100,23 @@ def test_other_errors_of_the_writer_are_its_affair(tmp_path: Path):
     with named, atomic_write(tmp_path / "x") as partial:
         partial.write_bytes((tmp_path / "input").read_bytes())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_no_file_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with (
+        pytest.raises(StorageError, match="pipe cannot be written: a device or pipe"),
+        atomic_write(tmp_path / "pipe"),
+    ):
+        pass
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+
+
+def test_a_linked_folder_is_replaced_behind_its_link(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    for content in ("1", "2"):
+        with atomic_directory(tmp_path / "link") as partial:
+            (partial / "file").write_text(content)
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "real" / "file").read_text() == "2"
+    assert {path.name for path in tmp_path.iterdir()} == {"real", "link"}

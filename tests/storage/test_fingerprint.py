@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from promptscale.storage.fingerprint import fingerprint
+from promptscale.storage.fingerprint import contents_digest, fingerprint
 
 
 @pytest.fixture(autouse=True)
@@ -53,3 +53,25 @@ def test_what_cannot_be_read_has_a_fingerprint_and_a_bucket_has_none(tmp_path):
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
     assert fingerprint(str(tmp_path)) and fingerprint(str(tmp_path / "loop"))
     assert fingerprint("gs://bucket/checkpoint") == ""
+
+
+def test_a_file_behind_a_linked_folder_counts(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "array").write_text("1")
+    (tmp_path / "checkpoint").mkdir()
+    (tmp_path / "checkpoint" / "link").symlink_to(tmp_path / "real")
+    (tmp_path / "real" / "loop").symlink_to(tmp_path / "checkpoint")
+    before = fingerprint(str(tmp_path / "checkpoint"))
+    (tmp_path / "real" / "array").write_text("2")
+    fingerprint.cache_clear()
+    assert fingerprint(str(tmp_path / "checkpoint")) != before
+
+
+def test_the_digest_of_contents_depends_on_names_and_contents_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr("promptscale.storage.fingerprint._COMPARED", 4)
+    for folder, content in (("a", b"12345678"), ("b", b"12345678"), ("c", b"12345679")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "file").write_bytes(content)
+    first, same, other = (contents_digest([str(tmp_path / n / "file")]) for n in "abc")
+    assert first == same != other
+    assert contents_digest(["gs://bucket/x"]) != contents_digest(["gs://bucket/y"])

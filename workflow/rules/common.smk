@@ -1,5 +1,6 @@
 """Names of files, jobs and resources, and the functions by which rules look them up."""
 
+import hashlib
 import os
 import shlex
 import sys
@@ -298,8 +299,23 @@ def resource(name, wildcards):
 
 
 def model_location(wildcards):
-    """Where a trained language model is written."""
-    return f"{MODELS_FOLDER}/{wildcards.size}/{wildcards.checkpoint}/checkpoint"
+    """Where a trained language model is written.
+
+    Several experiments may share the folder `paths.models`, so what they are trained on is in the name.
+    """
+    folder = f"{MODELS_FOLDER}/{wildcards.size}/{wildcards.checkpoint}"
+    if not CONFIG.paths.models:
+        return f"{folder}/checkpoint"
+    sections = {
+        "label",
+        "data",
+        "architectures",
+        "checkpoints",
+        "pretraining",
+        "lm_adaptation",
+    }
+    trained_on = CONFIG.model_dump_json(include=sections).encode()
+    return f"{folder}/{hashlib.sha256(trained_on).hexdigest()[:12]}/checkpoint"
 
 
 def state_location(wildcards):

@@ -17,4 +17,4 @@ with script_setup(snakemake):
     expected = parameter_shapes(ModelConfig(**snakemake.params.architecture))
     location, resources = snakemake.params.location, snakemake.resources
     check_checkpoint(location, expected, with_optimizer=bool(resources.restored_accumulators))
-    write_pointer(location, Path(snakemake.output.pointer))
+    write_pointer(location, snakemake.params.files, Path(snakemake.output.pointer))

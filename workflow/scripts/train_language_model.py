@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promptscale.workflow_script import device_layout, parse_job, script_setup
+from promptscale.workflow_script import device_layout, job_digest, parse_job, script_setup
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -21,6 +21,7 @@ with script_setup(snakemake):
         model=snakemake.resources.model,
         losses=Path(snakemake.output.losses),
         state=snakemake.resources.state,
+        digest=job_digest(snakemake),
     )
     run(parse_job(LanguageModelingJob, snakemake), files, device_layout(snakemake))
-    write_pointer(files.model, Path(snakemake.output.pointer))
+    write_pointer(files.model, files.digest, Path(snakemake.output.pointer))

@@ -3,7 +3,13 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promptscale.workflow_script import device_layout, parse_job, script_setup, split_prefixes
+from promptscale.workflow_script import (
+    device_layout,
+    job_digest,
+    parse_job,
+    script_setup,
+    split_prefixes,
+)
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -25,5 +31,6 @@ with script_setup(snakemake):
         prompts=outputs.get("prompts"),
         state=snakemake.resources.state,
         initialization=Path(start) if start else None,
+        digest=job_digest(snakemake),
     )
     run(parse_job(AnyTuningJob, snakemake), files, device_layout(snakemake))

@@ -11,10 +11,15 @@ from promptscale.storage.location import is_remote, resolve
 from promptscale.storage.reasons import named_errors
 
 
-def write_pointer(location: str, path: Path) -> None:
-    """Writes the location of a checkpoint to the pointer file `path`."""
+def write_pointer(location: str, digest: str, path: Path) -> None:
+    """Writes the location of a checkpoint to the pointer file `path`.
+
+    `digest` tells checkpoints at one location apart: Snakemake runs what reads a pointer again only
+    if the content of the pointer has changed.
+    """
     with atomic_write(path, CheckpointError) as partial:
-        partial.write_text(json.dumps({"location": location}) + "\n", encoding="utf-8")
+        content = {"location": location, "digest": digest}
+        partial.write_text(json.dumps(content) + "\n", encoding="utf-8")
 
 
 def read_pointer(path: str) -> str:

@@ -52,6 +52,7 @@ class Files:
       text: the prepared shards of the corpus.
       model: the checkpoint that the job writes.
       losses: the table of the losses.
+      digest: of the job and its input files; a state of another digest is not resumed.
       state: where the resume state lies.
     """
 
@@ -61,6 +62,7 @@ class Files:
     model: str
     losses: Path
     state: str
+    digest: str = ""
 
 
 def run(job: LanguageModelingJob, files: Files, layout: Layout = SINGLE_DEVICE) -> None:
@@ -100,7 +102,7 @@ def run(job: LanguageModelingJob, files: Files, layout: Layout = SINGLE_DEVICE) 
         return Batch(*(devices.shard_batch(array[None], size, axis=1) for array in local))
 
     loss = loss_function(model, settings.z_loss, ModelTuning.for_inference)
-    state = State(files.state, job.model_dump_json())
+    state = State(files.state, f"{job.model_dump_json()} {files.digest}")
     result = train(
         make_step(loss, settings.loss_normalizing_factor, devices.examples_at_a_time),
         initial_state(start, [settings.optimizer], devices),

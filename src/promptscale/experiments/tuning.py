@@ -39,6 +39,7 @@ class Files:
       metrics: the job's rows of `runs.csv`.
       predictions: the folder of predictions; None in a hyperparameter search.
       prompts: the folder of what the method saves of each run; None where it saves nothing.
+      digest: of the job and its input files; a state of another digest is not resumed.
       state: where the resume state lies, local or in a bucket.
       initialization: the prompt that prompts start from, if they start from a file.
     """
@@ -52,6 +53,7 @@ class Files:
     prompts: Path | None
     state: str
     initialization: Path | None = None
+    digest: str = ""
 
 
 def run(job: TuningJob, files: Files, layout: Layout = SINGLE_DEVICE) -> None:
@@ -73,7 +75,7 @@ def run(job: TuningJob, files: Files, layout: Layout = SINGLE_DEVICE) -> None:
     generate = generator(model, job.evaluation.decoding, limit, devices.replicated())
     start = method.start(files.checkpoint, devices)
     evaluate = Evaluator(job, method, start.frozen, generate, dev)
-    state = State(files.state, job.model_dump_json())
+    state = State(files.state, f"{job.model_dump_json()} {files.digest}")
     result = train(
         make_step(method.loss, settings.loss_normalizing_factor, devices.examples_at_a_time),
         initial_state(start, job.optimizers, devices),

@@ -167,7 +167,9 @@ def _sha256(path: Path) -> str:
 def _revision() -> str | None:
     command = ["git", "rev-parse", "HEAD"]
     try:
-        result = subprocess.run(command, capture_output=True, text=True, check=True)
+        result = subprocess.run(
+            command, capture_output=True, text=True, check=True, cwd=Path(__file__).parent
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
     return result.stdout.strip()

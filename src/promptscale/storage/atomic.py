@@ -19,6 +19,8 @@ def atomic_write(path: Path, error: type[PromptscaleError] = StorageError) -> It
     partial = path.with_name(f"{path.name}.partial")
     with _refusals(f"The file {path} cannot be written", error):
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise error(f"The file {path} cannot be written: a device or pipe has this name.")
         try:
             yield partial
             partial.replace(path)
@@ -39,9 +41,10 @@ def atomic_directory(path: Path, error: type[PromptscaleError] = StorageError) -
     Raises:
       `error`: the system refuses to write the folder (rights, a full disk, a file of that name).
     """
-    partial = partial_directory(path)
-    outdated = path.with_name(f"{path.name}.outdated")
     with _refusals(f"The folder {path} cannot be written", error):
+        path = path.resolve() if path.is_symlink() else path
+        partial = partial_directory(path)
+        outdated = path.with_name(f"{path.name}.outdated")
         shutil.rmtree(partial, ignore_errors=True)
         shutil.rmtree(outdated, ignore_errors=True)
         partial.mkdir(parents=True)

@@ -2,11 +2,14 @@
 
 import functools
 import hashlib
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from promptscale.errors import StorageError
 from promptscale.storage.location import is_remote, resolve
 
+_COMPARED = 2**25  # bytes at each end of a file
 _HASHED = 2**20  # bytes; a larger file is known by its size and its time of change
 
 
@@ -24,12 +27,43 @@ def fingerprint(location: str) -> str:
         top = Path(resolve(location))
     except StorageError:
         return "no location"
-    paths = sorted(top.rglob("*")) if top.is_dir() else [top]
     digest = hashlib.sha256()
-    for path in paths:
-        if not path.is_dir():
-            digest.update(f"{path.relative_to(top).as_posix()}\0{_state(path)}\0".encode())
+    for path in sorted(_files(top)):
+        digest.update(f"{path.relative_to(top).as_posix()}\0{_state(path)}\0".encode())
     return digest.hexdigest()
+
+
+def contents_digest(locations: Iterable[str]) -> str:
+    """A digest of the contents of files, whatever their folders, as other machines compute it, too.
+
+    Of a large file the size, the beginning and the end count. A location in a bucket counts by its
+    name: the files that jobs read there are named by their content.
+    """
+    digest = hashlib.sha256()
+    for location in locations:
+        digest.update(f"{location.rpartition('/')[2]}\0".encode())
+        if is_remote(location):
+            continue
+        with Path(location).open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            for start in (0, max(0, size - _COMPARED)):
+                file.seek(start)
+                digest.update(f"{size}\0".encode() + file.read(_COMPARED))
+    return digest.hexdigest()
+
+
+def _files(top: Path) -> Iterator[Path]:
+    """A file, or all files below a folder and the folders that it links to."""
+    if not top.is_dir():
+        yield top
+        return
+    seen: set[str] = set()
+    for folder, folders, files in os.walk(top, followlinks=True):
+        if (real := os.path.realpath(folder)) in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        yield from (Path(folder, name) for name in files)
 
 
 def _state(path: Path) -> str:

@@ -158,7 +158,8 @@ def badge(figure: Figure, caption: str) -> None:
     """Prints at the head of the figure what its data are."""
     colors = {"facecolor": "#FFF4CC", "edgecolor": "#D9B84A"}
     box = {"boxstyle": "round,pad=0.35", **colors, "linewidth": 0.6}
-    figure.suptitle(caption, fontsize=6.5, color="0.15", bbox=box)
+    # Matplotlib would set what lies between two dollar signs as mathematics.
+    figure.suptitle(caption.replace("$", r"\$"), fontsize=6.5, color="0.15", bbox=box)
 
 
 def save(figure: Figure, data: pd.DataFrame, stem: Path) -> tuple[Path, ...]:
