@@ -29,7 +29,9 @@ class _Group(typer.core.TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            result = super().invoke(ctx)
+            sys.stdout.flush()  # a closed pipe is an error here and not at the interpreter's end
+            return result
         except PromptscaleError as error:
             sys.exit(f"promptscale: {error}")
 

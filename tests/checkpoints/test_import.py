@@ -61,4 +61,5 @@ def test_states_of_another_optimizer_matter_where_they_are_restored(
         assert "`restore_accumulators` is false" in log and "Traceback" not in log
     else:
         assert result.returncode == 0, log
-        assert json.loads((tmp_path / POINTER).read_text()) == {"location": "~/adam"}
+        pointer = json.loads((tmp_path / POINTER).read_text())
+        assert pointer["location"] == str(tmp_path / "adam") and len(pointer["digest"]) == 64

@@ -133,8 +133,8 @@ def test_random_damage_to_a_prompt_file(tmp_path):
 def test_a_start_without_rows_in_the_embedding_is_refused():
     with pytest.raises(CheckpointError, match=r"'~' .* has the token id 6000, .* has 6000 rows"):
         prompts.initialize(PromptInitialization(), KEY, 3, EMBEDDING, ["~"], lambda _: [6000])
-    text = PromptInitialization(method="text", text=" ")
-    with pytest.raises(CheckpointError, match=r"' ' .* has no tokens"):
+    text = PromptInitialization(method="text", text="~")
+    with pytest.raises(CheckpointError, match=r"'~' .* has no tokens"):
         prompts.initialize(text, KEY, 3, EMBEDDING, [], lambda _: [])
 
 

@@ -31,8 +31,14 @@ def bucket():
     ("forbidden", "sentence"),
     [
         ("list", r"The folder gs://rights/run cannot be listed, although .* right storage"),
-        ("write", r"The file gs://rights/run/\S+ cannot be written: PERMISSION_DENIED"),
-        ("read", r"The file gs://rights/run/\S+ cannot be read: PERMISSION_DENIED"),
+        (
+            "write",
+            r"The file gs://rights/run/\S+ cannot be written: The account",
+        ),
+        (
+            "read",
+            r"The file gs://rights/run/\S+ cannot be (read|listed): The account",
+        ),
     ],
 )
 def test_a_bucket_without_rights(bucket: FakeBucket, tmp_path: Path, forbidden, sentence):

@@ -129,7 +129,7 @@ def test_an_input_that_a_host_cannot_read_is_a_sentence(site: Make, what: str):
     result = lost.run(*config, "--", "results/sums/1.txt")
     sentence = {
         "vanished": r"TpuError: There is no file gs://bucket/\S+/blobs/\w+\.",
-        "forbidden": r"TpuError: The file gs://bucket/\S+ cannot be read: PERMISSION_DENIED",
+        "forbidden": r"TpuError: The file gs://bucket/\S+ cannot be read: The account",
     }[what]
     assert result.returncode != 0 and re.search(sentence, result.stdout), result.stdout
     assert re.search(sentence, (lost.folder / "results/logs/add-1.log").read_text())

@@ -143,9 +143,9 @@ def test_what_changes_no_content_runs_nothing(finished):
 @pytest.mark.parametrize(
     ("file", "sentence"),
     [
-        ("checkpoint", "There is no checkpoint at files/checkpoint"),
+        ("checkpoint", "/files/checkpoint: no such file or folder"),
         ("pieces.model", "There is no file files/pieces.model"),
-        ("train.jsonl", "files/train.jsonl for boolq/train, but there is no such file"),
+        ("train.jsonl", "files/train.jsonl, but there is no such file"),
         ("prompt.npy", "The prompt file files/prompt.npy is missing"),
     ],
 )

@@ -75,7 +75,8 @@ class Dispatcher:
         """
         if not (self._has_worked or self.pool.slices):
             return 0.0
-        permanent = any(code in str(error) for code in _PERMANENT)
+        words = f"{error} {error.__cause__}"  # TensorStore's error has the code
+        permanent = any(code in words for code in _PERMANENT)
         return self._limits.heartbeat if permanent else self._limits.startup
 
     def _give_up(self, error: TpuError) -> None:
