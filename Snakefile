@@ -7,6 +7,7 @@
 config/README.md explains the configuration and the targets.
 """
 
+import sys
 from functools import reduce
 from pathlib import Path
 
@@ -25,6 +26,12 @@ min_version("9.27")
 # keys of either.
 DEFAULT = Path(workflow.basedir, "config/miniature.yaml")
 FILES = list(workflow.overwrite_configfiles)
+# Snakemake does not tell a Snakefile the names of the profiles.
+PROFILES = [
+    Path(argument.removeprefix("--profile=")).name
+    for option, argument in zip(sys.argv, sys.argv[1:])
+    if option == "--profile" or argument.startswith("--profile=")
+]
 
 if not FILES and "published" not in config:
     FILES = [DEFAULT]
@@ -40,6 +47,11 @@ try:
                 "their own configuration, so leave one of the two out."
             )
     else:
+        if "cached" in PROFILES:
+            raise ConfigError(
+                "--config replaces the profile's `published`, so this would train; give it as well: "
+                "--config published=results/published/miniature"
+            )
         # Snakemake does not look at repeated keys, and reads every value inside a list or mapping of
         # --config as a text. The files and arguments are read again, and take the place of its values.
         content = reduce(merged, map(read_mapping, FILES), {})
