@@ -107,10 +107,6 @@ include: "workflow/rules/targets.smk"
 
 
 onstart:
-    if PUBLISHED is None and (missing := outputs.missing_files(CONFIG)):
-        raise WorkflowError(
-            "\n".join(f"The configuration: {fault}" for fault in missing)
-        )
     # The workflow ends before its first job if the jobs to be run cost more than the budget.
     planned = [
         job for job in workflow.dag.needrun_jobs() if job.rule.name in BUDGETED

@@ -208,13 +208,11 @@ def test_a_wrong_configuration_is_a_sentence_and_starts_nothing(tmp_path):
 
 
 def test_a_job_that_cannot_start_says_why(finished, tmp_path):
-    """A folder without a checkpoint ends its job with a sentence, and nothing is written."""
-    empty = tmp_path / "empty"
-    empty.mkdir()
+    """A missing checkpoint ends its job with a sentence, and nothing is written."""
     content = yaml.safe_load(SMALLEST.read_text())
     sections = ("origin", "label", "tasks", "seeds", "data", "prompt_tuning")
     content = {key: content[key] for key in sections} | {"sizes": ["mini-base"]}
-    content["checkpoints"] = {"span_corruption": str(empty)}
+    content["checkpoints"] = {"span_corruption": "no/such/checkpoint"}
     content |= {"default_checkpoint": "span_corruption"}
     content["paths"] = {"results": "elsewhere", "figures": "elsewhere/figures"}
     wrong = tmp_path / "missing.yaml"
@@ -223,7 +221,7 @@ def test_a_job_that_cannot_start_says_why(finished, tmp_path):
     options = ("--configfile", str(wrong), "--logger", "promptscale", "--", target)
     result = snakemake(finished, *options)
     assert result.returncode != 0
-    assert f"There is no checkpoint at {empty}" in result.stderr
+    assert "There is no checkpoint at no/such/checkpoint" in result.stderr
     assert not (finished / target).exists()
 
 
