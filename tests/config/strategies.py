@@ -137,7 +137,7 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
         "ablations": ablations,
         "initialization.text": st.sampled_from(["", "two words"]),
         "initialization.file": st.just(""),
-        "separator": st.sampled_from([".", " ;"]),
+        "separator": st.sampled_from([".", " ?"]),
         "inputs_length": st.sampled_from([10, 40]),
         "schedule": st.sampled_from(["constant", "rsqrt"]),
         "step_offset": st.just("checkpoint"),

@@ -55,7 +55,7 @@ def test_every_shipped_configuration_is_valid(path):
         ("tasks", ["boolq", "sst2"], "tasks has 'sst2'; known are boolq"),
         ("seeds", [1, 1], "seeds has a value twice"),
         ("default_checkpoint", "lm_7", "default_checkpoint has 'lm_7'; known are span_corruption"),
-        ("data", {"generated": False}, "data.vocabulary is needed"),
+        ("data", {"vocabulary": "x"}, "origin is 'generated', but data.generated is false"),
         ("pretraining", None, "pretraining is needed"),
         ("tasks", ["race"], "tasks has 'race'; known are boolq"),  # it has no training split
         ("ensembles.seeds", [5, 6], "ensembles.seeds must contain the seeds of all other runs"),

@@ -131,29 +131,14 @@ CASES = [
         lambda folder: _read_texts("c4 en:1", Data(data_dir=str(folder))),
         "c4 en:1 (is not in|cannot be read from)",
     ),
-    Case(
-        "corpus: a download into a bucket",
-        lambda folder: _read_texts("c4/en:3.1.0", Data(data_dir="gs://x", download=True)),
-        "gs://x names no bucket",
-    ),
     # The files of tasks.
     Case("local_files: missing", _opens("cb", local_files="absent"), "there is no such folder"),
-    Case(
-        "local_files: a bucket",
-        _opens("cb", local_files="gs://bucket/x"),
-        "must be a local path here",
-    ),
     Case("local_files: empty folder", _opens("cb"), r"CB \(validation\) is incomplete"),
     Case("test split", _opens("cb", "test"), "CB has no split 'test'"),
     Case(
         "substitute: missing",
         _opens("cb", substitutes={"cb/validation": "absent"}),
         "substitutes.cb/validation names .*absent, but there is no such file",
-    ),
-    Case(
-        "substitute: a bucket",
-        _opens("cb", substitutes={"cb/validation": "gs://bucket/x"}),
-        "it must be a local path here, not a bucket",
     ),
     Case(
         "substitute: without local_files",

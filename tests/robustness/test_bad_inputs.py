@@ -9,6 +9,7 @@ import pytest
 from tests.robustness import (
     checkpoints,
     commands,
+    configuration_files,
     configurations,
     data,
     prepared,
@@ -17,7 +18,16 @@ from tests.robustness import (
 )
 from tests.robustness.case import Case, message_of
 
-TABLES = (configurations, checkpoints, prompts, data, prepared, results, commands)
+TABLES = (
+    configurations,
+    configuration_files,
+    checkpoints,
+    prompts,
+    data,
+    prepared,
+    results,
+    commands,
+)
 CASES = [case for table in TABLES for case in table.CASES]
 
 

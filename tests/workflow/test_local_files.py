@@ -97,6 +97,10 @@ def test_a_replaced_checkpoint_is_imported_again(finished):
     replace(finished / "files/checkpoint/checkpoint", content)
     again = planned(finished, *configuration(finished), "--", "results/runs.csv")
     assert again == {"import_checkpoint": 1, **TRAINING}
+    # If the import runs alone, what starts from the checkpoint is still to be run.
+    pointer = "results/models/tiny/span_corruption/model.json"
+    assert snakemake(finished, *configuration(finished), "--", pointer).returncode == 0
+    assert planned(finished, *configuration(finished), "--", "results/runs.csv") == TRAINING
 
 
 def test_a_replaced_substitute_prepares_its_split_again(finished):

@@ -2,12 +2,18 @@
 
 import dataclasses
 import difflib
+import itertools
+import reprlib
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
 import pydantic
 
 _LONGEST = 80  # characters of a value that a sentence shows
+# Cuts long values, also those that aliases of YAML make long, before they are written.
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 2 * _LONGEST
+_SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxdict = 20
 
 # By pydantic's type of error, what the value should be.
 _RIGHT = {
@@ -50,15 +56,14 @@ def sentences(error: pydantic.ValidationError, model: Any) -> list[str]:
 def shown(value: Any) -> str:
     """A value as a sentence shows it: on a line, and not too long."""
     text = {None: "empty", True: "true", False: "false"}.get(value) if _plain(value) else None
-    text = text or " ".join(repr(value).split())
+    text = text or " ".join(_SHORT.repr(value).split())
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 4]} ..."
 
 
 def known(key: str, values: Iterable[Any], names: Iterable[Any]) -> Iterable[str]:
     """A sentence for the first of the `values` that is not among the `names`."""
     names = list(names)
-    unknown = next((value for value in values if value not in names), None)
-    if unknown is not None:
+    for unknown in itertools.islice((value for value in values if value not in names), 1):
         near = difflib.get_close_matches(str(unknown), map(str, names), 1)
         hint = f"; did you mean {near[0]!r}?" if near else "."
         yield f"{key} has {shown(unknown)}; known are {', '.join(map(str, names))}{hint}"
@@ -84,6 +89,9 @@ def _sentence(fault: Mapping[str, Any], model: Any) -> str:
     key = ".".join(map(str, location[: -2 if of_key else None]))
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         return _unknown_key(location, model)
+    if kind == "invalid_key":
+        section = ".".join(map(str, location[:-1]))
+        return f"{section} has the key {shown(location[-1])}, but a key is a text."
     if kind == "sentence":
         return fault["msg"]
     if kind == "fault":

@@ -1,13 +1,15 @@
 """The products of a configuration besides its runs: datasets, checkpoints, figures, tables."""
 
+import os
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from promptscale.config.axes import AXES, PAPER_AXES
 from promptscale.config.grid import all_jobs, source, start_of
 from promptscale.config.schema import Config
 from promptscale.config.tasks import MRQA, SUPER_GLUE, TASKS
-from promptscale.config.values import is_bucket
+from promptscale.storage.location import is_remote
 
 Split = tuple[str, str]  # task and split
 
@@ -53,26 +55,73 @@ def vocabulary(config: Config) -> str:
     return f"{config.paths.results}/vocabulary/sentencepiece.model"
 
 
+def unusable_folders(config: Config) -> list[str]:
+    """A sentence for each folder of the results that cannot be made, as a file is in its place."""
+    folders = {f"paths.{key}": path for key, path in config.paths}
+    if config.data.download:
+        folders["data.data_dir"] = config.data.data_dir
+    return _faults(folders, _fault_of_made_folder)
+
+
 def missing_files(config: Config) -> list[str]:
-    """A sentence for each key that names a local file or folder which does not exist.
+    """A sentence for each key whose local file or folder is missing or of the other kind.
 
     Locations in buckets are not looked at.
     """
     data, start = config.data, config.prompt_tuning.initialization
-    files: dict[str, str | None] = {
-        "data.vocabulary": data.vocabulary,
-        "data.local_files": data.local_files,
-        "prompt_tuning.initialization.file": start.file,
+    files = {"data.vocabulary": data.vocabulary, "prompt_tuning.initialization.file": start.file}
+    for name, path in data.substitutes.items():
+        files[f"data.substitutes.{name}"] = str(Path(data.local_files or "", path))
+    folders = {"data.local_files": data.local_files}
+    if not data.download:
+        folders["data.data_dir"] = data.data_dir
+    sources = {
+        f"the location of {checkpoint}": location
+        for size, checkpoint in checkpoints(config)
+        if (location := source(config, size, checkpoint)) != "train"
     }
-    for size, checkpoint in checkpoints(config):
-        location = source(config, size, checkpoint)
-        if location != "train" and not is_bucket(location) and not Path(location).exists():
-            files[f"the location of {checkpoint}"] = location
     return [
-        f"{key} is {file!r}, which does not exist."
-        for key, file in files.items()
-        if file and not is_bucket(file) and not Path(file).exists()
+        *_faults(files, _fault_of_file),
+        *_faults(folders, _fault_of_folder),
+        *_faults(sources, _fault_of_source),
+        *unusable_folders(config),
     ]
+
+
+def _faults(paths: Mapping[str, str | None], fault_of: Callable[[str], str]) -> list[str]:
+    return [
+        f"{key} is {path!r}, {fault}."
+        for key, path in paths.items()
+        if path and not is_remote(path) and (fault := fault_of(path))
+    ]
+
+
+def _fault_of_source(path: str) -> str:
+    return "" if _exists(path) else "which does not exist"
+
+
+def _fault_of_file(path: str) -> str:
+    is_folder = _exists(path) and Path(path).is_dir()
+    return "which is a folder; it should be a file" if is_folder else _fault_of_source(path)
+
+
+def _fault_of_folder(path: str) -> str:
+    is_file = _exists(path) and not Path(path).is_dir()
+    return "which is a file; it should be a folder" if is_file else _fault_of_source(path)
+
+
+def _exists(path: str) -> bool:
+    try:
+        return Path(path).exists()
+    except OSError:  # a name that is too long, or a folder that may not be read
+        return False
+
+
+def _fault_of_made_folder(path: str) -> str:
+    """A folder that is made if it is missing can lie in existing folders only."""
+    absolute = Path(path).absolute()
+    place = next(place for place in (absolute, *absolute.parents) if os.path.lexists(place))
+    return "" if place.is_dir() else f"but {str(place)!r} is a file; it should be a folder"
 
 
 def published_folder(config: Config) -> str:

@@ -4,20 +4,24 @@ A rule yields a sentence for each fault. The rules are tried in order, and the f
 ends the check, because later rules rely on earlier rules.
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 
 from promptscale.config import grid, outputs
 from promptscale.config.accelerators import accelerators
 from promptscale.config.axes import AXES, adaptation_steps
 from promptscale.config.faults import known, shown
-from promptscale.config.schema import Config
+from promptscale.config.schema import Config, Data
 from promptscale.config.settings import Optimizer, PromptTuning
 from promptscale.config.sizes import SIZES
-from promptscale.config.tasks import TASKS
-from promptscale.config.values import is_bucket
+from promptscale.config.tasks import GENERATED_ROWS, TASKS
 from promptscale.errors import ConfigError
+from promptscale.storage.location import is_remote, resolve
 
 TRAINABLE = tuple(name for name, task in TASKS.items() if "train" in task.splits)
+
+_GENERATED_SEPARATORS = (".", ",", ":", "?", "*")
+_GENERATED_VOCABULARY = SIZES["mini-small"].vocab_size
 
 Sentences = Iterator[str]
 
@@ -36,6 +40,11 @@ def _architectures(config: Config) -> Sentences:
             yield (
                 f"architectures.{name} needs relative_attention_num_buckets of 4 or more, and "
                 "relative_attention_max_distance of more than half of that."
+            )
+        if config.data.generated and architecture.vocab_size < _GENERATED_VOCABULARY:
+            yield (
+                f"architectures.{name}.vocab_size is {architecture.vocab_size}; it should be "
+                f"{_GENERATED_VOCABULARY} or more for the vocabulary of the generated data."
             )
 
 
@@ -83,24 +92,41 @@ def _checkpoint_sources(config: Config) -> Sentences:
         yield "checkpoints.span_corruption is 'train', so the section pretraining is needed."
     if "train" in checkpoints.lm_adaptation.values() and not config.lm_adaptation:
         yield "checkpoints.lm_adaptation has 'train', so the section lm_adaptation is needed."
-    locations = [location for location in sources.values() if location != "train"]
+    keys: dict[str, str] = {}  # by the location of a size's checkpoint
     for key, location in sources.items():
         if location == "train":
             continue
         if len(config.sizes) > 1 and "{size}" not in location:
             yield f"{key} is {location!r}; it should have {{size}} in it, as sizes has several."
-        if locations.count(location) > 1:
-            yield f"{key} is {location!r}, and so is another checkpoint."
             return
+        for size in config.sizes:
+            try:
+                place = resolve(location.replace("{size}", size), ConfigError)
+            except ConfigError as error:
+                yield f"{key} is refused: {error}"
+                return
+            if other := keys.get(os.path.normpath(place)):
+                yield f"{key} is {location!r}, and so is another checkpoint, {other}."
+                return
+            keys[os.path.normpath(place)] = key
 
 
 def _data(config: Config) -> Sentences:
     data = config.data
     if data.generated and config.origin != "generated":
         yield "origin is 'real', but data.generated is true; it must be 'generated'."
-    for key in ("vocabulary", "data_dir"):
+    if config.origin == "generated" and not data.generated:
+        yield "origin is 'generated', but data.generated is false; it must be 'real'."
+    for key in ("vocabulary", "data_dir", "local_files", "substitutes"):
         if data.generated and getattr(data, key):
             yield f"data.{key} is given, but data.generated is true; generated data have their own."
+    if data.generated and data.corpus != Data().corpus:
+        yield (
+            f"data.corpus is {data.corpus!r}, but data.generated is true; the generated corpus "
+            f"is {Data().corpus!r}."
+        )
+    if data.download and is_remote(data.data_dir):
+        yield f"data.data_dir is {data.data_dir!r}; a download needs a local folder."
     if not data.generated and data.vocabulary is None:
         yield "data.vocabulary is needed: the path of a SentencePiece model."
     if data.corpus_shards_used > data.corpus_shards:
@@ -113,7 +139,7 @@ def _data(config: Config) -> Sentences:
 
 
 def _paths(config: Config) -> Sentences:
-    folders = {key: path for key, path in config.paths if path and not is_bucket(path)}
+    folders = {key: path for key, path in config.paths if path and not is_remote(path)}
     for key, path in folders.items():
         if path in ("/", "."):
             yield f"paths.{key} is {path!r}; it should be a folder of its own."
@@ -188,6 +214,17 @@ def _optimizers(config: Config) -> Sentences:
             yield f"{key}.decay_factor has no effect with the schedule 'rsqrt'."
         if optimizer.decay_factor is None and optimizer.steps_per_decay != 1:
             yield f"{key}.steps_per_decay has no effect without decay_factor."
+    if not (search := config.hyperparameter_search):
+        return
+    space, key = search.space, "hyperparameter_search.space"
+    decays = space.decay_factor != (None,)
+    if decays and config.prompt_tuning.optimizer.schedule == "rsqrt":
+        yield (
+            f"{key}.decay_factor has no effect with prompt_tuning.optimizer.schedule 'rsqrt'; it "
+            "should be [null]."
+        )
+    if not decays and "steps_per_decay" in space.model_fields_set:
+        yield f"{key}.steps_per_decay has no effect without a decay_factor."
 
 
 def _sections(config: Config) -> Iterator[tuple[str, Optimizer]]:
@@ -234,8 +271,16 @@ def _prompt_design(config: Config) -> Sentences:
             f"prompt_design.separator is {design.separator!r}, which is in the answer {cut[0]!r}; "
             "it should be in no answer."
         )
-    fewest = min(config.tasks, key=lambda task: TASKS[task].rows["train"])
-    if design.shots > (rows := TASKS[fewest].rows["train"]):
+    elif config.data.generated and design.separator.strip() not in _GENERATED_SEPARATORS:
+        yield (
+            f"prompt_design.separator is {design.separator!r}; the vocabulary of the generated "
+            f"data has only the marks {' '.join(_GENERATED_SEPARATORS)} in it."
+        )
+    counts = {task: TASKS[task].rows["train"] for task in config.tasks}
+    if config.data.generated:
+        counts = dict.fromkeys(config.tasks, GENERATED_ROWS)
+    fewest = min(counts, key=counts.__getitem__)
+    if design.shots > (rows := counts[fewest]):
         yield f"prompt_design.shots is {design.shots}, but {fewest} has {rows} training examples."
 
 

@@ -5,7 +5,7 @@ are values that do not go together (`promptscale.config.rules`).
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import pydantic
 from pydantic import Field, field_validator
@@ -38,12 +38,16 @@ from promptscale.config.values import (
     Range,
     Share,
     Steps,
+    StepsKey,
+    StepsOrNone,
     Strict,
     Table,
     Values,
     fault,
     sentence,
 )
+
+Shards = Annotated[Positive, Field(le=100_000)]
 
 
 class Paths(Strict):
@@ -64,7 +68,7 @@ class Checkpoints(Strict):
 
     span_corruption: CheckpointSource
     # by the steps of adaptation
-    lm_adaptation: dict[Steps, CheckpointSource] = Field(default={})
+    lm_adaptation: dict[StepsKey, CheckpointSource] = Field(default={})
 
 
 class DomainShift(Strict):
@@ -94,17 +98,17 @@ class SearchSpace(Strict):
     learning_rate: Range = (0.001, 0.5)  # log-uniform between
     parameter_scaling: Values[Flag] = (True, False)
     batch_size: Values[Positive] = (32, 64, 128, 256, 512)  # the paper prints 126 for 128
-    steps: Values[Positive] = (10_000, 20_000, 30_000)
-    warmup_steps: Values[NotNegative] = (0, 2_000, 3_000)
+    steps: Values[Steps] = (10_000, 20_000, 30_000)
+    warmup_steps: Values[StepsOrNone] = (0, 2_000, 3_000)
     decay_factor: Values[Share | None] = (None, 0.1, 0.5)
-    steps_per_decay: Values[Positive] = (4_000, 6_000, 8_000)
+    steps_per_decay: Values[Steps] = (4_000, 6_000, 8_000)
 
 
 class HyperparameterSearch(Strict):
     """Random search for prompt tuning's optimiser (appendix A.1, Table 6)."""
 
     size: str
-    trials: Positive = 40  # of the paper's 77, 40 were prompt tuning
+    trials: Annotated[Positive, Field(le=10_000)] = 40  # of the paper's 77, 40 were prompt tuning
     seed: NotNegative = 0
     space: SearchSpace = SearchSpace()
 
@@ -137,12 +141,12 @@ class Data(Strict):
     # TFDS's folder of prepared datasets; below the results if not given
     data_dir: OptionalLocation = ""
     download: Flag = False  # let TFDS download what data_dir lacks
-    local_files: Location | None = None  # a folder of the originally published files to build from
+    local_files: LocalPath | None = None  # a folder of the originally published files to build from
     # `task/split` to the file (below local_files) that replaces the published file
-    substitutes: dict[str, Location] = Field(default={})
+    substitutes: dict[str, LocalPath] = Field(default={})
     corpus: Corpus = "c4/en:2.2.0"  # plain text for pre-training and LM adaptation
-    corpus_shards: Positive = 1  # slices that the corpus is prepared in, a job each
-    corpus_shards_used: Positive = 1  # the number of slices that are read, from the first
+    corpus_shards: Shards = 1  # slices that the corpus is prepared in, a job each
+    corpus_shards_used: Shards = 1  # the number of slices that are read, from the first
     vocabulary: Location | None = None  # SentencePiece model; trained if generated
 
 

@@ -11,7 +11,6 @@ from promptscale.config.values import (
     Distinct,
     Flag,
     Length,
-    NotNegative,
     NotNegativeNumber,
     Number,
     OptionalLocalPath,
@@ -20,6 +19,8 @@ from promptscale.config.values import (
     PositiveNumber,
     Rate,
     Share,
+    Steps,
+    StepsOrNone,
     Strict,
     Text,
     either,
@@ -31,7 +32,7 @@ Objective = Literal[UnadaptedObjective, "lm_adaptation"]
 # Results of two origins are never mixed.
 Origin = Literal["generated", "real"]
 Activations = Literal["float32", "bfloat16"]
-StepOffset = Literal["checkpoint"] | NotNegative
+StepOffset = Literal["checkpoint"] | StepsOrNone
 
 
 class Optimizer(Strict):
@@ -40,9 +41,9 @@ class Optimizer(Strict):
     learning_rate: PositiveNumber
     schedule: Literal["constant", "rsqrt"] = "constant"
     # constant: the rate rises linearly from 0; rsqrt: T5's, constant before it starts to fall
-    warmup_steps: NotNegative = 0
+    warmup_steps: StepsOrNone = 0
     decay_factor: Share | None = None  # constant: multiplied in ...
-    steps_per_decay: Positive = 1  # ... every so many steps
+    steps_per_decay: Steps = 1  # ... every so many steps
     decay_rate: PositiveNumber = 0.8
     parameter_scaling: Flag = False
     weight_decay: NotNegativeNumber = 0.0
@@ -55,7 +56,7 @@ class _Training(Strict):
 
     batch_size: Positive  # sequences per step and run
     optimizer: Optimizer
-    save_every: Positive = 1000  # steps between writes of the state that a killed job resumes from
+    save_every: Steps = 1000  # steps between writes of the state that a killed job resumes from
     dropout_rate: Rate = 0.1
     z_loss: NotNegativeNumber = 1e-4
     # Divides the summed loss; matters only where restored second moments expect a scale.
@@ -66,8 +67,8 @@ class _Training(Strict):
 class Supervised(_Training):
     """Training on a task, with early stopping on its validation set."""
 
-    steps: Positive
-    evaluate_every: Positive = 1000
+    steps: Steps
+    evaluate_every: Steps = 1000
     max_input_length: Length = 512  # tokens with EOS; longer training inputs are cut
     max_target_length: Length = 62
 
@@ -129,7 +130,7 @@ class LmAdaptation(_Training):
 class LanguageModeling(LmAdaptation):
     """Pre-training by span corruption, or an adaptation: all weights are trained."""
 
-    steps: Positive
+    steps: Steps
 
 
 class EvaluationSettings(Strict):

@@ -66,6 +66,8 @@ class Task(Strict):
         return self.splits[split]
 
 
+GENERATED_ROWS = 4_000  # of each training split of the generated data
+
 _TABLE = yaml.safe_load(Path(__file__).with_name("tasks.yaml").read_text(encoding="utf-8"))
 TASKS = {name: Task(name=name, **fields) for name, fields in _TABLE.items()}
 SUPER_GLUE, MRQA = (

@@ -14,7 +14,14 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WrapValidator
 from pydantic_core import PydanticCustomError
 
+from promptscale.config.faults import shown
+from promptscale.errors import ConfigError
+from promptscale.storage.location import is_remote, resolve
+
 _LARGEST = 2**31 - 1  # of an int32: JAX computes with no larger ones
+# A checkpoint's pre-training and adaptation and a training from it: their sum is an int32 too.
+_MOST_STEPS = 500_000_000
+_LONGEST_PART, _LONGEST_PATH = 255, 1000  # bytes that file systems allow, and leave to us
 _SCIENTIFIC = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 
 Value = TypeVar("Value", bound=Hashable)
@@ -42,10 +49,19 @@ def _number(value: Any) -> Any:
     return float(value) if scientific else value
 
 
+def _whole(key: Any) -> Any:
+    if type(key) is int or (isinstance(key, str) and re.fullmatch("0|[1-9][0-9]{0,17}", key)):
+        return key
+    raise fault(f"has the key {shown(key)}; it should be a whole number")
+
+
 Positive = Annotated[int, Field(strict=True, ge=1, le=_LARGEST)]
 NotNegative = Annotated[int, Field(strict=True, ge=0, le=_LARGEST)]
 Length = Annotated[int, Field(strict=True, ge=2, le=_LARGEST)]  # a token and EOS at least
-Steps = Annotated[int, Field(ge=1, le=_LARGEST)]  # as a key, which is a text in JSON
+Steps = Annotated[int, Field(strict=True, ge=1, le=_MOST_STEPS)]
+StepsOrNone = Annotated[int, Field(strict=True, ge=0, le=_MOST_STEPS)]
+# As a key, which is a text in JSON.
+StepsKey = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=_MOST_STEPS)]
 # The bounds keep what is computed with a number inside float32.
 Number = Annotated[float, Field(strict=True, ge=-1e30, le=1e30), BeforeValidator(_number)]
 PositiveNumber = Annotated[float, Field(strict=True, ge=1e-30, le=1e30), BeforeValidator(_number)]
@@ -86,7 +102,7 @@ def either(alternatives: str) -> WrapValidator:
         try:
             return validate(value)
         except ValueError:
-            raise fault(f"is {value!r}; it should be {alternatives}") from None
+            raise fault(f"is {shown(value)}; it should be {alternatives}") from None
 
     return WrapValidator(check)
 
@@ -96,16 +112,17 @@ Range = Annotated[tuple[PositiveNumber, PositiveNumber], AfterValidator(_range)]
 
 def _text(value: str) -> str:
     if not value.strip():
-        raise fault(f"is {value!r}; it should be a text")
+        raise fault(f"is {shown(value)}; it should be a text")
     if any(unicodedata.category(letter) == "Cs" for letter in value):
-        raise fault(f"is {value!r}; it should be a text without half characters (surrogates)")
+        raise fault(f"is {shown(value)}; it should be a text without half characters (surrogates)")
     return value
 
 
 def _line(value: str) -> str:
     if not re.search("[A-Za-z0-9]", value) or not value.isprintable() or len(value) > 60:
         raise fault(
-            f"is {value!r}; it should be a line of at most 60 characters, with a letter or digit"
+            f"is {shown(value)}; it should be a line of at most 60 characters, with a "
+            "letter or digit"
         )
     return value
 
@@ -113,43 +130,42 @@ def _line(value: str) -> str:
 def _name(value: str) -> str:
     if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]{0,39}", value):
         raise fault(
-            f"has the name {value!r}; a name has at most 40 letters (A-Z, a-z), digits, dots, "
+            f"has the name {shown(value)}; a name has at most 40 letters (A-Z, a-z), digits, dots, "
             "dashes and underscores, and starts with a letter or digit"
         )
     return value
 
 
-def is_bucket(location: str) -> bool:
-    """Whether a location is in a bucket."""
-    return location.startswith("gs://")
-
-
 def _location(value: str) -> str:
-    if not value.strip() or not value.isprintable():
-        raise fault(f"is {value!r}; it should be a path or a location in a bucket (gs://)")
-    if is_bucket(value):
-        if not re.fullmatch("gs://[^/]+(/.*)?", value):
-            raise fault(f"is {value!r}; it should name a bucket, as gs://bucket/folder does")
-        return value
-    if "://" in value:
-        raise fault(f"is {value!r}; only local paths and gs:// can be read")
-    if value.startswith("~"):
-        try:
-            value = str(Path(value).expanduser())
-        except RuntimeError:
-            raise fault(f"is {value!r}, but there is no such home folder") from None
-    return value
+    """The location without `~`; a location in a bucket in its normal form."""
+    if not value.isprintable():
+        raise fault(f"is {shown(value)}; it should be a path without line breaks and the like")
+    lengths = [len(part.encode()) for part in value.split("/")]
+    if max(lengths) > _LONGEST_PART or sum(lengths) + len(lengths) > _LONGEST_PATH:
+        raise fault(
+            f"is {shown(value)}; a path has at most {_LONGEST_PATH} bytes, and a part of it at "
+            f"most {_LONGEST_PART}"
+        )
+    try:
+        location = resolve(value, ConfigError)
+    except ConfigError as error:
+        raise fault(f"is refused: {str(error).rstrip('.')}") from None
+    if is_remote(value):
+        return location
+    return str(Path(value).expanduser()) if value.startswith("~") else value
 
 
 def _without_braces(value: str) -> str:
     if re.search("[{}]", value):
-        raise fault(f"is {value!r}; it should have no braces, which Snakemake reads as wildcards")
+        raise fault(
+            f"is {shown(value)}; it should have no braces, which Snakemake reads as wildcards"
+        )
     return value
 
 
 def _local(value: str) -> str:
-    if is_bucket(value):
-        raise fault(f"is {value!r}; it should be a local path")
+    if is_remote(value):
+        raise fault(f"is {shown(value)}; it should be a local path")
     return os.path.normpath(value)
 
 
@@ -159,8 +175,10 @@ def _with_size(value: str) -> str:
 
 
 def _corpus(value: str) -> str:
-    if not re.fullmatch(r"[\w/.-]+:\d+\.\d+\.\d+", value):
-        raise fault(f"is {value!r}; it should be a TFDS name with its version, as c4/en:2.2.0 is")
+    if not re.fullmatch(r"\w+(/[\w.-]+)?:\d+\.\d+\.\d+", value):
+        raise fault(
+            f"is {shown(value)}; it should be a TFDS name with its version, as c4/en:2.2.0 is"
+        )
     return value
 
 
