@@ -15,6 +15,9 @@ from promptscale.storage.fingerprint import fingerprint
 from promptscale.storage.location import is_remote, resolve
 from snakemake.utils import available_cpu_count
 
+if PUBLISHED:
+    from promptscale.reporting import bundle
+
 RESULTS = CONFIG.paths.results
 FIGURES = CONFIG.paths.figures
 DATA_DIR = CONFIG.data.data_dir or f"{RESULTS}/raw/tensorflow_datasets"
