@@ -301,6 +301,15 @@ def resource(name, wildcards):
     return job_resources(CONFIG, job_for(wildcards))[name]
 
 
+def target_files(name, files, wildcards):
+    """The files of a named target; a sentence if the configuration has none."""
+    if not files:
+        raise WorkflowError(
+            f"The configuration has nothing for the target {name}; config/README.md names its section."
+        )
+    return files
+
+
 def model_location(wildcards):
     """Where a trained language model is written.
 

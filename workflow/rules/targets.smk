@@ -67,20 +67,11 @@ if PUBLISHED is None:
         ],
         "hyperparameter_search": rendered_table("table6") if SEARCH_JOBS else [],
     }
-
-    def target_files(name):
-        """The files of a target; a sentence if the configuration has none."""
-        if not TARGETS[name]:
-            raise WorkflowError(
-                f"The configuration has nothing for the target {name}; config/README.md names its section."
-            )
-        return TARGETS[name]
-
     for target in TARGETS:
 
         rule:
             name:
                 target
             input:
-                lambda wildcards, name=target: target_files(name),
+                partial(target_files, target, TARGETS[target]),
             localrule: True
