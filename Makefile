@@ -36,10 +36,10 @@ real: setup ## the workflow on the authors' test checkpoint and real SuperGLUE f
 check: lint ## lint, then the quick tests (about four minutes)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
-test: setup ## all tests, two files at a time (twenty minutes); the end-to-end run uses all cores, last
+test: setup ## all tests, two files at a time (25 minutes); the end-to-end run uses all cores, last
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-chaos: setup ## lost machines, kills, random configurations (about an hour on two cores)
+chaos: setup ## lost machines, kills, random configurations (some two hours on two cores)
 	PROMPTSCALE_CHAOS_SEEDS=20 PROMPTSCALE_KILLS=25 PROMPTSCALE_CHAOS_CONFIGURATIONS=30 \
 	  $(BIN)/python -m pytest -vv -n 2 --dist loadfile --no-loadscope-reorder --durations 20 \
 	  tests/tpu/test_grid.py tests/distributed/test_kill.py tests/tpu/test_executor.py \
