@@ -33,13 +33,13 @@ real: setup ## the workflow on the authors' test checkpoint and real SuperGLUE f
 	@echo "Scores are at chance: the authors' test checkpoint has width 4 and was never trained."
 	@echo "Tables: results/real/tables/    All runs: results/real/runs.csv"
 
-check: lint ## lint, then the quick tests (about four minutes)
+check: lint ## lint, then the quick tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 test: setup ## all tests, two files at a time (25 minutes); the end-to-end run uses all cores, last
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-chaos: setup ## lost machines, kills, random configurations (some two hours on two cores)
+chaos: setup ## lost machines, kills, random configurations (estimated: two hours on two cores)
 	PROMPTSCALE_CHAOS_SEEDS=20 PROMPTSCALE_KILLS=25 PROMPTSCALE_CHAOS_CONFIGURATIONS=30 \
 	  $(BIN)/python -m pytest -vv -n 2 --dist loadfile --no-loadscope-reorder --durations 20 \
 	  tests/tpu/test_grid.py tests/distributed/test_kill.py tests/tpu/test_executor.py \

@@ -1,12 +1,10 @@
 """Checkpoints, pointers to them and vocabularies that must be refused."""
 
-import contextlib
 import functools
 import json
-import os
 import struct
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from promptscale.checkpoints.pointer import read_pointer
 from promptscale.checkpoints.read import check_checkpoint, read_embedding
 from promptscale.storage.store import fetch
 from tests.checkpoints import synthetic_checkpoints as synthetic
+from tests.rights import another_user
 from tests.robustness.case import Case
 
 Write = Callable[[Path], object]
@@ -114,22 +113,11 @@ def _pointer(name: str, content: bytes | None, sentence: str) -> Case:
     )
 
 
-@contextlib.contextmanager
-def _another_user() -> Iterator[None]:
-    user = os.geteuid()
-    if user == 0:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(user)
-
-
 def _refused(folder: Path, use: Write) -> None:
     """Uses a folder as a user who may not read it."""
     folder.chmod(0)
     try:
-        with _another_user():
+        with another_user():
             use(folder)
     finally:
         folder.chmod(0o755)

@@ -11,6 +11,7 @@ import pytest
 
 from promptscale.errors import DataError, StorageError
 from promptscale.storage.atomic import atomic_directory, atomic_write
+from tests.rights import another_user
 
 
 @contextlib.contextmanager
@@ -27,14 +28,11 @@ def small_disk() -> Iterator[None]:
 @contextlib.contextmanager
 def without_rights(folder: Path) -> Iterator[None]:
     """Makes a folder read-only, and acts as a user whom that concerns."""
-    user = os.geteuid()
     folder.chmod(0o555)
-    if user == 0:
-        os.seteuid(65534)
     try:
-        yield
+        with another_user():
+            yield
     finally:
-        os.seteuid(user)
         folder.chmod(0o755)
 
 
