@@ -132,9 +132,7 @@ def train(
         if last or progress.step % schedule.evaluate_every == 0:
             results = evaluate(train_state.trainable) if evaluate else [DevResult({}, {})] * runs
             progress.seconds = seconds()
-            at = to_host(train_state.diverged)
-            steps = np.where(at > 0, at - schedule.first - 1, progress.step).tolist()
-            _report(progress, results, train_state, steps)
+            steps = _report(progress, results, train_state, schedule.first)
             train_state = train_state._replace(
                 loss=jnp.zeros_like(train_state.loss), tokens=jnp.zeros_like(train_state.tokens)
             )
@@ -154,13 +152,14 @@ def train(
 
 
 def _report(
-    progress: _Progress, results: Sequence[DevResult], train_state: TrainState, steps: Sequence[int]
-) -> None:
+    progress: _Progress, results: Sequence[DevResult], train_state: TrainState, first: int
+) -> list[int]:
     """Adds the rows of an evaluation; each run is charged its share of the devices' time.
 
-    `steps` are the steps that each run has taken.
+    `first` are the steps of an earlier job. Returns the steps that each run has taken.
     """
     loss, tokens, diverged = map(to_host, train_state[2:])
+    steps = np.where(diverged > 0, diverged - first - 1, progress.step).tolist()
     reported = {(row["run"], row["step"]) for row in progress.rows}
     share = progress.seconds * jax.device_count() / len(results)
     for run, (scores, _) in enumerate(results):
@@ -189,6 +188,7 @@ def _report(
             })  # fmt: skip
         shown = "  ".join(f"{task} {metric} {value:.4g}" for task, metric, value in values)
         log.info("step %d  run %d  %s", steps[run], run, shown)
+    return steps
 
 
 def _select(progress: _Progress, results: Sequence[DevResult], steps: Sequence[int]) -> np.ndarray:
