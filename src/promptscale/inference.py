@@ -1,37 +1,89 @@
 """From inputs and a prompt to generated ids: what evaluation, serving and prompt design share.
 
-Letters: B batch, P prompt length, S input positions, T target positions, D d_model.
+Letters: N runs, M inputs, R rows of a micro-batch, P prompt length, S input positions, T target
+positions, D d_model.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 
+from promptscale.data.microbatches import Shapes, pad_rows
+from promptscale.distributed.mesh import Devices
 from promptscale.model import T5, DropoutKeys, beam_search, greedy_search
 from promptscale.prompts import prepend
 
 Params = dict[str, Any]
+Generate = Callable[..., Int[Array, "R T"]]
 
-# The largest number of encoder positions that pass together on each part of the `data` axis. The
-# decoder has keys and values of all layers for each: 0.4 MB in T5 1.1 XXL, 13 GB in all.
-DECODED_POSITIONS = 2**15
+
+class Requests:
+    """Inputs to answer, each by a run, cut into micro-batches that lie on the devices.
+
+    Inputs are sorted by length and are never cut.
+    """
+
+    def __init__(
+        self,
+        inputs: Sequence[np.ndarray],
+        runs: Int[np.ndarray, " M"],
+        limits: Int[np.ndarray, " M"],
+        devices: Devices,
+        prompt_length: int = 0,
+        times: int = 1,
+    ) -> None:
+        """Takes for each input its run, and the number of tokens that its answer may have.
+
+        `times` is how often they will be answered.
+        """
+        lengths = np.array([len(ids) + 1 for ids in inputs])
+        shapes = Shapes.fitting(
+            lengths,
+            0,
+            rows=times * len(inputs),
+            before=prompt_length,
+            budget=devices.decoded_positions,
+            devices=devices.data_axis,
+        )
+        self._batches = []
+        for cut in shapes.cut(lengths, np.zeros_like(lengths)):
+            rows = cut.rows[devices.local_rows(len(cut.rows))]
+            arrays = (
+                runs[rows].astype(np.int32),
+                pad_rows(inputs, rows, cut.inputs_length),
+                np.where(rows < 0, 0, limits[rows]).astype(np.int32),
+            )
+            self._batches.append((cut.rows, devices.shard_rows(arrays, len(cut.rows))))
+        self._size = len(inputs)
+
+    def answer(
+        self, generate: Generate, params: Params, prompts: Float[Array, "N P D"] | None
+    ) -> Int[np.ndarray, "M L"]:
+        """The generated ids of each input, in order; `prompts` are the runs'."""
+        ids = [generate(params, prompts, *batch) for _, batch in self._batches]
+        rows = np.concatenate([rows for rows, _ in self._batches])
+        generated = np.concatenate(jax.device_get(ids))
+        answers = np.empty((self._size, generated.shape[1]), generated.dtype)
+        answers[rows[rows >= 0]] = generated[rows >= 0]
+        return answers
 
 
 def encode_inputs(
     model: T5,
     params: Params,
-    prompt: Float[Array, "*B P D"] | None,
-    inputs: Int[Array, "B S"],
+    prompt: Float[Array, "*R P D"] | None,
+    inputs: Int[Array, "R S"],
     dropout_keys: DropoutKeys = None,
-) -> tuple[Float[Array, "B PS D"], Array]:
-    """Encodes the inputs, after the prompt if any; also returns the mask [B, PS].
+) -> tuple[Float[Array, "R PS D"], Array]:
+    """Encodes the inputs, after the prompt if any; also returns the mask [R, PS].
 
-    A prompt [P, D] precedes every example, prompts [B, P, D] an example each: a batch may mix tasks
-    (Figure 2). Dropout acts where there are keys.
+    A prompt [P, D] precedes every row, prompts [R, P, D] a row each: a micro-batch may mix runs,
+    and so tasks (Figure 2). Dropout acts where there are keys.
     """
     variables = {"params": params}
     embedded, mask = model.apply(variables, inputs, method="embed"), inputs > 0
@@ -44,22 +96,24 @@ def encode_inputs(
 
 def generator(
     model: T5, decoding: str, length: int, place: jax.sharding.Sharding | None = None
-) -> Callable[..., Int[Array, "B T"]]:
-    """A compiled function (params, prompt or None, inputs [B, S], limit) -> ids [B, length].
+) -> Generate:
+    """A compiled function (params, prompts or None, runs, inputs, limits) -> ids [R, length].
 
-    It generates at most `limit` tokens; the other ids are 0. The prompt is as in `encode_inputs`.
-    `place` is the sharding of the ids.
+    Each row has the prompt of its run, out of the prompts [N, P, D]. It gets at most as many tokens
+    as its limit; the other ids are 0. `place` is the sharding of the ids.
     """
     search = {"beam": beam_search, "greedy": greedy_search}[decoding]
 
     @functools.partial(jax.jit, out_shardings=place)
     def generate(
         params: Params,
-        prompt: Float[Array, "*B P D"] | None,
-        inputs: Int[Array, "B S"],
-        limit: int | Int[Array, ""],
-    ) -> Int[Array, "B T"]:
+        prompts: Float[Array, "N P D"] | None,
+        run: Int[Array, " R"],
+        inputs: Int[Array, "R S"],
+        limits: Int[Array, " R"],
+    ) -> Int[Array, "R T"]:
+        prompt = None if prompts is None else prompts[run]
         encoded, mask = encode_inputs(model, params, prompt, inputs)
-        return search(model, params, encoded, mask, length, limit)
+        return search(model, params, encoded, mask, length, limits)
 
     return generate

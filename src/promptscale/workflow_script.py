@@ -83,7 +83,7 @@ def device_layout(snakemake: Any) -> Any:
     from promptscale.distributed.mesh import Layout
 
     resources = snakemake.resources
-    return Layout(resources.model_axis, resources.examples_at_a_time)
+    return Layout(resources.model_axis, resources.token_budget, resources.peak_tflops)
 
 
 def split_prefixes(files: Iterable[str]) -> dict[str, Path]:

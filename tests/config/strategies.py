@@ -151,7 +151,7 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
         "space.batch_size": st.sampled_from([[2], [2, 4]]),
         "hardware": st.dictionaries(
             st.sampled_from(sizes), st.sampled_from([{"accelerator": "v2-8"}, {
-                "accelerator": "h100", "examples_at_a_time": 2}]), max_size=2),
+                "accelerator": "h100", "token_budget": 100}]), max_size=2),
     }  # fmt: skip
     content = draw(of_model(Config, "", names))
     for section in ("pretraining", "lm_adaptation"):  # without them little is accepted

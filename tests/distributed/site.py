@@ -137,7 +137,7 @@ def main(folder: str, out: str, method: str, *settings: str) -> None:
     log = Path(out, f"log_{os.environ.get('JAX_PROCESS_ID', '0')}.txt")
     stand_in = SimpleNamespace(log=[log], threads=1, config={}, rule="tune")
     pairs = {key: int(value) for key, value in (setting.split("=") for setting in settings)}
-    layout = {key: pairs.pop(key) for key in ("model_axis", "examples_at_a_time") if key in pairs}
+    layout = {key: pairs.pop(key) for key in ("model_axis", "token_budget") if key in pairs}
     with script_setup(stand_in):
         from promptscale.training import resume
 

@@ -152,7 +152,7 @@ def continued(folder: Path, tmp_path: Path, method: str, devices: int, layout: s
 
 def test_microbatches_give_the_same_update(folder, tmp_path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    process = start(folder, parts, "prompt_tuning", "examples_at_a_time=2", devices=2)
+    process = start(folder, parts, "prompt_tuning", "token_budget=30", devices=2)
     finish(parts, process)
     assert_same(parts, finish(whole, start(folder, whole, "prompt_tuning")))
 

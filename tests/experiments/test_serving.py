@@ -8,6 +8,7 @@ import pytest
 
 from promptscale.config.jobs import PromptTuningJob
 from promptscale.config.settings import EvaluationSettings, Optimizer, PromptTuning
+from promptscale.distributed import mesh
 from promptscale.experiments import serving
 from tests import tiny
 
@@ -62,9 +63,9 @@ def test_the_agreement_is_the_share_of_requests_that_are_answered_alike(folder, 
     def wrong_for_the_second_task(*arguments):
         generate = make(*arguments)
 
-        def answer(params, prompts, inputs, limit):
-            ids = generate(params, prompts, inputs, limit)
-            return ids + 1 if np.all(prompts == second) else ids
+        def answer(params, prompts, run, inputs, limits):
+            ids = generate(params, prompts, run, inputs, limits)
+            return ids + 1 if np.all(prompts[run] == second) else ids
 
         return answer
 
@@ -75,7 +76,7 @@ def test_the_agreement_is_the_share_of_requests_that_are_answered_alike(folder, 
 
 def test_a_batch_has_a_bounded_number_of_positions(folder, monkeypatch):
     """Two tasks with 4 prompt positions and inputs of at most 16: 40 for a request of each."""
-    monkeypatch.setattr(serving, "DECODED_POSITIONS", 4 * 40)
+    monkeypatch.setattr(mesh, "_DECODED_POSITIONS", {"cpu": 4 * 40})
     assert list(serve(folder)["per_task"]) == [1, 4]
-    monkeypatch.setattr(serving, "DECODED_POSITIONS", 1)
+    monkeypatch.setattr(mesh, "_DECODED_POSITIONS", {"cpu": 1})
     assert list(serve(folder)["per_task"]) == [1]

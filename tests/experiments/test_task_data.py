@@ -12,7 +12,6 @@ from promptscale.config.load import validate
 from promptscale.config.schema import Config
 from promptscale.config.tasks import TASKS
 from promptscale.data import prepared
-from promptscale.data.batches import Batch
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.distributed.mesh import Devices
 from promptscale.evaluation.dev_set import DevSet
@@ -60,10 +59,23 @@ def train_of(prefixes):
 def test_every_run_of_a_bank_sees_its_own_task_in_its_own_order(data):
     vocabulary, prefixes = data
     (job,) = grid.prompt_jobs(configured(ablations={}), "prompt_length")[:1]
-    batch = batches(job, train_of(prefixes), vocabulary, Devices())(0)
-    assert job.runs[0] == JobRun("boolq", 0) and batch.inputs.shape[:2] == (6, 8)
-    for run, inputs in zip(job.runs, np.asarray(batch.inputs), strict=True):
-        assert set(inputs[:, 0]) == {100 if run.task == "boolq" else 101}
+    for shared in (True, False):
+        batch = batches(job, train_of(prefixes), vocabulary, Devices(), shared=shared)
+        micro_batches = batch(0).rows
+        assert shared or all(len(set(np.asarray(rows.run))) == 1 for rows in micro_batches)
+        run, example, first = (
+            np.concatenate([np.asarray(side) for side in sides])
+            for sides in zip(
+                *((rows.run, rows.example, rows.inputs[:, 0]) for rows in micro_batches),
+                strict=True,
+            )
+        )
+        assert job.runs[0] == JobRun("boolq", 0)
+        assert sorted(zip(run, example, strict=True)) == [
+            (r, e) for r in range(6) for e in range(8)
+        ]
+        for index, job_run in enumerate(job.runs):
+            assert set(first[run == index]) == {100 if job_run.task == "boolq" else 101}
 
 
 def test_the_sentinel_stands_before_the_targets_alone(data):
@@ -71,14 +83,12 @@ def test_the_sentinel_stands_before_the_targets_alone(data):
     plain = grid.prompt_jobs(configured(), "prompt_length")[0]
     settings = plain.settings.model_copy(update={"sentinel": True})
     job = plain.model_copy(update={"settings": settings})
-    batch = batches(job, train_of(prefixes), vocabulary, Devices())(0)
-    batch = Batch(*map(np.asarray, batch))
-    assert set(batch.targets[..., 0].ravel()) == {vocabulary.size - 1}
-    assert set(batch.targets[0, :, 1]) == {30} and set(batch.inputs[0, :, 0]) == {100}
+    for rows in batches(job, train_of(prefixes), vocabulary, Devices(), shared=True)(0).rows:
+        assert set(np.asarray(rows.targets[:, 0])) == {vocabulary.size - 1}
+        task = rows.inputs[:, 0] - 100
+        assert set(np.asarray(task)) <= {0, 1} and np.all(rows.targets[:, 1] == 30 + task)
     validation = {task: folder / "validation" for task, folder in prefixes.items()}
-    limits = [
-        dev_sets(one, validation, vocabulary, Devices())["boolq"].limit for one in (plain, job)
-    ]
+    limits = [dev_sets(one, validation, vocabulary)["boolq"].limit for one in (plain, job)]
     assert limits[1] == limits[0] + 1  # and one more token is generated
 
 
@@ -87,8 +97,11 @@ def test_a_mixture_has_every_task_in_proportion_and_by_name(data):
     vocabulary, prefixes = data
     config = configured(multitask_tuning={"batch_size": 30})
     job = next(j for j in grid.model_jobs(config) if j.method == "model_tuning_multitask")
-    batch = batches(job, train_of(prefixes), vocabulary, Devices())
-    epoch = np.concatenate([np.asarray(batch(step).inputs)[0] for step in range(4)])
+    batch = batches(job, train_of(prefixes), vocabulary, Devices(), shared=False)
+    epoch = [
+        row for step in range(4) for rows in batch(step).rows if rows.run[0] == 0
+        for row in np.asarray(rows.inputs)
+    ]  # fmt: skip
     names = {task: vocabulary.encode(name) for task, name in
              (("boolq", "boolq"), ("cb", "cb"), ("dpr", "wsc:"))}  # fmt: skip
     found = collections.Counter()
@@ -127,8 +140,8 @@ def test_predictions_have_the_labels_of_the_evaluated_task(
     vocabulary, prefixes = data
     monkeypatch.setattr(Vocabulary, "decode", lambda *_: text)
     examples = prepared.read(prefixes["cb"] / "validation")
-    dev = DevSet(TASKS[evaluated], examples, vocabulary, sentinel=sentinel, devices=Devices())
-    predictions = dev.predict(lambda *_: np.zeros((32, 2), np.int32), {}, None, trained)
+    dev = DevSet(TASKS[evaluated], examples, vocabulary, sentinel=sentinel)
+    predictions = dev.texts(np.zeros((len(examples), 2), np.int32), trained)
     assert predictions == [meant] * len(examples)
 
 

@@ -8,7 +8,6 @@ import pytest
 from promptscale.config.jobs import ModelTuningJob, PromptTuningJob
 from promptscale.config.settings import EvaluationSettings, ModelTuning, PromptTuning
 from promptscale.distributed.mesh import SINGLE_DEVICE, Layout
-from promptscale.errors import ConfigError
 from promptscale.experiments.evaluator import Evaluator
 from promptscale.experiments.tuning import Files, run
 from promptscale.reporting.runs_table import read_runs
@@ -90,13 +89,6 @@ def test_tuning_leaves_the_checkpoint_as_it_was(folder, tmp_path):
     assert before.step == after.step
     for name, array in before.params.items():
         np.testing.assert_array_equal(array, after.params[name])
-
-
-def test_a_batch_that_cannot_be_cut_into_equal_parts_is_refused_in_a_sentence(folder, tmp_path):
-    layout = Layout(examples_at_a_time=3)
-    with pytest.raises(ConfigError, match="3 examples at a time, but a batch of 8 cannot be cut"):
-        tune(folder, tmp_path, "prompt_tuning", layout)
-    assert not (tmp_path / "metrics.csv").exists()
 
 
 def test_diverged_runs_are_recorded_with_what_they_were_before(folder, tmp_path):

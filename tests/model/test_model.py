@@ -120,6 +120,16 @@ def test_a_limit_is_a_shorter_decode(params, search, limit):
     assert np.all(np.asarray(limited[:, limit:]) == 0)
 
 
+@pytest.mark.parametrize("search", [greedy_search, beam_search])
+def test_each_row_may_have_a_limit(params, search):
+    inputs = jnp.concatenate([INPUTS] * 2)
+    encoded, mask = encode_inputs(MODEL, params, None, inputs)
+    together = search(MODEL, params, encoded, mask, 8, jnp.asarray([0, 8, 3, 2]))
+    for row, limit in enumerate((0, 8, 3, 2)):
+        alone = search(MODEL, params, encoded[row : row + 1], mask[row : row + 1], 8, limit)
+        np.testing.assert_array_equal(together[row], alone[0])
+
+
 @pytest.mark.parametrize("decoding", ["greedy", "beam"])
 def test_a_mixed_batch_is_served_as_each_task_alone(params, decoding):
     """Figure 2: the outputs of examples with several prompts equal those with a single prompt."""
@@ -127,9 +137,10 @@ def test_a_mixed_batch_is_served_as_each_task_alone(params, decoding):
     prompts = 3 * jax.random.normal(jax.random.key(1), (3, 4, CONFIG.d_model))
     inputs = jnp.concatenate([INPUTS] * 3)
     tasks = jnp.asarray([2, 0, 1, 1, 0, 2])
-    mixed = np.asarray(generate(params, prompts[tasks], inputs, 6))
+    limits = jnp.full(6, 6)
+    mixed = np.asarray(generate(params, prompts, tasks, inputs, limits))
     for task in range(3):
-        alone = np.asarray(generate(params, prompts[task], inputs, 6))
+        alone = np.asarray(generate(params, prompts, jnp.full(6, task), inputs, limits))
         np.testing.assert_array_equal(mixed[tasks == task], alone[tasks == task])
     assert len({tuple(row) for row in mixed.tolist()}) > 2
 

@@ -62,7 +62,7 @@ class Case:
         targets = self.arrays["labels_pad0"]
         encoded, mask = self.encode(params, prompt)
         logits = self.model.apply({"params": params}, encoded, mask, targets, method="decode")
-        loss, tokens = cross_entropy(logits, targets, 0.0)
+        loss, tokens = map(jnp.sum, cross_entropy(logits, targets, 0.0))
         return loss / tokens, logits
 
 

@@ -12,7 +12,7 @@ from promptscale.config import grid
 from promptscale.config.accelerators import accelerators
 from promptscale.config.load import load_config
 from promptscale.config.sizes import PAPER_SIZES, ModelConfig
-from promptscale.data.batches import Batch
+from promptscale.data.microbatches import Rows
 from promptscale.model import T5
 from promptscale.planning import costs
 from promptscale.planning.flops import forward
@@ -46,9 +46,10 @@ def test_xla_counts_as_many_operations():
         vocab_size=512,
     )  # fmt: skip
     model, prompt_length = T5(config), 16
-    batch = Batch(jnp.ones((4, 112), jnp.int32), jnp.ones((4, 32), jnp.int32))
+    ids = jnp.ones((4, 112), jnp.int32), jnp.ones((4, 32), jnp.int32)
+    batch = Rows(*ids, jnp.zeros(4, int), jnp.arange(4))
     params = model.init(jax.random.key(0), batch.inputs, batch.targets)["params"]
-    prompt = jnp.zeros((prompt_length, config.d_model))
+    prompt = jnp.zeros((1, prompt_length, config.d_model))
     keys = jax.random.split(jax.random.key(0), 4)
 
     def counted(function, *arguments) -> float:
@@ -58,10 +59,10 @@ def test_xla_counts_as_many_operations():
     model_loss = loss_function(model, 0.0, ModelTuning.for_inference)
 
     def forwards(prompt):
-        return prompt_loss(prompt, params, batch, keys)[0]
+        return jnp.sum(prompt_loss(prompt, params, batch, keys)[0])
 
-    by_prompt = jax.grad(lambda prompt, params: prompt_loss(prompt, params, batch, keys)[0])
-    by_model = jax.grad(lambda params: model_loss(params, {}, batch, keys)[0])
+    by_prompt = jax.grad(lambda prompt, params: prompt_loss(prompt, params, batch, keys)[0].sum())
+    by_model = jax.grad(lambda params: model_loss(params, {}, batch, keys)[0].sum())
     behind = forward(config, 112 + prompt_length, 32)
     # XLA also counts elementwise operations, a few per cent at this width.
     assert 1.0 < counted(forwards, prompt) / (4 * behind.step("nothing")) < 1.05

@@ -66,9 +66,9 @@ def test_time_is_that_of_the_gpu_in_the_configuration():
 
 def test_accelerators_are_asked_for_where_the_configuration_names_them():
     job = first_job(PAPER, "prompt_tuning", "xxl")
-    tpu = {"tpu_type": "v3-32", "tpu_chips": 16, "model_axis": 16, "examples_at_a_time": 4}
+    tpu = {"tpu_type": "v3-32", "tpu_chips": 16, "model_axis": 16, "token_budget": 2048}
     assert job_resources(PAPER, job).items() > tpu.items()
-    none = {"tpu_type": "", "tpu_chips": 0, "model_axis": 1, "examples_at_a_time": 0}
+    none = {"tpu_type": "", "tpu_chips": 0, "model_axis": 1, "token_budget": 0}
     assert job_resources(on("h100"), job).items() > none.items()
     small = first_job(MINIATURE, "prompt_tuning", "mini-small")
     assert job_resources(MINIATURE, small).items() > none.items()

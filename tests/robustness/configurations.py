@@ -245,9 +245,8 @@ _TOGETHER = [
     ),
     changed(
         "hardware",
-        {"mini-small": {"accelerator": "h100", "examples_at_a_time": 2}},
-        "batch of 3 cannot be cut into 2 equal parts",
-        model_tuning__batch_size=3,
+        {"mini-small": {"accelerator": "h100", "token_budget": 0}},
+        "hardware.mini-small.token_budget is 0; it should be at least 1",
     ),
 ]
 

@@ -1,5 +1,7 @@
 """The training step and loop: what changes, what is selected, and what a restart repeats."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,14 +10,15 @@ import pytest
 
 from promptscale.config.settings import Optimizer
 from promptscale.config.sizes import ModelConfig
-from promptscale.data.batches import Batch
+from promptscale.data.microbatches import Rows, StepBatch
 from promptscale.distributed.mesh import Devices
 from promptscale.model import T5
 from promptscale.planning.flops import forward
 from promptscale.training.loop import DevResult, Schedule, train
 from promptscale.training.methods import ModelTuning, PromptTuning, Start, loss_function
 from promptscale.training.resume import State
-from promptscale.training.step import initial_state, make_step
+from promptscale.training.step import Step, Sums, accumulate, initial_state, update
+from tests.training.rows import micro_batches
 
 CONFIG = ModelConfig(
     d_model=16, d_ff=32, num_encoder_layers=1, num_decoder_layers=1, num_heads=2, head_dim=8,
@@ -28,12 +31,16 @@ SEEDS = (3, 4, 5)
 DEVICES = Devices()
 
 
-def batch(step: int, seeds=SEEDS) -> Batch:
-    """Random token batches that depend on seed and step alone, [N, 4, ...]."""
+def rows_of(step: int, seeds=SEEDS, size=None) -> list[Rows]:
+    """Random tokens that depend on seed and step alone: 4 rows of each run, `size` at a time."""
     draws = [np.random.default_rng([seed, step]) for seed in seeds]
     inputs = np.stack([draw.integers(2, 64, (4, 6), np.int32) for draw in draws])
     targets = np.stack([draw.integers(2, 64, (4, 3), np.int32) for draw in draws])
-    return Batch(inputs, targets)
+    return micro_batches(inputs, targets, size=size)
+
+
+def batch(step: int) -> StepBatch:
+    return StepBatch(rows_of(step))
 
 
 def keys(seeds=SEEDS):
@@ -56,16 +63,19 @@ def params():
     return jax.jit(MODEL.init)(jax.random.key(0), tokens, tokens)["params"]
 
 
+PROMPT_LOSS = loss_function(MODEL, 1e-4, PromptTuning.for_inference)
+
+
 @pytest.fixture(scope="module")
 def step():
-    return jax.jit(make_step(loss_function(MODEL, 1e-4, PromptTuning.for_inference)))
+    return Step(PROMPT_LOSS, shared=True)
 
 
 def test_only_the_prompts_change(params, step):
     before = jax.tree.map(np.array, params)
     train_state = started(prompts())
     for index in range(3):
-        train_state = step(train_state, params, batch(index), keys(), jnp.int32(index))
+        train_state = step(train_state, params, rows_of(index), keys(), index)
     jax.tree.map(np.testing.assert_array_equal, params, before)
     moved = np.sqrt(np.mean(np.square(train_state.trainable - prompts()), axis=(1, 2)))
     assert np.all(moved > 0.3)
@@ -73,19 +83,19 @@ def test_only_the_prompts_change(params, step):
 
 def test_the_first_step_moves_a_prompt_by_the_learning_rate(params, step):
     """With the restored optimiser step the clip is active: the change has RMS 0.3."""
-    train_state = step(started(prompts()), params, batch(0), keys(), jnp.int32(0))
+    train_state = step(started(prompts()), params, rows_of(0), keys(), 0)
     change = np.sqrt(np.mean(np.square(train_state.trainable - prompts()), axis=(1, 2)))
     np.testing.assert_allclose(change, 0.3, rtol=1e-4)
 
 
 def test_runs_that_train_together_train_as_each_alone(params, step):
     """Each run draws its dropout from its key."""
-    train_state = started(prompts())
+    train_state, alone_step = started(prompts()), Step(PROMPT_LOSS, shared=True)
     alone = [started(prompts((seed,))) for seed in SEEDS]
     for index in range(3):
-        train_state = step(train_state, params, batch(index), keys(), jnp.int32(index))
+        train_state = step(train_state, params, rows_of(index), keys(), index)
         alone = [
-            step(state, params, batch(index, (seed,)), keys((seed,)), jnp.int32(index))
+            alone_step(state, params, rows_of(index, (seed,)), keys((seed,)), index)
             for state, seed in zip(alone, SEEDS, strict=True)
         ]
     for prompt, state in zip(train_state.trainable, alone, strict=True):
@@ -161,31 +171,26 @@ def test_the_first_of_the_best_dev_steps_is_selected(params, step, tmp_path):
 
 def test_microbatches_give_the_same_update_with_dropout(params, step):
     """Examples draw their masks by their place in the batch, whichever of them pass together."""
-    loss = loss_function(MODEL, 1e-4, PromptTuning.for_inference)
-    parts = jax.jit(make_step(loss, examples_at_a_time=2))
-    for steps in (step, parts):
-        train_state = steps(started(prompts()), params, batch(0), keys(), jnp.int32(0))
-        if steps is step:
-            whole = train_state
+    whole = step(started(prompts()), params, rows_of(0), keys(), 0)
+    train_state = step(started(prompts()), params, rows_of(0, size=2), keys(), 0)
     np.testing.assert_allclose(whole.loss, train_state.loss, rtol=1e-5)
     np.testing.assert_allclose(whole.trainable, train_state.trainable, rtol=1e-4, atol=1e-4)
 
 
 def diverging(run: int, at: int):
     """A step whose loss of a run is NaN from step `at` on."""
-    prompt_loss = loss_function(MODEL, 1e-4, PromptTuning.for_inference)
 
-    def loss(trainable, frozen, batch, keys):
-        value, tokens = prompt_loss(trainable, frozen, batch, keys)
-        return value + jnp.where(batch.inputs[0, 0] == 1, jnp.nan, 0.0), tokens
+    def loss(trainable, frozen, rows, keys):
+        value, tokens = PROMPT_LOSS(trainable, frozen, rows, keys)
+        return value + jnp.where(rows.inputs[:, 0] == 1, jnp.nan, 0.0), tokens
 
-    def batches(number: int) -> Batch:
-        rows = batch(number)
+    def batches(number: int) -> StepBatch:
+        (rows,) = rows_of(number)
         if number >= at:
-            rows.inputs[run, 0, 0] = 1  # a token that `batch` never draws
-        return rows
+            rows.inputs[4 * run, 0] = 1  # a token that `batch` never draws
+        return StepBatch([rows])
 
-    return jax.jit(make_step(loss)), batches
+    return Step(loss, shared=True), batches
 
 
 @pytest.mark.parametrize(("at", "last"), [(0, 0), (3, 3), (4, 4)])
@@ -228,7 +233,7 @@ def test_a_training_ends_when_all_runs_have_diverged(params, tmp_path):
         return batch(number)
 
     nan = jax.tree.map(lambda leaf: leaf * jnp.nan, params)
-    step = jax.jit(make_step(loss_function(MODEL, 1e-4, PromptTuning.for_inference)))
+    step = Step(PROMPT_LOSS, shared=True)
     outcome = train(
         step, started(prompts()), nan, unreachable, keys(), Schedule(100, 4, 50),
         State(str(tmp_path / "state"), "job"),
@@ -247,19 +252,21 @@ def test_trials_train_together_as_each_alone():
         Optimizer(learning_rate=0.5, weight_decay=1e-5, decay_factor=0.1, steps_per_decay=2),
     ]
 
-    def loss(prompt, frozen, batch, keys):
-        """A loss without a model; its gradient depends on batch, keys and prompt."""
-        wanted = jnp.mean(batch.inputs) / 32 + jax.random.normal(keys[0], prompt.shape)
-        return jnp.sum(jnp.square(prompt - wanted)), jnp.float32(1)
+    def loss(prompts, frozen, rows, keys):
+        """A loss without a model; its gradient depends on rows, keys and prompts."""
+        noise = jax.vmap(lambda key: jax.random.normal(key, prompts.shape[1:]))(keys)
+        wanted = jnp.mean(rows.inputs, axis=1)[:, None, None] / 32 + noise
+        difference = prompts[rows.run] - wanted
+        return jnp.sum(jnp.square(difference), axis=(1, 2)), jnp.ones(len(rows.run))
 
     train_state = initial_state(Start(prompts(), {}, CHECKPOINT_STEP), trials, DEVICES)
-    step = jax.jit(make_step(loss))
+    step = Step(loss, shared=True)
     for index in range(5):
-        train_state = step(train_state, {}, batch(index), keys(), jnp.int32(index))
+        train_state = step(train_state, {}, rows_of(index), keys(), index)
     for run, (seed, settings) in enumerate(zip(SEEDS, trials, strict=True)):
-        alone = started(prompts((seed,)), settings)
+        alone, alone_step = started(prompts((seed,)), settings), Step(loss, shared=True)
         for index in range(5):
-            alone = step(alone, {}, batch(index, (seed,)), keys((seed,)), jnp.int32(index))
+            alone = alone_step(alone, {}, rows_of(index, (seed,)), keys((seed,)), index)
         np.testing.assert_allclose(
             train_state.trainable[run], alone.trainable[0], rtol=1e-6, atol=1e-6
         )
@@ -295,13 +302,20 @@ def test_the_step_has_no_weight_gradient_product():
     model = T5(config, dropout_rate=0.1)
     tokens = jax.ShapeDtypeStruct((1, 2), jnp.int32)
     params = jax.eval_shape(model.init, jax.random.key(0), tokens, tokens)["params"]
-    train_state = started(jnp.zeros((runs, length, config.d_model)))
-    batches = Batch(
-        jax.ShapeDtypeStruct((runs, rows, text), jnp.int32),
-        jax.ShapeDtypeStruct((runs, rows, t), jnp.int32),
-    )
-    step = jax.jit(make_step(loss_function(model, 1e-4, PromptTuning.for_inference)))
-    counted = dot_flops(step, train_state, params, batches, keys(), jnp.int32(0))
+    ids = [np.ones((runs, rows, size), np.int32) for size in (text, t)]
+
+    def counted(method, trainable, frozen) -> float:
+        """Of a step: its micro-batches, and the update."""
+        loss = loss_function(model, 1e-4, method.for_inference)
+        state = started(trainable)
+        sums, number = Sums(trainable, state.loss, state.tokens), jnp.int32(0)
+        total = dot_flops(update, state, sums, number)
+        for part in micro_batches(*ids, shared=method.shared):
+            add = functools.partial(accumulate, loss, method.shared, 1.0)
+            total += dot_flops(add, sums, trainable, frozen, part, keys(), number)
+        return total
+
+    prompt_flops = counted(PromptTuning, jnp.zeros((runs, length, config.d_model)), params)
 
     linear, attention = (runs * rows * n for n in forward(config, text + length, t))
     # The decoder's self-attention sees no prompt before its first cross-attention, so the first
@@ -309,10 +323,9 @@ def test_the_step_has_no_weight_gradient_product():
     joint = config.num_heads * config.head_dim
     below = runs * rows * (2 * t * 4 * config.d_model * joint + 2 * 4 * joint * t * t)
     expected = 2 * linear + 3 * attention - below
-    assert counted == pytest.approx(expected, rel=0.02)
+    assert prompt_flops == pytest.approx(expected, rel=0.02)
     # The same count of a step that tunes all weights has the products of their gradients.
     copies = jax.tree.map(lambda leaf: jnp.zeros((runs, *leaf.shape), leaf.dtype), params)
-    step = jax.jit(make_step(loss_function(model, 1e-4, ModelTuning.for_inference)))
-    full = dot_flops(step, started(copies), {}, batches, keys(), jnp.int32(0))
+    full = counted(ModelTuning, copies, {})
     linear, attention = (runs * rows * n for n in forward(config, text, t))
     assert full == pytest.approx(3 * linear + 3 * attention, rel=0.02)

@@ -351,7 +351,8 @@ RESOURCES = {
         "tpu_type",
         "tpu_chips",
         "model_axis",
-        "examples_at_a_time",
+        "token_budget",
+        "peak_tflops",
         "mem_mb",
         "runtime",
     )

@@ -7,7 +7,7 @@ ends the check, because later rules rely on earlier rules.
 import os
 from collections.abc import Callable, Iterable, Iterator
 
-from promptscale.config import grid, outputs
+from promptscale.config import grid
 from promptscale.config.accelerators import accelerators
 from promptscale.config.axes import AXES, adaptation_steps
 from promptscale.config.faults import known, shown
@@ -295,22 +295,9 @@ def _hardware(config: Config) -> Sentences:
 
 def _jobs(config: Config) -> Sentences:
     try:
-        jobs = [*grid.all_jobs(config).values(), *grid.search_jobs(config)]
+        _ = grid.all_jobs(config), list(grid.search_jobs(config))
     except ConfigError as error:
         yield str(error)
-        return
-    trained = outputs.trained_checkpoints(config)
-    models = [grid.language_modeling_job(config, *checkpoint) for checkpoint in trained]
-    batches = {(job.size, getattr(job.settings, "batch_size", 1)) for job in (*jobs, *models)}
-    for size, batch in sorted(batches):
-        hardware = config.hardware.get(size)
-        at_a_time = hardware.examples_at_a_time if hardware else None
-        if at_a_time and batch % -(-batch // at_a_time):
-            yield (
-                f"hardware.{size}.examples_at_a_time is {at_a_time}, but a batch of {batch} "
-                f"cannot be cut into {-(-batch // at_a_time)} equal parts."
-            )
-            return
 
 
 _RULES: tuple[Callable[[Config], Iterable[str]], ...] = (

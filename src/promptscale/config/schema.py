@@ -125,7 +125,7 @@ class Hardware(Strict):
 
     accelerator: str  # a type of accelerators.yaml
     model_axis: Positive = 1  # devices that share the model's parameters; the others share batches
-    examples_at_a_time: Positive | None = None  # of a batch; None: all
+    token_budget: Positive | None = None  # positions that a device computes at a time; None: ours
 
 
 class Budget(Strict):

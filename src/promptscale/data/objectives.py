@@ -9,12 +9,11 @@ Letters: B batch, S input positions, T target positions.
 
 import abc
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Int, Int32, Integer
 
-from promptscale.data.batches import Batch
 from promptscale.data.corpus import Shard
 from promptscale.data.permutation import permute
 from promptscale.data.prepared import check_ids
@@ -27,6 +26,13 @@ Tokens: TypeAlias = Int32[np.ndarray, " tokens"]
 Rows: TypeAlias = Int[np.ndarray, " tokens"]  # the row of a batch that each token belongs to
 Mask: TypeAlias = Bool[np.ndarray, " tokens"]
 Lengths: TypeAlias = Int[np.ndarray, " B"]
+
+
+class Batch(NamedTuple):
+    """Token ids of examples; each sequence ends with EOS and is padded with 0."""
+
+    inputs: Int32[np.ndarray, "B S"]
+    targets: Int32[np.ndarray, "B T"]
 
 
 def span_lengths(inputs_length: int) -> tuple[int, int]:
@@ -105,7 +111,7 @@ class _Stream(abc.ABC):
         pending = [shards[i].read_async(start, end) for i, start, end in segments.T.tolist()]
         return [wait() for wait in pending]
 
-    def batch(self, step: int, rows: slice = slice(None)) -> Batch:
+    def batch(self, step: int, rows: slice | Int[np.ndarray, " R"] = slice(None)) -> Batch:
         """The batch of a step (from 0), whose sequences end with EOS and are padded with 0.
 
         `rows` selects rows of the batch; the tokens of other rows are not read. The random draws
@@ -114,22 +120,43 @@ class _Stream(abc.ABC):
         Raises:
           DataError: the embedding has no row for a token id, or a shard cannot be read.
         """
+        segments, lengths, in_targets = self._draw(step)
+        chosen = np.arange(self.batch_size)[rows]
+        tokens = np.concatenate([np.zeros(0, np.int32), *self.read(segments[:, chosen])])
+        tokens = tokens.astype(np.int32)
+        check_ids(tokens, self._vocab_size, "The prepared corpus")
+        ends = np.cumsum(lengths)
+        marks = [in_targets[ends[i] - lengths[i] : ends[i]] for i in chosen]
+        return self._examples(tokens, lengths[chosen], np.concatenate([in_targets[:0], *marks]))
+
+    def lengths(self, step: int) -> tuple[Lengths, Lengths]:
+        """The lengths of a step's inputs and targets, with EOS; no token is read."""
+        _, lengths, in_targets = self._draw(step)
+        tokens = np.ones(lengths.sum(), np.int32)
+        inputs, targets = self._examples(tokens, lengths, in_targets)
+        return np.count_nonzero(inputs, axis=1), np.count_nonzero(targets, axis=1)
+
+    def _draw(self, step: int) -> tuple[Int[np.ndarray, "3 B"], Lengths, Mask]:
+        """The segments of a step, their lengths, and the marks of the tokens in targets."""
         positions = step * self.batch_size + np.arange(self.batch_size)
         epochs, positions = np.divmod(positions, self.num_segments)
         segments = self.segments(permute(positions, epochs, self.num_segments, self.seed))
-        tokens = np.concatenate(self.read(segments[:, rows])).astype(np.int32)
-        check_ids(tokens, self._vocab_size, "The prepared corpus")
         lengths = segments[2] - segments[1]
-        edges = np.concatenate([[0], np.cumsum(lengths)])
-        first, stop, _ = rows.indices(self.batch_size)
-        in_targets = self._in_targets(lengths, np.random.default_rng([self.seed, step]))
-        in_targets = in_targets[edges[first] : edges[stop]]
-        row = np.repeat(np.arange(stop - first), lengths[rows])
+        return (
+            segments,
+            lengths,
+            self._in_targets(lengths, np.random.default_rng([self.seed, step])),
+        )
+
+    def _examples(self, tokens: Tokens, lengths: Lengths, in_targets: Mask) -> Batch:
+        """Inputs and targets of segments of the given lengths, laid end to end."""
+        size = len(lengths)
+        row = np.repeat(np.arange(size), lengths)
         inputs = hide(tokens, row, in_targets, self._first_sentinel)
         targets = hide(tokens, row, ~in_targets, self._first_sentinel)
         return Batch(
-            _padded(*inputs, stop - first, self.inputs_length),
-            _padded(*targets, stop - first, self.targets_length),
+            _padded(*inputs, size, self.inputs_length),
+            _padded(*targets, size, self.targets_length),
         )
 
     @staticmethod

@@ -1,27 +1,21 @@
 """Evaluation as the paper does it: free generation, exact text, the task's metrics."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-import jax
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Int
 
 from promptscale.config.tasks import Task
 from promptscale.config.tasks import task as task_named
-from promptscale.data.batches import by_length, padded_length
+from promptscale.data.batches import padded_length
 from promptscale.data.prepared import Examples
 from promptscale.data.vocabulary import Vocabulary
-from promptscale.distributed.mesh import Devices
 from promptscale.evaluation import metrics
-from promptscale.inference import DECODED_POSITIONS, Params
-
-Generate = Callable[..., Array]  # (params, prompt or None, inputs [B, S], limit) -> ids [B, T]
-
-_EXAMPLES = 128  # of a batch, at most
 
 
 class DevSet:
-    """A validation split: padded inputs on the devices, and rows for the metrics.
+    """A validation split: inputs to answer, and rows for the metrics.
 
     Inputs are never cut, and as many tokens are generated as the longest target has, as in the
     authors' code.
@@ -33,55 +27,29 @@ class DevSet:
         examples: Examples,
         vocabulary: Vocabulary,
         *,
-        prompt_length: int = 0,
         limit: int = 0,
         sentinel: bool = False,
-        devices: Devices,
     ) -> None:
-        """Sorts the inputs by length and pads them in batches, sharded over the `data` axis.
+        """At least `limit` tokens are generated.
 
-        A batch has a bounded number of encoder positions, with the `prompt_length` of each row. At
-        least `limit` tokens are generated. `sentinel` says whether the targets of training
-        started with `<extra_id_0>`.
+        `sentinel` says whether the targets of training started with `<extra_id_0>`.
         """
         self.task = task
+        self.inputs = list(examples.inputs)
         self.rows = examples.rows()
-        self.limit = max(padded_length(examples.targets, multiple=1), limit)
+        self.limit = max(padded_length(examples.targets), limit)
         self._vocabulary = vocabulary
         self._sentinel = sentinel
-        batches = list(
-            by_length(
-                examples.inputs,
-                min(_EXAMPLES, len(examples)),
-                DECODED_POSITIONS,
-                before=prompt_length,
-                multiple=devices.data_axis,
-            )
-        )
-        self._places = [batch.examples for batch in batches]
-        self._inputs = [
-            devices.shard_batch(ids[devices.local_rows(len(ids))], len(ids), axis=0)
-            for _, ids in batches
-        ]
 
-    def predict(
-        self,
-        generate: Generate,
-        params: Params,
-        prompt: Float[Array, "P D"] | None,
-        trained_on: str | None = None,
-    ) -> list[str]:
-        """The predicted text for every row, in order; `generate` is from `inference.generator`.
+    def texts(self, answers: Int[np.ndarray, "B L"], trained_on: str | None = None) -> list[str]:
+        """The predicted text of every row, from the generated ids.
 
         `trained_on` is the task whose labels the model writes, if not this task's.
         """
-        ids = [generate(params, prompt, inputs, self.limit) for inputs in self._inputs]
-        texts = [""] * len(self.rows)
-        for places, rows in zip(self._places, jax.device_get(ids), strict=True):
-            for place, row in zip(places, rows, strict=False):  # empty rows end a batch
-                text = self._vocabulary.decode(row)
-                texts[place] = self._interpret(text, trained_on or self.task.name)
-        return texts
+        return [
+            self._interpret(self._vocabulary.decode(row), trained_on or self.task.name)
+            for row in answers
+        ]
 
     def score(self, predictions: Sequence[str]) -> dict[str, float]:
         """The task's metrics (0 to 100) and `score`, their mean."""

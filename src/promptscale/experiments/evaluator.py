@@ -1,42 +1,92 @@
 """Predictions and dev scores of the runs of a tuning job."""
 
-import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 
 from promptscale.config.jobs import TuningJob
-from promptscale.evaluation.dev_set import DevSet, Generate
+from promptscale.distributed.mesh import Devices
+from promptscale.evaluation.dev_set import DevSet
+from promptscale.inference import Generate, Requests
 from promptscale.training.loop import DevResult, Predictions
 from promptscale.training.methods import Method
 
+TasksOfRuns = tuple[tuple[str, ...], ...]  # for each run
 
-@dataclasses.dataclass(frozen=True)
+
 class Evaluator:
-    """Generates and scores predictions; `trainable` is that of all runs, with leading axis N."""
+    """Generates and scores predictions; `trainable` is that of all runs, with leading axis N.
 
-    job: TuningJob
-    method: Method
-    frozen: Any
-    generate: Generate
-    dev: Mapping[str, DevSet]
+    Runs that share the model answer together, as a prompt ensemble does in section 6: the examples
+    of all their dev sets form a pool, each after the prompt of its run.
+    """
 
-    def predict(self, trainable: Any, index: int, tasks: Sequence[str]) -> Predictions:
-        """The predictions on `tasks` of the run at `index`."""
-        run_trainable = jax.tree.map(lambda leaf: leaf[index], trainable)
-        params, prompt = self.method.for_inference(run_trainable, self.frozen)
-        trained_on = self.job.runs[index].task
-        return {
-            task: self.dev[task].predict(self.generate, params, prompt, trained_on)
-            for task in tasks
-        }
+    def __init__(
+        self,
+        job: TuningJob,
+        method: Method,
+        frozen: Any,
+        generate: Generate,
+        dev: Mapping[str, DevSet],
+        devices: Devices,
+    ) -> None:
+        """Takes the job, its method, what its runs leave alone, the generator and the dev sets."""
+        self._job, self._method, self._frozen = job, method, frozen
+        self._generate, self._dev, self._devices = generate, dev, devices
+        self._evaluations = -(-job.settings.steps // job.settings.evaluate_every)
+        # The requests of the selecting tasks stay on the devices between evaluations.
+        self._requests = functools.lru_cache(maxsize=len(job.runs))(self._make_requests)
+
+    def predict(self, trainable: Any, tasks: TasksOfRuns) -> list[Predictions]:
+        """The predictions of each run on its tasks."""
+        if self._method.shared:
+            return self._answer(trainable, tasks, range(len(tasks)))
+        predictions = []
+        for run, names in enumerate(tasks):
+            run_trainable = jax.tree.map(lambda leaf, run=run: leaf[run], trainable)
+            predictions += self._answer(run_trainable, (names,), [run])
+        return predictions
 
     def __call__(self, trainable: Any) -> list[DevResult]:
         """The result of every run on the tasks that select its step."""
-        results = []
-        for index, run in enumerate(self.job.runs):
-            predictions = self.predict(trainable, index, self.job.selecting_tasks(run))
-            scores = {task: self.dev[task].score(texts) for task, texts in predictions.items()}
-            results.append(DevResult(scores, predictions))
-        return results
+        tasks = tuple(tuple(self._job.selecting_tasks(run)) for run in self._job.runs)
+        return [
+            DevResult(
+                {task: self._dev[task].score(texts) for task, texts in answers.items()}, answers
+            )
+            for answers in self.predict(trainable, tasks)
+        ]
+
+    def _answer(self, trainable: Any, tasks: TasksOfRuns, runs: Sequence[int]) -> list[Predictions]:
+        """The predictions of the `runs`, whose trained arrays are `trainable`."""
+        if not any(tasks):
+            return [{} for _ in tasks]
+        model = self._method.for_inference(trainable, self._frozen)
+        answers = self._requests(tasks).answer(self._generate, *model)
+        predictions: list[Predictions] = []
+        start = 0
+        for run, names in zip(runs, tasks, strict=True):
+            texts = {}
+            for task in names:
+                dev = self._dev[task]
+                end = start + len(dev.rows)
+                texts[task] = dev.texts(answers[start:end], self._job.runs[run].task)
+                start = end
+            predictions.append(texts)
+        return predictions
+
+    def _make_requests(self, tasks: TasksOfRuns) -> Requests:
+        """The inputs of the dev sets of all runs, laid end to end."""
+        pairs = [(run, self._dev[task]) for run, names in enumerate(tasks) for task in names]
+        sizes = [len(dev.rows) for _, dev in pairs]
+        return Requests(
+            [ids for _, dev in pairs for ids in dev.inputs],
+            np.repeat([run for run, _ in pairs], sizes),
+            np.repeat([dev.limit for _, dev in pairs], sizes),
+            self._devices,
+            self._job.prompt_length,
+            self._evaluations,
+        )

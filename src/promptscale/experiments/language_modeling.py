@@ -24,20 +24,22 @@ from promptscale.checkpoints.sharded import load_model
 from promptscale.checkpoints.t5x import Checkpoint, write
 from promptscale.config.axes import adaptation_steps
 from promptscale.config.jobs import LanguageModelingJob
-from promptscale.data.batches import Batch
+from promptscale.config.sizes import ModelConfig
 from promptscale.data.corpus import read_text
+from promptscale.data.microbatches import Cut, Rows, Shapes, StepBatch
 from promptscale.data.objectives import PrefixLM, SpanCorruption
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.distributed import multihost
 from promptscale.distributed.mesh import SINGLE_DEVICE, Devices, Layout, to_host
 from promptscale.errors import DivergedError
 from promptscale.model import T5, parameter_shapes
+from promptscale.planning.flops import step_flops
 from promptscale.storage.atomic import atomic_write
 from promptscale.training.loop import Schedule, train
 from promptscale.training.methods import ModelTuning, Start, loss_function
 from promptscale.training.optimizer import accumulators
 from promptscale.training.resume import State
-from promptscale.training.step import initial_state, make_step
+from promptscale.training.step import Step, initial_state
 
 REPORTS = 20  # reports of the loss in a training
 
@@ -88,26 +90,20 @@ def run(job: LanguageModelingJob, files: Files, layout: Layout = SINGLE_DEVICE) 
     objective: Callable[..., PrefixLM | SpanCorruption] = PrefixLM
     if not adaptation_steps(job.checkpoint):
         objective = functools.partial(SpanCorruption, vocabulary_size=vocabulary_size)
-    size, rows = settings.batch_size, devices.local_rows(settings.batch_size)
     stream = objective(
         shards,
         inputs_length=settings.inputs_length,
-        batch_size=size,
+        batch_size=settings.batch_size,
         seed=job.seed,
         vocab_size=job.architecture.vocab_size,
     )
-
-    def batch(step: int) -> Batch:
-        local = stream.batch(step, rows)
-        return Batch(*(devices.shard_batch(array[None], size, axis=1) for array in local))
-
     loss = loss_function(model, settings.z_loss, ModelTuning.for_inference)
     state = State(files.state, f"{job.model_dump_json()} {files.digest}")
     result = train(
-        make_step(loss, settings.loss_normalizing_factor, devices.examples_at_a_time),
+        Step(loss, ModelTuning.shared, settings.loss_normalizing_factor),
         initial_state(start, [settings.optimizer], devices),
         start.frozen,
-        batch,
+        batches(stream, settings.steps, job.architecture, devices),
         devices.keys([job.seed]),
         Schedule(
             settings.steps,
@@ -116,6 +112,7 @@ def run(job: LanguageModelingJob, files: Files, layout: Layout = SINGLE_DEVICE) 
             first=job.first_step,
         ),
         state,
+        peak_flops=devices.peak_flops,
     )
     if stops := [row["step"] for row in result.rows if row["metric"] == "diverged"]:
         raise DivergedError(
@@ -136,6 +133,51 @@ def run(job: LanguageModelingJob, files: Files, layout: Layout = SINGLE_DEVICE) 
         with atomic_write(files.losses) as partial:
             losses[columns].to_csv(partial, index=False)
     state.delete()
+
+
+def batches(
+    stream: PrefixLM | SpanCorruption,
+    steps: int,
+    architecture: ModelConfig,
+    devices: Devices,
+) -> Callable[[int], StepBatch]:
+    """A function from one of `steps` steps to its micro-batches.
+
+    A process reads the rows that its devices need.
+    """
+    shapes = Shapes.fitting(
+        np.append(stream.lengths(0)[0], stream.inputs_length),
+        stream.targets_length,
+        rows=steps * stream.batch_size,
+        budget=devices.token_budget,
+        devices=devices.data_axis,
+    )
+
+    flops = step_flops(architecture, "weights")
+
+    def batch(step: int) -> StepBatch:
+        lengths = stream.lengths(step)
+        cuts = list(shapes.cut(*lengths))
+        local = [cut.rows[devices.local_rows(len(cut.rows))] for cut in cuts]
+        needed = np.concatenate(local)
+        inputs, targets = stream.batch(step, needed[needed >= 0])
+        edges = np.cumsum([np.count_nonzero(rows >= 0) for rows in local])[:-1]
+        parts = zip(np.split(inputs, edges), np.split(targets, edges), strict=True)
+        rows = list(map(micro_batch, parts, local, cuts))
+        return StepBatch(rows, shapes.work(cuts, *lengths, flops))
+
+    def micro_batch(part: tuple[np.ndarray, np.ndarray], places: np.ndarray, cut: Cut) -> Rows:
+        inputs, targets = part
+        empty = ((0, len(places) - len(inputs)), (0, 0))
+        rows = Rows(
+            np.pad(inputs[:, : cut.inputs_length], empty),
+            np.pad(targets[:, : cut.targets_length], empty),
+            np.zeros(len(places), np.int32),
+            places.astype(np.int32),
+        )
+        return devices.shard_rows(rows, len(cut.rows))
+
+    return batch
 
 
 def _initial_checkpoint(

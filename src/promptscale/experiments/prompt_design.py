@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 import pandas as pd
 from flax import traverse_util
 
@@ -29,7 +30,7 @@ from promptscale.distributed.mesh import SINGLE_DEVICE, Devices, Layout
 from promptscale.errors import DataError
 from promptscale.evaluation.dev_set import DevSet
 from promptscale.experiments.task_data import Splits
-from promptscale.inference import generator
+from promptscale.inference import Requests, generator
 from promptscale.model import T5
 from promptscale.reporting.runs_table import write_runs
 from promptscale.storage.atomic import atomic_directory
@@ -117,7 +118,7 @@ def run(job: PromptDesignJob, files: Files, layout: Layout = SINGLE_DEVICE) -> N
             for seed in job.seeds
         ]
         follows = "" if task_named(task).labels else question_word(train, vocabulary)
-        limit = padded_length(validation.targets, multiple=1)
+        limit = padded_length(validation.targets)
         limit += len(separator_ids(vocabulary, separator)) + len(vocabulary.encode(follows))
         generate = generator(model, job.evaluation.decoding, limit, devices.replicated())
         for job_run in (job_run for job_run in job.runs if job_run.task == task):
@@ -127,9 +128,10 @@ def run(job: PromptDesignJob, files: Files, layout: Layout = SINGLE_DEVICE) -> N
                 dataclasses.replace(validation, inputs=validation.inputs.prepend(prefix)),
                 vocabulary,
                 limit=limit,
-                devices=devices,
             )
-            answers = dev.predict(generate, params, None)
+            size = len(dev.rows)
+            requests = Requests(dev.inputs, np.zeros(size, int), np.full(size, dev.limit), devices)
+            answers = dev.texts(requests.answer(generate, params, None))
             texts = [cut(answer, separator, follows) for answer in answers]
             path = Path(task, f"seed_{job_run.seed}", f"{task}.jsonl")
             predictions[path] = list(dev.prediction_rows(texts))

@@ -21,11 +21,12 @@ from promptscale import prompts
 from promptscale.checkpoints.sharded import load_model
 from promptscale.config.jobs import PromptTuningJob
 from promptscale.data.batches import pad, padded_length
+from promptscale.data.microbatches import rounded_length
 from promptscale.data.prepared import read
 from promptscale.distributed import multihost
 from promptscale.distributed.mesh import SINGLE_DEVICE, Devices, Layout
 from promptscale.experiments.task_data import Splits
-from promptscale.inference import DECODED_POSITIONS, generator
+from promptscale.inference import generator
 from promptscale.model import T5
 from promptscale.storage.atomic import atomic_write
 
@@ -55,22 +56,23 @@ def run(
     checkpoint = load_model(files.checkpoint, job.architecture, devices)
     vocab_size = job.architecture.vocab_size
     splits = [read(files.validation[task], vocab_size) for task in tasks]
-    length = max(padded_length(split.targets, multiple=1) for split in splits)
-    longest = job.settings.max_input_length
-    inputs_length = max(padded_length(split.inputs, longest) for split in splits)
+    length = max(padded_length(split.targets) for split in splits)
+    longest = max(padded_length(split.inputs) for split in splits)
+    inputs_length = min(rounded_length(longest), job.settings.max_input_length)
     requests = np.stack([
         pad([split.inputs[index % len(split)] for index in range(PER_TASK)], inputs_length)
         for split in splits
     ])  # fmt: skip
     positions = len(tasks) * (job.prompt_length + inputs_length)  # of a request of each task
-    batches = [batch for batch in BATCHES if batch * positions <= DECODED_POSITIONS]
+    batches = [batch for batch in BATCHES if batch * positions <= devices.decoded_positions]
     params = traverse_util.unflatten_dict(checkpoint.params, sep="/")
     task_prompts = np.stack([prompts.load(files.prompts[task]) for task in tasks])
     model = T5(job.architecture)
     generate = generator(model, job.evaluation.decoding, length, devices.replicated())
 
     def serve(task_indices: Int[np.ndarray, " B"], inputs: Int[np.ndarray, "B S"]) -> Array:
-        return generate(params, task_prompts[task_indices], inputs, length)
+        limits = np.full(len(inputs), length)
+        return generate(params, task_prompts, task_indices, inputs, limits)
 
     rows = []
     for batch in batches or BATCHES[:1]:

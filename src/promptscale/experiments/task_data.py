@@ -1,6 +1,7 @@
-"""What a tuning job reads: the training batches of its runs, and its dev sets."""
+"""What a tuning job reads: the micro-batches of its steps, and its dev sets."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -8,63 +9,92 @@ import numpy as np
 
 from promptscale.config.jobs import TuningJob
 from promptscale.config.tasks import task as task_named
-from promptscale.data.batches import Batch, indices, padded_length, take
+from promptscale.data.batches import indices, padded_length
+from promptscale.data.microbatches import Rows, Shapes, StepBatch, Work, pad_rows
 from promptscale.data.prepared import Examples, Ragged, read
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.distributed.mesh import Devices
 from promptscale.evaluation.dev_set import DevSet
+from promptscale.planning.flops import step_flops
 
 Splits = Mapping[str, Path]  # by task; the prefix of a prepared split's files
 
 
 def batches(
-    job: TuningJob, train: Splits, vocabulary: Vocabulary, devices: Devices
-) -> Callable[[int], Batch]:
-    """A function from step to the batches of all runs [N, B, ...], each in its run's order.
+    job: TuningJob, train: Splits, vocabulary: Vocabulary, devices: Devices, *, shared: bool
+) -> Callable[[int], StepBatch]:
+    """A function from step to the micro-batches of all runs, each run in its order of examples.
 
-    A process reads the examples of a batch that its devices need.
+    Where runs share the model (`shared`), their rows form a pool; elsewhere each run's rows do. A
+    process pads the rows that its devices need.
     """
     settings = job.settings
     tasks = {task: _read(job, task, train[task], vocabulary) for task in job.train_tasks}
     mixtures = {names: _mixture([tasks[task] for task in names])
                 for names in set(map(job.tasks_trained_on, job.runs))}  # fmt: skip
     examples = [mixtures[job.tasks_trained_on(run)] for run in job.runs]
-    lengths = (
-        max(padded_length(inputs, settings.max_input_length) for inputs, _ in examples),
-        max(padded_length(targets, settings.max_target_length, 1) for _, targets in examples),
+    longest = settings.max_input_length, settings.max_target_length
+    lengths = [
+        tuple(np.minimum(side.lengths + 1, most) for side, most in zip(pair, longest, strict=True))
+        for pair in examples
+    ]
+    pools = (
+        [range(len(job.runs))] if shared else [range(run, run + 1) for run in range(len(job.runs))]
+    )
+    shapes = Shapes.fitting(
+        np.concatenate([inputs for inputs, _ in lengths]),
+        max(int(targets.max()) for _, targets in lengths),
+        rows=settings.steps * settings.batch_size * len(job.runs),
+        before=job.prompt_length,
+        budget=devices.token_budget,
+        devices=devices.data_axis,
     )
     size = settings.batch_size
-    rows = devices.local_rows(size)
+    flops = step_flops(job.architecture, job.gradient)
 
-    def batch(step: int) -> Batch:
-        taken = [
-            take(*pair, indices(run.seed, step, size, len(pair[0]))[rows], *lengths)
-            for run, pair in zip(job.runs, examples, strict=True)
+    def batch(step: int) -> StepBatch:
+        parts = [pool_batch(step, pool) for pool in pools]
+        work = functools.reduce(Work.plus, (part.work for part in parts))
+        return StepBatch([rows for part in parts for rows in part.rows], work)
+
+    def pool_batch(step: int, pool: Sequence[int]) -> StepBatch:
+        chosen = {
+            run: indices(job.runs[run].seed, step, size, len(examples[run][0])) for run in pool
+        }
+        sides = [
+            (
+                [examples[run][side][int(index)] for run in pool for index in chosen[run]],
+                np.concatenate([lengths[run][side][chosen[run]] for run in pool]),
+            )
+            for side in (0, 1)
         ]
-        stacked = map(np.stack, zip(*taken, strict=True))
-        return Batch(*(devices.shard_batch(array, size, axis=1) for array in stacked))
+        (inputs, input_lengths), (targets, target_lengths) = sides
+        run_of_row = np.repeat(np.asarray(pool, np.int32), size)
+        place = np.tile(np.arange(size, dtype=np.int32), len(pool))
+        cuts = list(shapes.cut(input_lengths, target_lengths))
+        batches = []
+        for cut in cuts:
+            rows = cut.rows[devices.local_rows(len(cut.rows))]
+            padded = Rows(
+                pad_rows(inputs, rows, cut.inputs_length),
+                pad_rows(targets, rows, cut.targets_length),
+                run_of_row[rows],
+                place[rows],
+            )
+            batches.append(devices.shard_rows(padded, len(cut.rows)))
+        return StepBatch(batches, shapes.work(cuts, input_lengths, target_lengths, flops))
 
     return batch
 
 
-def dev_sets(
-    job: TuningJob, validation: Splits, vocabulary: Vocabulary, devices: Devices
-) -> dict[str, DevSet]:
+def dev_sets(job: TuningJob, validation: Splits, vocabulary: Vocabulary) -> dict[str, DevSet]:
     """The validation sets by task."""
     splits = {task: _read(job, task, validation[task], vocabulary) for task in job.evaluated_tasks}
-    limits = {task: padded_length(split.targets, multiple=1) for task, split in splits.items()}
+    limits = {task: padded_length(split.targets) for task, split in splits.items()}
     for trained, others in job.transfer_tasks.items():  # answered with the trained task's labels
         limits |= {task: max(limits[task], limits[trained]) for task in others}
     return {
-        task: DevSet(
-            task_named(task),
-            split,
-            vocabulary,
-            prompt_length=job.prompt_length,
-            limit=limits[task],
-            sentinel=job.sentinel,
-            devices=devices,
-        )
+        task: DevSet(task_named(task), split, vocabulary, limit=limits[task], sentinel=job.sentinel)
         for task, split in splits.items()
     }
 

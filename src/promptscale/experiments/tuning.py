@@ -24,7 +24,7 @@ from promptscale.storage.atomic import atomic_directory
 from promptscale.training.loop import Predictions, Schedule, TrainingResult, train
 from promptscale.training.methods import METHODS, Method
 from promptscale.training.resume import State
-from promptscale.training.step import initial_state, make_step
+from promptscale.training.step import Step, initial_state
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,26 +70,29 @@ def run(job: TuningJob, files: Files, layout: Layout = SINGLE_DEVICE) -> None:
     devices = Devices(layout)
     model = T5(job.architecture, settings.dropout_rate, jnp.dtype(settings.activations))
     method = METHODS[job.method](job, model, vocabulary, files.initialization)
-    dev = dev_sets(job, files.validation, vocabulary, devices)
+    dev = dev_sets(job, files.validation, vocabulary)
     limit = max(dev_set.limit for dev_set in dev.values())
     generate = generator(model, job.evaluation.decoding, limit, devices.replicated())
     start = method.start(files.checkpoint, devices)
-    evaluate = Evaluator(job, method, start.frozen, generate, dev)
+    evaluate = Evaluator(job, method, start.frozen, generate, dev, devices)
     state = State(files.state, f"{job.model_dump_json()} {files.digest}")
     result = train(
-        make_step(method.loss, settings.loss_normalizing_factor, devices.examples_at_a_time),
+        Step(method.loss, method.shared, settings.loss_normalizing_factor),
         initial_state(start, job.optimizers, devices),
         start.frozen,
-        batches(job, files.train, vocabulary, devices),
+        batches(job, files.train, vocabulary, devices, shared=method.shared),
         devices.keys([run.seed for run in job.runs]),
         Schedule(settings.steps, settings.evaluate_every, settings.save_every),
         state,
         evaluate,
+        devices.peak_flops,
     )
-    predictions = []
-    for index, (job_run, selected) in enumerate(zip(job.runs, result.predictions, strict=True)):
-        missing = [task for task in job.reported_tasks(job_run) if task not in selected]
-        predictions.append({**selected, **evaluate.predict(result.trainable, index, missing)})
+    missing = tuple(
+        tuple(task for task in job.reported_tasks(job_run) if task not in selected)
+        for job_run, selected in zip(job.runs, result.predictions, strict=True)
+    )
+    others = evaluate.predict(result.trainable, missing)
+    predictions = [{**x, **y} for x, y in zip(result.predictions, others, strict=True)]
     if multihost.is_primary():
         _write(job, files, method, result, dev, predictions)
     state.delete()

@@ -26,12 +26,12 @@ def greedy_search(
     encoded: Float[Array, "B S D"],
     mask: Bool[Array, "B S"],
     length: int,
-    limit: int | Int[Array, ""] | None = None,
+    limit: int | Int[Array, "*B"] | None = None,
 ) -> Int[Array, "B L"]:
     """The most likely token at each step; 0 after the first EOS.
 
-    At most min(length, limit) tokens are generated. `limit` may be a traced value, so that data
-    sets with different limits share a compiled program.
+    At most min(length, limit) tokens are generated. `limit` may be traced, and each row may have a
+    limit: rows of data sets with different limits pass together.
     """
     end = length if limit is None else jnp.minimum(limit, length)
     step = functools.partial(model.apply, {"params": params}, method="decode_step")
@@ -43,19 +43,20 @@ def greedy_search(
         cache: DecodingCache
 
     def unfinished(state: State) -> Bool[Array, ""]:
-        return (state.index < end) & ~jnp.all(state.finished)
+        return ~jnp.all(state.finished)
 
     def extend(state: State) -> State:
         logits, cache = step(state.tokens[:, state.index], state.cache, state.index)
         chosen = jnp.where(state.finished, 0, jnp.argmax(logits, axis=-1).astype(jnp.int32))
         tokens = state.tokens.at[:, state.index + 1].set(chosen)
-        return State(state.index + 1, tokens, state.finished | (chosen == _EOS), cache)
+        finished = state.finished | (chosen == _EOS) | (state.index + 1 >= end)
+        return State(state.index + 1, tokens, finished, cache)
 
     batch = encoded.shape[0]
     start = State(
         jnp.int32(0),
         jnp.zeros((batch, length + 1), jnp.int32),
-        jnp.zeros(batch, bool),
+        jnp.broadcast_to(end <= 0, batch),
         model.apply({"params": params}, encoded, mask, length, method="start_decoding"),
     )
     return jax.lax.while_loop(unfinished, extend, start).tokens[:, 1:]
@@ -67,13 +68,13 @@ def beam_search(
     encoded: Float[Array, "B S D"],
     mask: Bool[Array, "B S"],
     length: int,
-    limit: int | Int[Array, ""] | None = None,
+    limit: int | Int[Array, "*B"] | None = None,
     alpha: float = 0.6,
 ) -> Int[Array, "B L"]:
     """T5X's default decoding: a single beam with the brevity penalty `alpha`.
 
-    At most min(length, limit) tokens are generated; `limit` may be a traced value. Returns the best
-    finished hypothesis of each row, or the live hypothesis if none finished.
+    At most min(length, limit) tokens are generated; `limit` is as in `greedy_search`. Returns the
+    best finished hypothesis of each row, or the live hypothesis if none finished.
     """
     last = length if limit is None else jnp.minimum(limit, length)
     step = functools.partial(model.apply, {"params": params}, method="decode_step")
@@ -87,15 +88,16 @@ def beam_search(
         has_finished: Bool[Array, " B"]
         cache: DecodingCache
 
-    def penalty(position: int | Array) -> Float[Array, ""]:
+    def penalty(position: int | Array) -> Float[Array, "*B"]:
         return ((5.0 + jnp.asarray(position, jnp.float32)) / 6.0) ** alpha
 
-    def improvable(state: State) -> Bool[Array, ""]:
+    def improvable(state: State) -> Bool[Array, " B"]:
         # An upper bound on the score that the live hypothesis can reach.
         bound = state.live_score / penalty(last + 1)
-        return (state.index < last) & ~jnp.all(state.finished_score > bound)
+        return (state.index < last) & ~(state.finished_score > bound)
 
     def extend(state: State) -> State:
+        going = improvable(state)
         logits, cache = step(state.live[:, state.index], state.cache, state.index)
         scores = jax.nn.log_softmax(logits) + state.live_score[:, None]
         top, tokens = jax.lax.top_k(scores, 2)
@@ -107,12 +109,12 @@ def beam_search(
         live_score = jnp.take_along_axis(top, column, axis=1)[:, 0]
         ending_score = jnp.max(jnp.where(ends, top, _UNREACHED), axis=1) / penalty(state.index + 1)
         improved = ~state.has_finished | (ending_score > state.finished_score)
-        better = jnp.any(ends, axis=1) & improved
+        better = jnp.any(ends, axis=1) & improved & going
         ended = state.live.at[:, state.index + 1].set(_EOS)
         return State(
             index=state.index + 1,
-            live=state.live.at[:, state.index + 1].set(live_token),
-            live_score=live_score,
+            live=state.live.at[:, state.index + 1].set(jnp.where(going, live_token, 0)),
+            live_score=jnp.where(going, live_score, state.live_score),
             finished=jnp.where(better[:, None], ended, state.finished),
             finished_score=jnp.where(better, ending_score, state.finished_score),
             has_finished=state.has_finished | better,
@@ -130,5 +132,5 @@ def beam_search(
         has_finished=jnp.zeros(batch, bool),
         cache=model.apply({"params": params}, encoded, mask, length, method="start_decoding"),
     )
-    end = jax.lax.while_loop(improvable, extend, start)
+    end = jax.lax.while_loop(lambda state: jnp.any(improvable(state)), extend, start)
     return jnp.where(end.has_finished[:, None], end.finished, end.live)[:, 1:]

@@ -7,6 +7,8 @@ Letters: S encoder positions (prompt and input), T decoder positions, L layers, 
 HK joint width of the heads, F d_ff, V vocabulary rows.
 """
 
+import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 from promptscale.config.sizes import ModelConfig
@@ -38,3 +40,13 @@ def forward(config: ModelConfig, encoder_length: int, decoder_length: int) -> Fo
     weights += 2 * t * d * config.vocab_size
     attention = 4 * joint * (s * s * encoder + t * t * decoder + t * s * decoder)
     return Forward(float(weights), float(attention))
+
+
+def step_flops(config: ModelConfig, gradient: str) -> Callable[[int, int], float]:
+    """A function from an example's encoder and decoder positions to its operations in a step."""
+
+    @functools.cache
+    def flops(encoder_length: int, decoder_length: int) -> float:
+        return forward(config, encoder_length, decoder_length).step(gradient)
+
+    return flops

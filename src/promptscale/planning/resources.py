@@ -24,7 +24,8 @@ def job_resources(config: Config, job: AnyJob | LanguageModelingJob) -> dict[str
     """Lists the resources of a job that trains or evaluates a model.
 
     `tpu_type` is empty and `tpu_chips` is 0 where `hardware` names no TPU for the job's size;
-    `examples_at_a_time` is 0 where a whole batch passes at a time. `mem_mb` and `runtime` are those
+    `token_budget` is 0 where the default holds. `peak_tflops` is that of all devices, and 0 where
+    `hardware` names no machine. `mem_mb` and `runtime` are those
     of `memory_mb` and `runtime_minutes`.
     """
     hardware = config.hardware.get(job.size)
@@ -34,7 +35,8 @@ def job_resources(config: Config, job: AnyJob | LanguageModelingJob) -> dict[str
         "tpu_type": hardware.accelerator if hardware and tpu else "",
         "tpu_chips": tpu.chips if tpu else 0,
         "model_axis": hardware.model_axis if hardware else 1,
-        "examples_at_a_time": (hardware.examples_at_a_time or 0) if hardware else 0,
+        "token_budget": (hardware.token_budget or 0) if hardware else 0,
+        "peak_tflops": round(machine.devices * machine.peak_tflops) if machine else 0,
         "mem_mb": memory_mb(config, job),
         "runtime": runtime_minutes(config, job),
     }

@@ -15,10 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
-from promptscale.data.batches import Batch
+from promptscale.data.microbatches import StepBatch, Work
 from promptscale.distributed.mesh import to_host
 from promptscale.training.resume import State
-from promptscale.training.step import CompiledStep, Step, TrainState
+from promptscale.training.step import Step, TrainState
+from promptscale.training.throughput import Throughput
 
 log = logging.getLogger(__name__)
 
@@ -86,26 +87,27 @@ def train(
     step: Step,
     train_state: TrainState,
     frozen: Any,
-    batch: Callable[[int], Batch],
+    batch: Callable[[int], StepBatch],
     keys: Key[Array, " N"],
     schedule: Schedule,
     state: State,
     evaluate: Evaluate | None = None,
+    peak_flops: float = 0.0,
 ) -> TrainingResult:
     """Trains N runs; continues from `state` if a killed job of the same specification left a state.
 
     Args:
-      step: from `make_step`.
+      step: the training step of the job's method.
       train_state: from `initial_state`.
       frozen: what the loss takes and does not differentiate.
-      batch: the batches [N, B, ...] of a step, on the devices; a function of the step alone. Their
-        shapes may change from step to step: each shape is compiled once.
+      batch: the micro-batches of a step, on the devices; a function of the step alone.
       keys: a key per run [N].
       schedule: see `Schedule`.
       state: where the resume state lies; the caller deletes it when all results are written.
       evaluate: dev scores and predictions per run; the step with the highest mean `score` over
         tasks is selected (early stopping, section 3), the first of equals. Without it only losses
         are reported and the last step is selected.
+      peak_flops: the operations per second of all devices at their peak; 0: not known.
 
     A run stops at the step at which it diverges. The training ends early if all runs have stopped.
     """
@@ -117,19 +119,24 @@ def train(
         (train_state, best), saved = resumed
         progress = _Progress(**saved)
         log.info("resuming at step %d of %d", progress.step, schedule.steps)
-    compiled = CompiledStep(step)
     started, earlier = time.perf_counter(), progress.seconds
 
     def seconds() -> float:
         """Seconds of training so far, without compilation and earlier attempts' lost steps."""
-        return earlier + time.perf_counter() - started - compiled.seconds
+        return earlier + time.perf_counter() - started - step.seconds
 
+    work, reported = Work(), seconds()
     while progress.step < schedule.steps and not all(progress.diverged):
         number = schedule.first + progress.step
-        train_state = compiled(train_state, frozen, batch(number), keys, np.int32(number))
+        step_batch = batch(number)
+        train_state = step(train_state, frozen, step_batch.rows, keys, number)
+        work = work.plus(step_batch.work)
         progress.step += 1
         last = progress.step == schedule.steps
         if last or progress.step % schedule.evaluate_every == 0:
+            jax.block_until_ready(train_state)
+            throughput = Throughput(work, seconds() - reported, peak_flops)
+            log.info("step %d of %d: %s", progress.step, schedule.steps, throughput)
             results = evaluate(train_state.trainable) if evaluate else [DevResult({}, {})] * runs
             progress.seconds = seconds()
             steps = _report(progress, results, train_state, schedule.first)
@@ -141,6 +148,7 @@ def train(
                 best = _replace_where(better, train_state.trainable, best)
                 for run in map(int, np.flatnonzero(better)):
                     predictions[run] = results[run].predictions
+            work, reported = Work(), seconds()
         if last or progress.step % schedule.save_every == 0:
             jax.block_until_ready(train_state)
             progress.seconds = seconds()

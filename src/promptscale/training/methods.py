@@ -2,15 +2,15 @@
 
 A method has two halves. Its job (`promptscale.config.jobs`) says what is asked for and counts
 parameters and operations without JAX; the class here computes. `METHODS` joins them by the job's
-`method`. Letters: B batch, N runs, P prompt length, S input positions, T target positions,
-D d_model.
+`method`. Letters: N runs, R rows of a micro-batch, P prompt length, S input positions, T target
+positions, D d_model.
 """
 
 import abc
 import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import numpy as np
@@ -21,15 +21,15 @@ from promptscale import prompts
 from promptscale.checkpoints.read import read_embedding
 from promptscale.checkpoints.sharded import load_model
 from promptscale.config.tasks import task as task_named
-from promptscale.data.batches import Batch
+from promptscale.data.microbatches import Rows
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.distributed.mesh import Devices
 from promptscale.inference import Params, encode_inputs
 from promptscale.model import T5
 from promptscale.training.loss import cross_entropy
 
-Loss = tuple[Float[Array, ""], Float[Array, ""]]  # summed over target tokens, and their number
-LossFunction = Callable[[Any, Any, Batch, Key[Array, " B"]], Loss]  # a dropout key per example
+Loss = tuple[Float[Array, " R"], Float[Array, " R"]]  # summed over target tokens, and their number
+LossFunction = Callable[[Any, Any, Rows, Key[Array, " R"]], Loss]  # a dropout key per row
 
 # Folded into a run's key in place of a step's number, which is never so large.
 _INITIALIZATION = 2**32 - 1
@@ -50,11 +50,15 @@ class Start:
 
 
 class Method(abc.ABC):
-    """An adaptation method, made for a job; `loss` is differentiated with respect to `trainable`.
+    """An adaptation method, made for a job.
 
     A method says what is trained (`start`), how it joins the model (`for_inference`) and what is
-    left of it (`save`). Its loss follows from these.
+    left of it (`save`). Its loss follows from these. Where the runs share the model (`shared`),
+    rows of several runs pass together, and `trainable` has a leading axis N in `for_inference` and
+    `loss`. Elsewhere a micro-batch has rows of a single run, and `trainable` is that run's.
     """
+
+    shared: ClassVar[bool]
 
     def __init__(
         self, job: Any, model: T5, vocabulary: Vocabulary, initialization: Path | None = None
@@ -70,7 +74,7 @@ class Method(abc.ABC):
     @staticmethod
     @abc.abstractmethod
     def for_inference(trainable: Any, frozen: Any) -> tuple[Params, Any]:
-        """The model's parameters and the prompt [P, D], or None, of a run."""
+        """The model's parameters, and the prompts [N, P, D] or None."""
 
     @abc.abstractmethod
     def save(self, trainable: Any, path: Path) -> None:
@@ -79,6 +83,8 @@ class Method(abc.ABC):
 
 class PromptTuning(Method):
     """A prompt [P, D] per run before the embedded inputs of a frozen model (section 2)."""
+
+    shared = True
 
     def start(self, location: str, devices: Devices) -> Start:
         """Initialises the prompts from the checkpoint's embedding (section 3.2)."""
@@ -104,7 +110,7 @@ class PromptTuning(Method):
 
     @staticmethod
     def for_inference(trainable: Any, frozen: Any) -> tuple[Params, Any]:
-        """The frozen model's parameters and the prompt."""
+        """The frozen model's parameters and the prompts."""
         return frozen, trainable
 
     def save(self, trainable: Any, path: Path) -> None:
@@ -114,6 +120,8 @@ class PromptTuning(Method):
 
 class ModelTuning(Method):
     """All weights of the model, a copy of the checkpoint per run (section 3.1)."""
+
+    shared = False
 
     def start(self, location: str, devices: Devices) -> Start:
         """Copies the checkpoint's parameters N times."""
@@ -146,13 +154,14 @@ METHODS: dict[str, type[Method]] = {
 def loss_function(
     model: T5, z_loss: float, for_inference: Callable[[Any, Any], tuple[Params, Any]]
 ) -> LossFunction:
-    """The loss of a run on a batch (inputs [B, S], targets [B, T]), with dropout."""
+    """The loss of each row of a micro-batch, with dropout."""
 
-    def loss(trainable: Any, frozen: Any, batch: Batch, keys: Key[Array, " B"]) -> Loss:
-        params, prompt = for_inference(trainable, frozen)
-        encoded, mask = encode_inputs(model, params, prompt, batch.inputs, keys)
-        decoder_inputs = (encoded, mask, batch.targets, keys)
+    def loss(trainable: Any, frozen: Any, rows: Rows, keys: Key[Array, " R"]) -> Loss:
+        params, prompts = for_inference(trainable, frozen)
+        prompt = None if prompts is None else prompts[rows.run]
+        encoded, mask = encode_inputs(model, params, prompt, rows.inputs, keys)
+        decoder_inputs = (encoded, mask, rows.targets, keys)
         logits = model.apply({"params": params}, *decoder_inputs, method="decode")
-        return cross_entropy(logits, batch.targets, z_loss)
+        return cross_entropy(logits, rows.targets, z_loss)
 
     return loss

@@ -1,25 +1,23 @@
-"""One training step for a batch of N runs that share a frozen model.
+"""A training step of N runs: gradients of micro-batches are summed, then all runs are updated.
 
-Each run has its trainable, optimiser state, examples and dropout key. `vmap` lays the runs side by
-side: a run trains among others as it would alone, and the model sees a single large batch. On a CPU
-the runs pass in blocks, because what a block computes stays in the cache: six runs at a time take
-two thirds of the time of 24 at once.
+A micro-batch may hold rows of several runs that share a frozen model. Each row has its run's prompt
+before it, so the model sees an ordinary batch, and a run trains among others as it would alone.
+Letters: N runs, R rows of a micro-batch.
 """
 
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, Key
 
-from promptscale.data.batches import Batch
+from promptscale.data.microbatches import Rows
 from promptscale.distributed.mesh import Devices
-from promptscale.errors import ConfigError
 from promptscale.training import optimizer
 from promptscale.training.methods import LossFunction, Start
 
@@ -34,9 +32,12 @@ class TrainState(NamedTuple):
     diverged: Int[Array, " N"]  # the step, from 1, at which a run diverged and stopped; or 0
 
 
-_BLOCK = 6  # runs that pass together on a CPU, at most
+class Sums(NamedTuple):
+    """What the micro-batches of a step add up to; every leaf has a leading axis of N."""
 
-Step = Callable[..., TrainState]  # (state, frozen, batches, keys, step number) -> state
+    gradient: Any
+    loss: Float[Array, " N"]
+    tokens: Float[Array, " N"]
 
 
 def initial_state(
@@ -63,111 +64,112 @@ def initial_state(
     return TrainState(start.trainable, state, *counters)
 
 
-def make_step(
-    loss_function: LossFunction,
-    loss_normalizing_factor: float = 1.0,
-    examples_at_a_time: int = 0,
-) -> Step:
-    """The function (state, frozen, batches, keys, step number) -> state, not yet compiled.
+class Step:
+    """A training step, compiled once for each shape of its micro-batches.
 
-    `batches` hold [N, B, ...]; `keys` [N] are the runs' keys. An example's dropout key comes from
-    its run's key, the step and its place in the batch. The optimiser is inside the `vmap`:
-    Adafactor's factoring and clipping see a run's arrays, never the stack. Where
-    `examples_at_a_time` is less than B, the gradients of the parts are summed: the update is the
-    same but for rounding.
-
-    A run whose loss or update is not finite has diverged: it stays as it was before that step.
+    `seconds` is the time that compiling took so far.
     """
 
-    def normalized(trainable: Any, frozen: Any, batch: Batch, keys: Array) -> Any:
-        loss, tokens = loss_function(trainable, frozen, batch, keys)
-        return loss / loss_normalizing_factor, (loss, tokens)
-
-    def gradients(trainable: Any, frozen: Any, batch: Batch, key: PRNGKeyArray) -> Any:
-        size = len(batch.inputs)
-        keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(size))
-        parts = -(-size // examples_at_a_time) if examples_at_a_time else 1
-        if parts == 1:
-            return jax.grad(normalized, has_aux=True)(trainable, frozen, batch, keys)
-        if size % parts:
-            raise ConfigError(
-                f"`hardware` asks for {examples_at_a_time} examples at a time, but a batch of "
-                f"{size} cannot be cut into {parts} equal parts."
-            )
-
-        def add(total: Any, part: tuple[Batch, Array]) -> tuple[Any, None]:
-            gradient = jax.grad(normalized, has_aux=True)(trainable, frozen, *part)
-            return jax.tree.map(jnp.add, total, gradient), None
-
-        def cut(rows: Array) -> Array:  # each part has examples of every device
-            return rows.reshape(size // parts, parts, *rows.shape[1:]).swapaxes(0, 1)
-
-        zeros = jax.tree.map(jnp.zeros_like, trainable), (jnp.zeros(()), jnp.zeros(()))
-        return jax.lax.scan(add, zeros, jax.tree.map(cut, (batch, keys)))[0]
-
-    def run_step(
-        state: TrainState, frozen: Any, batch: Batch, key: PRNGKeyArray, number: Array
-    ) -> TrainState:
-        key = jax.random.fold_in(key, number)
-        gradient, (loss, tokens) = gradients(state.trainable, frozen, batch, key)
-        updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.trainable)
-        trainable = optax.apply_updates(state.trainable, updates)
-        sums = state.loss + loss, state.tokens + tokens
-        updated = TrainState(trainable, optimizer_state, *sums, state.diverged)
-        going = state.diverged == 0
-        stopped = state._replace(diverged=jnp.where(going, number + 1, state.diverged))
-        choose = functools.partial(
-            jax.lax.select, going & _all_finite((loss, trainable, optimizer_state))
+    def __init__(
+        self, loss_function: LossFunction, shared: bool, loss_normalizing_factor: float = 1.0
+    ) -> None:
+        """Takes the loss, and whether micro-batches have rows of several runs (`Method.shared`)."""
+        self._accumulate = functools.partial(
+            accumulate, loss_function, shared, loss_normalizing_factor
         )
-        return jax.tree.map(choose, updated, stopped)
+        self._programs: dict[Any, Callable[..., Any]] = {}
+        self.seconds = 0.0
 
-    def step(state: TrainState, frozen: Any, batch: Batch, keys: Array, number: Array) -> Any:
-        block = _block(len(keys))
-        if block == len(keys):
-            return jax.vmap(run_step, (0, None, 0, 0, None))(state, frozen, batch, keys, number)
+    def __call__(
+        self,
+        state: TrainState,
+        frozen: Any,
+        batch: Iterable[Rows],
+        keys: Key[Array, " N"],
+        number: int,
+    ) -> TrainState:
+        """The state after step `number`; `state` is donated.
 
-        def map_run(run: tuple[TrainState, Batch, PRNGKeyArray]) -> TrainState:
-            run_state, rows, key = run
-            return run_step(run_state, frozen, rows, key, number)
+        `batch` holds each row of the step once. `keys` are the runs' keys: a row's dropout key
+        comes from its run's key, the step, and its place in its run's batch.
+        """
+        step = np.int32(number)
+        sums = self._run("zeros", _zeros, (), Sums(state.trainable, state.loss, state.tokens))
+        for rows in batch:
+            arguments = (sums, state.trainable, frozen, rows, keys, step)
+            sums = self._run(jax.tree.map(np.shape, rows), self._accumulate, (0,), *arguments)
+        return self._run("update", update, (0,), state, sums, step)
 
-        return jax.lax.map(map_run, (state, batch, keys), batch_size=block)
+    def _run(
+        self, name: Any, function: Callable[..., Any], donated: tuple[int, ...], *arguments: Any
+    ) -> Any:
+        """Runs a program, compiled when it first runs; its result is laid out as its argument 0."""
+        if name not in self._programs:
+            started = time.perf_counter()
+            shardings = jax.tree.map(lambda leaf: leaf.sharding, arguments[0])
+            jitted = jax.jit(function, donate_argnums=donated, out_shardings=shardings)
+            self._programs[name] = jitted.lower(*arguments).compile()
+            self.seconds += time.perf_counter() - started
+        return self._programs[name](*arguments)
 
-    return step
+
+def _zeros(sums: Sums) -> Sums:
+    return jax.tree.map(jnp.zeros_like, sums)
+
+
+def accumulate(
+    loss_function: LossFunction,
+    shared: bool,
+    loss_normalizing_factor: float,
+    sums: Sums,
+    trainable: Any,
+    frozen: Any,
+    rows: Rows,
+    keys: Key[Array, " N"],
+    number: Int[Any, ""],
+) -> Sums:
+    """Adds the gradients and losses of a micro-batch to the sums of its step."""
+    run = rows.run[0]
+    row_keys = jax.vmap(jax.random.fold_in, (0, None))(keys, number)[rows.run]
+    row_keys = jax.vmap(jax.random.fold_in)(row_keys, rows.example)
+
+    def normalized(trainable: Any) -> Any:
+        loss, tokens = loss_function(trainable, frozen, rows, row_keys)
+        return jnp.sum(loss) / loss_normalizing_factor, (loss, tokens)
+
+    part = trainable if shared else jax.tree.map(lambda leaf: leaf[run], trainable)
+    gradient, (loss, tokens) = jax.grad(normalized, has_aux=True)(part)
+
+    def add(total: Array, value: Array) -> Array:
+        return total + value if shared else total.at[run].add(value)
+
+    return Sums(
+        jax.tree.map(add, sums.gradient, gradient),
+        sums.loss.at[rows.run].add(loss),
+        sums.tokens.at[rows.run].add(tokens),
+    )
+
+
+def update(state: TrainState, sums: Sums, number: Int[Any, ""]) -> TrainState:
+    """Updates every run by the gradients of step `number`.
+
+    A run whose loss or update is not finite has diverged: it stays as it was before that step. The
+    optimiser is inside the `vmap`: Adafactor's factoring and clipping see a run's arrays.
+    """
+    return jax.vmap(_update_run, (0, 0, None))(state, sums, number)
+
+
+def _update_run(state: TrainState, sums: Sums, number: Int[Any, ""]) -> TrainState:
+    updates, optimizer_state = optimizer.update(sums.gradient, state.optimizer, state.trainable)
+    trainable = optax.apply_updates(state.trainable, updates)
+    losses = state.loss + sums.loss, state.tokens + sums.tokens
+    updated = TrainState(trainable, optimizer_state, *losses, state.diverged)
+    going = state.diverged == 0
+    stopped = state._replace(diverged=jnp.where(going, number + 1, state.diverged))
+    finite = _all_finite((sums.loss, trainable, optimizer_state))
+    return jax.tree.map(functools.partial(jax.lax.select, going & finite), updated, stopped)
 
 
 def _all_finite(tree: Any) -> Bool[Array, ""]:
     leaves = [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.floating)]
     return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves]))
-
-
-def _block(runs: int) -> int:
-    """How many runs pass at a time: all, on a CPU the largest divisor of `runs` up to six."""
-    if jax.default_backend() != "cpu":
-        return runs
-    return max(divisor for divisor in range(1, _BLOCK + 1) if runs % divisor == 0)
-
-
-class CompiledStep:
-    """A step compiled once for each shape of its batches, before it first runs with that shape.
-
-    `seconds` is the time that compiling took so far.
-    """
-
-    def __init__(self, step: Step) -> None:
-        self._step = step
-        self._programs: dict[Any, Step] = {}
-        self.seconds = 0.0
-
-    def __call__(
-        self, state: TrainState, frozen: Any, batch: Batch, keys: Array, number: np.int32
-    ) -> TrainState:
-        """Takes the step; `state` is donated."""
-        arguments = (state, frozen, batch, keys, number)
-        shapes = tuple(leaf.shape for leaf in batch)
-        if shapes not in self._programs:
-            started = time.perf_counter()
-            shardings = jax.tree.map(lambda leaf: leaf.sharding, state)
-            jitted = jax.jit(self._step, donate_argnums=0, out_shardings=shardings)
-            self._programs[shapes] = jitted.lower(*arguments).compile()
-            self.seconds += time.perf_counter() - started
-        return self._programs[shapes](*arguments)
