@@ -77,8 +77,8 @@ def test_a_further_method_trains_selects_its_best_step_and_resumes(folder, tmp_p
     with monkeypatch.context() as killed:
         make = tuning.batches
 
-        def dying(*arguments):
-            batch = make(*arguments)
+        def dying(*arguments, **options):
+            batch = make(*arguments, **options)
 
             def die_at_step_3(step):
                 if step == 3:

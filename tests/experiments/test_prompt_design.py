@@ -72,7 +72,7 @@ def test_each_question_is_asked_after_the_seeds_worked_examples(finished, seed):
         ids = np.zeros((1, width), np.int32)
         question = [*examples, *dev_inputs, EOS_ID]
         ids[0, : len(question)] = question
-        (answer,) = np.asarray(generate(params, None, ids, limit))
+        (answer,) = np.asarray(generate(params, None, np.zeros(1, int), ids, np.array([limit])))
         assert prediction == cut(vocabulary.decode(answer), SEPARATOR)
 
 

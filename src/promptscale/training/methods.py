@@ -58,7 +58,7 @@ class Method(abc.ABC):
     `loss`. Elsewhere a micro-batch has rows of a single run, and `trainable` is that run's.
     """
 
-    shared: ClassVar[bool]
+    shared: ClassVar[bool] = False
 
     def __init__(
         self, job: Any, model: T5, vocabulary: Vocabulary, initialization: Path | None = None
@@ -120,8 +120,6 @@ class PromptTuning(Method):
 
 class ModelTuning(Method):
     """All weights of the model, a copy of the checkpoint per run (section 3.1)."""
-
-    shared = False
 
     def start(self, location: str, devices: Devices) -> Start:
         """Copies the checkpoint's parameters N times."""
