@@ -246,7 +246,7 @@ _TOGETHER = [
     changed(
         "hardware",
         {"mini-small": {"accelerator": "h100", "token_budget": 0}},
-        "hardware.mini-small.token_budget is 0; it should be more than 0",
+        "hardware.mini-small.token_budget is 0; it should be 1 or more",
     ),
 ]
 
