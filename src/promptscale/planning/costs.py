@@ -8,6 +8,7 @@ contain no start-up, compilation or waiting for machines.
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
 from promptscale.config import grid, outputs
@@ -22,7 +23,7 @@ from promptscale.planning.flops import forward
 # The share of padding in the computed positions, by kind of job. Rows of similar lengths pass
 # together. How similar they are depends on the number of rows in a step, and both lengths vary in
 # prefix LM. Counted for config/paper.yaml's batches and machines with the lengths of lengths.yaml,
-# and weighed by FLOPs; the share of prompt design is assumed.
+# weighed by chip-hours and rounded up; the share of prompt design is assumed.
 PADDING = {
     "language_modeling": 0.27,
     "prompt_tuning": 0.13,
@@ -93,7 +94,7 @@ class Estimate:
 
 
 def job_flops(job: AnyJob | LanguageModelingJob) -> tuple[float, float]:
-    """Operations of a job's training and evaluations: all, and of the decoder that generates."""
+    """Operations of a job's training and evaluations: all, and those of decoders that generate."""
     flops = decoding = 0.0
     for number, *shape in job.sequences:
         whole, decoder = _mean_flops(job.architecture, PADDING[job.method], *shape)
@@ -110,7 +111,7 @@ def _mean_flops(
     targets: int | float,
     gradient: Gradient,
 ) -> tuple[float, float]:
-    """The operations of a sequence, the mean over equal parts; those of the decoder that generates.
+    """A sequence's operations, a mean over its equal parts: all, and of a decoder that generates.
 
     Jobs that differ in their seeds or the start of their prompts share the result.
     """
@@ -171,7 +172,9 @@ def estimate(config: Config, accelerator: str = "") -> Estimate:
     paths = list(reached.values())
     for job in grid.all_jobs(config).values():
         paths.append(reached.get((job.size, job.checkpoint), 0.0) + add(job))
-    utilization = {kind: tuple(_words(*item) for item in x.items()) for kind, x in shares.items()}
+    utilization = {
+        kind: tuple(itertools.starmap(_words, by_work.items())) for kind, by_work in shares.items()
+    }
     if trained and config.data.corpus.startswith("c4/en") and not config.data.generated:
         share = config.data.corpus_shards_used / config.data.corpus_shards
         by_kind["prepared_text"] = Cost(stored_bytes=share * _C4_BYTES)
