@@ -118,6 +118,7 @@ def same(packaged: Lengths, counted: dict[str, object]) -> None:
     assert json.loads(packaged.model_dump_json(include=set(counted))) == counted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_lengths_are_those_of_the_real_data(name: str, shared: Path, tmp_path: Path):
     same(lengths(*name.split("/")), real_lengths(name, shared / "data", tmp_path))
@@ -128,6 +129,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _world(tmp_path_factory.mktemp("world"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", ["train", "validation"])
 def test_lengths_are_those_of_the_generated_data(split: str, world: Path, tmp_path: Path):
     same(lengths("generated", split), generated_lengths(split, world, tmp_path))
