@@ -16,7 +16,7 @@ from promptscale.config.accelerators import accelerators
 from promptscale.config.load import load_config
 from promptscale.config.sizes import parameter_counts
 from promptscale.errors import ConfigError, PromptscaleError, TpuError
-from promptscale.planning.costs import Estimate, estimate
+from promptscale.planning.costs import PADDING, Estimate, estimate
 from promptscale.planning.counts import jobs, run_table, trainings
 from promptscale.storage.atomic import atomic_write
 
@@ -87,7 +87,7 @@ def plan(
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Print the jobs of a configuration and an upper bound of their cost; start nothing."""
+    """Print the jobs of a configuration and an estimate of their cost; start nothing."""
     settings = load_config(config)
     if accelerator and accelerator not in accelerators():
         known = ", ".join(accelerators())
@@ -113,15 +113,22 @@ def plan(
 
 
 def _print_cost(cost: Estimate, budget: float) -> None:
-    print(f"upper bound of the cost on {', '.join(cost.accelerators)}")
-    print(f"  {'':<24}{'EFLOP':>12}{'chip-hours':>12}{'USD':>12}{'GB stored':>10}{'GB state':>10}")
+    print(f"estimated cost on {', '.join(cost.accelerators)}")
+    print(
+        f"  {'':<22}{'EFLOP':>10}{'chip-hours':>12}{'USD':>10}{'GB stored':>10}{'GB state':>10}"
+        f"{'padding':>9}  utilisation"
+    )
     for kind, amount in (dict(cost.by_kind) | {"in all": cost.total}).items():
         hours, usd = (f"{x:,.0f}" if x else "-" for x in (amount.accelerator_hours, amount.usd))
         sizes = f"{amount.stored_bytes / 1e9:>10,.1f}{amount.state_bytes / 1e9:>10,.1f}"
-        print(f"  {kind:<24}{amount.flops / 1e18:>12,.3g}{hours:>12}{usd:>12}{sizes}")
+        line = f"  {kind:<22}{amount.flops / 1e18:>10,.3g}{hours:>12}{usd:>10}{sizes}"
+        if shares := cost.utilization.get(kind):
+            line += f"{PADDING[kind]:>9.0%}  {', '.join(shares)}"
+        print(line)
     print(f"  the longest chain of jobs takes {cost.longest_path_hours:,.1f} hours")
     print(f"  `budget.accelerator_hours` is {budget:,.0f}")
     print("  GB state: saved states if all jobs run at the same time; deleted when a job is done")
+    print("  EFLOP: by the mean lengths of real examples (lengths.yaml), with the share of padding")
     if cost.unpriced:
         print(f"  USD leaves out, without a price in accelerators.yaml: {', '.join(cost.unpriced)}")
     if cost.assumed:

@@ -8,9 +8,11 @@ import pytest
 from typer.testing import CliRunner
 
 from promptscale.cli import app
-from promptscale.config import grid
+from promptscale.config import grid, jobs, sequences
 from promptscale.config.accelerators import accelerators
+from promptscale.config.lengths import Lengths, lengths
 from promptscale.config.load import load_config
+from promptscale.config.sequences import Sequences
 from promptscale.config.sizes import PAPER_SIZES, ModelConfig
 from promptscale.data.microbatches import Rows
 from promptscale.model import T5
@@ -20,6 +22,7 @@ from promptscale.training.methods import ModelTuning, PromptTuning, loss_functio
 from tests.docs.test_docs import REPOSITORY
 
 PAPER = REPOSITORY / "config/paper.yaml"
+MADE_UP = Lengths(source="made up", examples=10, inputs=(40.0, 600.0), target=3.5, longest_target=5)
 
 
 @pytest.mark.parametrize(
@@ -75,13 +78,88 @@ def test_hours_and_money_follow_from_the_table():
     job = next(job for job in grid.prompt_jobs(config) if job.size == "xxl")
     cost = costs.job_cost(config, job)
     kind = accelerators()["v3-32"]
-    speed = 32 * kind.peak_tflops * 1e12 * kind.utilization
-    assert cost.hours == pytest.approx(cost.flops / speed / 3600)
+    encoder_and_training = (cost.flops - cost.decoding_flops) / kind.utilization
+    busy = encoder_and_training + cost.decoding_flops / kind.decoding_utilization
+    assert cost.hours == pytest.approx(busy / (32 * kind.peak_tflops * 1e12) / 3600)
     assert cost.accelerator_hours == pytest.approx(16 * cost.hours)
     assert cost.usd == pytest.approx(kind.usd_per_hour * cost.hours)
-    # Three seeds, 30,000 steps; evaluations add something.
-    steps = 3 * 30_000 * 32 * forward(PAPER_SIZES["xxl"], 612, 62).step("inputs")
-    assert steps < cost.flops < 1.3 * steps
+
+
+def test_flops_are_those_of_the_lengths_and_their_padding(monkeypatch: pytest.MonkeyPatch):
+    """Training with three seeds, and 30 evaluations of a dev set of 10 examples."""
+    monkeypatch.setattr(jobs, "lengths", lambda task, split: MADE_UP)
+    config = load_config(PAPER)
+    job = next(job for job in grid.prompt_jobs(config) if len(job.tasks) == 1)
+    assert job.prompt_length == 100 and job.sequences == (
+        Sequences(3 * 30_000 * 32, (140, 612), 3.5, "inputs"),
+        Sequences(3 * 30 * 10, (140, 700), 5, "nothing"),
+    )
+    real = 1 - costs.PADDING["prompt_tuning"]
+
+    def flops(inputs: int, targets: float, gradient: str) -> float:
+        return forward(job.architecture, inputs / real, targets / real).step(gradient)
+
+    step = (flops(140, 3.5, "inputs") + flops(612, 3.5, "inputs")) / 2
+    answer = (flops(140, 5, "nothing") + flops(700, 5, "nothing")) / 2
+    encoder = (flops(140, 0, "nothing") + flops(700, 0, "nothing")) / 2
+    cost = costs.job_cost(config, job)
+    assert cost.flops == pytest.approx(2_880_000 * step + 900 * answer)
+    assert cost.decoding_flops == pytest.approx(900 * (answer - encoder))
+
+
+def test_a_mixture_is_trained_on_its_tasks_in_proportion_to_their_sizes():
+    config = load_config(PAPER)
+    job = next(job for job in grid.model_jobs(config) if job.method == "model_tuning_multitask")
+    trained = [part.number for part in job.sequences if part.gradient == "weights"]
+    assert sum(trained) == pytest.approx(len(job.runs) * 30_000 * 2048)
+    sizes = [lengths(task, "train").examples for task in job.train_tasks]
+    assert trained == pytest.approx([sum(trained) * size / sum(sizes) for size in sizes])
+
+
+def test_worked_examples_stand_before_every_question():
+    config = load_config(REPOSITORY / "config/miniature.yaml")
+    job = grid.prompt_design_jobs(config)[0]
+    train, dev = (lengths("generated", split) for split in ("train", "validation"))
+    before = 4 * (sum(train.inputs) / 16 + train.target)
+    part = job.sequences[0]
+    assert part.inputs == pytest.approx([before + tokens for tokens in dev.inputs])
+    assert (part.number, part.targets, part.gradient) == (500, dev.longest_target + 2, "nothing")
+
+
+def test_two_places_stand_for_all_places_that_divide_a_segment(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sequences, "segments", lambda longest: {longest: 1.0})
+    priced = sum(
+        part.number * forward(PAPER_SIZES["xl"], *part.inputs, part.targets).step("weights")
+        for part in sequences.prefix_lm(64, 101)
+    )
+    places = [(place + 0.5) / 1000 * 100 for place in range(1000)]
+    drawn = [forward(PAPER_SIZES["xl"], 1 + x, 101 - x).step("weights") for x in places]
+    assert priced == pytest.approx(64 * sum(drawn) / 1000, rel=1e-6)
+
+
+def test_a_price_says_whether_its_utilization_was_measured(monkeypatch: pytest.MonkeyPatch):
+    table = dict(accelerators())
+    measured = {"training": {"xl": 0.5, "xxl": 0.7}, "decoding": {"small": 0.02}}
+    table["h100"] = table["h100"].model_copy(update={"measured": measured})
+    monkeypatch.setattr(costs, "accelerators", lambda: table)
+    config = load_config(PAPER)
+    job = next(job for job in grid.prompt_jobs(config) if job.size == "xxl")
+    faster, slower = (costs.job_cost(config, job, kind).hours for kind in ("h100", "h200"))
+    assert faster == pytest.approx(slower / 2, rel=0.05)  # decoding is not faster
+    words = costs.estimate(config, "h100").utilization
+    assert words["prompt_tuning"] == (
+        "0.35 assumed",
+        "decoding 0.02 measured",
+        "decoding 0.05 assumed",
+        "0.5-0.7 measured",
+    )
+    assert costs.estimate(config).utilization["language_modeling"] == ("0.35 assumed",)
+
+
+def test_the_papers_prompts_cost_no_more_than_16_000_chip_hours():
+    """Every sequence at its full length would be 38,000."""
+    prompts = costs.estimate(load_config(PAPER)).by_kind["prompt_tuning"]
+    assert prompts.jobs == 456 and 10_000 < prompts.accelerator_hours <= 16_000
 
 
 def test_the_longest_path_goes_through_the_chain_of_adaptations():
@@ -102,9 +180,9 @@ def test_the_longest_path_goes_through_the_chain_of_adaptations():
 
 def test_a_budget_refuses_in_a_sentence():
     config = load_config(PAPER)
-    jobs = grid.prompt_jobs(config)
-    assert "accelerator-hours" in costs.beyond_budget(config, jobs)
-    small = [job for job in jobs if job.size == "small"][:1]
+    prompts = grid.prompt_jobs(config)
+    assert "accelerator-hours" in costs.beyond_budget(config, prompts)
+    small = [job for job in prompts if job.size == "small"][:1]
     assert costs.beyond_budget(config, small) is None
     assert costs.beyond_budget(config, []) is None
 

@@ -15,6 +15,8 @@ from promptscale.errors import ConfigError
 TABLE = Path(__file__).with_name("accelerators.yaml")
 
 _Amount = Annotated[float, Field(gt=0)]
+_Share = Annotated[float, Field(gt=0, le=1)]
+Work = Literal["training", "decoding"]  # the encoder of an evaluation counts as training
 
 
 class Accelerator(Strict):
@@ -26,10 +28,19 @@ class Accelerator(Strict):
     devices: Positive
     memory_gib: _Amount
     peak_tflops: _Amount
-    utilization: Annotated[float, Field(gt=0, le=1)] = 0.35
+    utilization: _Share = 0.35
+    decoding_utilization: _Share = 0.05
+    measured: Mapping[Work, Mapping[str, _Share]] = Field(default={})
     usd_per_hour: _Amount | None = None
     runtime_version: str | None = None
     zones: tuple[str, ...] = ()
+
+    def share_of_peak(self, work: Work, size: str) -> tuple[float, Literal["measured", "assumed"]]:
+        """The share of the peak at which a size does this work, and where the share is from."""
+        if size in (measured := self.measured.get(work, {})):
+            return measured[size], "measured"
+        assumed = self.utilization if work == "training" else self.decoding_utilization
+        return assumed, "assumed"
 
 
 @functools.cache

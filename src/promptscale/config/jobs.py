@@ -6,13 +6,21 @@ A job also counts what its method costs: the sequences that pass through the mod
 """
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
 from promptscale.config.axes import Setting, adaptation_steps, describe, setting_name
+from promptscale.config.lengths import Lengths, lengths
+from promptscale.config.sequences import (
+    Gradient,
+    Sequences,
+    after,
+    prefix_lm,
+    span_corruption,
+)
 from promptscale.config.settings import (
     EvaluationSettings,
     LanguageModeling,
@@ -26,12 +34,11 @@ from promptscale.config.settings import (
 )
 from promptscale.config.sizes import ModelConfig
 from promptscale.config.tasks import SUPER_GLUE
-from promptscale.config.tasks import task as task_named
 from promptscale.config.values import Label, Strict
 
 _LONGEST_PART = 120  # characters of a part of a path, of which file systems allow 255
-
-Gradient = Literal["nothing", "inputs", "weights"]  # inputs: the weights have no gradients
+_NAME_TOKENS = 5  # of a task's name in T5's text, at most
+_SEPARATOR_TOKENS = 2  # generated after the answer to a text prompt: a separator, and a next word
 
 
 class JobRun(NamedTuple):
@@ -53,19 +60,6 @@ def _joined(separator: str, values: Iterable[int]) -> str:
     if len(text) <= _LONGEST_PART:
         return text
     return f"{text.split(separator)[0]}_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
-
-
-class Sequences(NamedTuple):
-    """Sequences of equal length that a job passes through its model.
-
-    `inputs` are encoder positions, the prompt's among them, and `targets` decoder positions;
-    `gradient` is what the backward pass computes.
-    """
-
-    number: int
-    inputs: int
-    targets: int
-    gradient: Gradient
 
 
 class _TaskJob(Strict):
@@ -117,7 +111,12 @@ class _TaskJob(Strict):
     @property
     def predictions(self) -> int:
         """The number of predictions that the job leaves."""
-        return sum(_dev_rows(self.reported_tasks(run)) for run in self.runs)
+        tasks = (task for run in self.runs for task in self.reported_tasks(run))
+        return sum(self.lengths(task, "validation").examples for task in tasks)
+
+    def lengths(self, task: str, split: str) -> Lengths:
+        """The lengths of the examples of a task's split; all generated tasks are much alike."""
+        return lengths("generated" if self.origin == "generated" else task, split)
 
     @property
     def stem(self) -> str:
@@ -181,25 +180,41 @@ class TuningJob(_TaskJob):
 
     @property
     def sequences(self) -> tuple[Sequences, ...]:
-        """What is trained on, each at its longest, and what is evaluated (upper bounds)."""
-        settings, runs, prompt = self.settings, self.runs, self.prompt_length
+        """What is trained on and what is evaluated, by the lengths of the data.
+
+        Inputs are cut in training alone. A mixture draws from its tasks in proportion to their
+        numbers of examples. Every dev example is answered with as many tokens as the longest
+        target has.
+        """
+        settings, sentinel = self.settings, int(self.sentinel)
         evaluations = -(-settings.steps // settings.evaluate_every)
-        times: Counter[str] = Counter()  # that a task's dev set is answered
-        for run in runs:
-            times.update(dict.fromkeys(self.selecting_tasks(run), evaluations))
-            times.update(self.transfer_tasks.get(run.task, ()))
-        lengths = prompt + settings.max_input_length, settings.max_target_length
-        training = len(runs) * settings.steps * settings.batch_size
-        evaluated = [
-            Sequences(
-                count * _dev_rows([task]),
-                prompt + task_named(task).dev_tokens,
-                settings.max_target_length,
-                "nothing",
+        trained: dict[str, float] = defaultdict(float)  # batches of a task's examples
+        answered: Counter[str] = Counter()  # times that a task's dev set is answered
+        for run in self.runs:
+            tasks = self.tasks_trained_on(run)
+            sizes = [self.lengths(task, "train").examples for task in tasks]
+            for task, size in zip(tasks, sizes, strict=True):
+                trained[task] += settings.steps * size / sum(sizes)
+            answered.update(dict.fromkeys(self.selecting_tasks(run), evaluations))
+            answered.update(self.transfer_tasks.get(run.task, ()))
+        prefix = _NAME_TOKENS if self.names_tasks else 0
+        sequences: list[Sequences] = []
+        for task, batches in trained.items():
+            split = self.lengths(task, "train")
+            number = batches * settings.batch_size
+            inputs = [min(prefix + tokens, settings.max_input_length) for tokens in split.inputs]
+            target = min(sentinel + split.target, settings.max_target_length)
+            sequences.append(
+                Sequences(number, after(self.prompt_length, inputs), target, self.gradient)
             )
-            for task, count in times.items()
-        ]
-        return Sequences(training, *lengths, self.gradient), *evaluated
+        for task, times in answered.items():
+            split = self.lengths(task, "validation")
+            number, target = times * split.examples, sentinel + split.longest_target
+            inputs = [prefix + tokens for tokens in split.inputs]
+            sequences.append(
+                Sequences(number, after(self.prompt_length, inputs), target, "nothing")
+            )
+        return tuple(sequences)
 
 
 class PromptTuningJob(TuningJob):
@@ -302,9 +317,15 @@ class PromptDesignJob(_TaskJob):
 
     @property
     def sequences(self) -> tuple[Sequences, ...]:
-        """Every question after its worked examples, each of 512 tokens (an upper bound)."""
-        inputs = 512 * (self.settings.shots + 1)
-        return (Sequences(len(self.seeds) * _dev_rows(self.tasks), inputs, 62, "nothing"),)
+        """Every dev example after its worked examples, which have the mean length."""
+        sequences: list[Sequences] = []
+        for run in self.runs:
+            train, split = (self.lengths(run.task, name) for name in ("train", "validation"))
+            before = self.settings.shots * (train.input + train.target)
+            target = split.longest_target + _SEPARATOR_TOKENS
+            inputs = after(before, split.inputs)
+            sequences.append(Sequences(split.examples, inputs, target, "nothing"))
+        return tuple(sequences)
 
     @property
     def stem(self) -> str:
@@ -324,6 +345,7 @@ class LanguageModelingJob(Strict):
     An adaptation continues the next shorter adaptation, which ended at `first_step`.
     """
 
+    method: ClassVar[str] = "language_modeling"
     predictions: ClassVar[int] = 0
 
     size: str
@@ -342,17 +364,7 @@ class LanguageModelingJob(Strict):
 
     @property
     def sequences(self) -> tuple[Sequences, ...]:
-        """The sequences of all steps.
-
-        Targets of prefix LM are padded to the length of the inputs. Span corruption of 512 tokens
-        has 114 target tokens (T5's `random_spans_helper`).
-        """
-        inputs = self.settings.inputs_length
-        targets = inputs if adaptation_steps(self.checkpoint) else round(inputs * 114 / 512)
-        count = self.settings.steps * self.settings.batch_size
-        return (Sequences(count, inputs, targets, "weights"),)
-
-
-def _dev_rows(tasks: Iterable[str]) -> int:
-    """The number of rows of the published validation splits."""
-    return sum(task_named(task).rows["validation"] for task in tasks)
+        """The sequences of all steps."""
+        objective = prefix_lm if adaptation_steps(self.checkpoint) else span_corruption
+        settings = self.settings
+        return objective(settings.steps * settings.batch_size, settings.inputs_length)

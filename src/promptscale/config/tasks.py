@@ -27,7 +27,6 @@ class Task(Strict):
         multi-task model tuning.
       splits: TFDS's split by our split.
       rows: rows in the published dataset by our split, before any filter (Table 7).
-      dev_tokens: an upper bound of the mean length of dev inputs in their batches, for prices.
     """
 
     name: str
@@ -42,7 +41,6 @@ class Task(Strict):
     prefix: str = ""
     splits: dict[str, str] = Field(default={"train": "train", "validation": "validation"})
     rows: dict[str, int]
-    dev_tokens: int = 512
 
     @property
     def class_label_words(self) -> tuple[str, ...]:

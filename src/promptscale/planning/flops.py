@@ -26,10 +26,12 @@ class Forward(NamedTuple):
         return weights * self.weights + attention * self.attention
 
 
-def forward(config: ModelConfig, encoder_length: int, decoder_length: int) -> Forward:
+def forward(
+    config: ModelConfig, encoder_length: int | float, decoder_length: int | float
+) -> Forward:
     """The forward pass of an example of these lengths, teacher-forced.
 
-    Attention's causality saves nothing.
+    Attention's causality saves nothing. Lengths may be means of several examples.
     """
     s, t = encoder_length, decoder_length
     d, joint, ff = config.d_model, config.num_heads * config.head_dim, config.d_ff

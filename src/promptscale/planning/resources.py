@@ -52,7 +52,7 @@ def memory_mb(config: Config, job: AnyJob | LanguageModelingJob) -> int:
     """
     base = _BASE_MB if job.architecture.num_parameters > SMALL else _SMALL_BASE_MB
     model = 2 * _FLOAT * job.architecture.num_parameters
-    return base + round((model + costs.job_cost(config, job).state_bytes) / 1e6)
+    return base + round((model + costs.state_bytes(job)) / 1e6)
 
 
 def runtime_minutes(config: Config, job: AnyJob | LanguageModelingJob) -> int:
