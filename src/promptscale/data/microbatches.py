@@ -152,9 +152,10 @@ class Shapes:
         return rows
 
     def _target_length(self, targets: Lengths) -> int:
-        """The targets' length of a micro-batch: a power of two from 4, or the longest of all."""
-        power = 2 ** (int(targets.max()) - 1).bit_length()
-        return min(max(power, 4), self.longest_target)
+        """The targets' length of a micro-batch: 4, 8, or one of the inputs' ladder; or the longest."""
+        longest = int(targets.max())
+        rounded = rounded_length(longest) if longest > 8 else 8 if longest > 4 else 4
+        return min(rounded, self.longest_target)
 
 
 def pad_rows(
