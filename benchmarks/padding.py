@@ -1,0 +1,103 @@
+"""How much of what the paper's jobs compute is padding: `python -m benchmarks.padding`.
+
+Draws batches with the lengths of lengths.yaml, cuts them as a training does on the machines of
+`config/paper.yaml`, and compares the FLOPs of the micro-batches with those of the rows alone. The
+result belongs in `promptscale.planning.costs.PADDING`.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from promptscale.config import grid, outputs
+from promptscale.config.accelerators import accelerators
+from promptscale.config.axes import adaptation_steps
+from promptscale.config.jobs import AnyTuningJob, LanguageModelingJob
+from promptscale.config.lengths import segments
+from promptscale.config.load import load_config
+from promptscale.data.microbatches import Shapes
+from promptscale.planning.flops import forward
+
+STEPS = 4  # that are drawn of each job
+
+Pool = tuple[np.ndarray, np.ndarray]  # lengths of the inputs and of the targets of a step's rows
+
+
+def task_pools(job: AnyTuningJob, rng: np.random.Generator) -> Iterator[Pool]:
+    """The rows of all runs; targets have their mean length but for a row with the longest."""
+    settings = job.settings
+    for _ in range(STEPS):
+        inputs, targets = [], []
+        for run in job.runs:
+            splits = [job.lengths(task, "train") for task in job.tasks_trained_on(run)]
+            sizes = np.array([split.examples for split in splits])
+            counts = rng.multinomial(settings.batch_size, sizes / sizes.sum())
+            for split, count in zip(splits, counts.tolist(), strict=True):
+                places = (np.arange(len(split.inputs)) + 0.5) / len(split.inputs)
+                drawn = np.interp(rng.random(count), places, split.inputs).round()
+                inputs.append(np.minimum(drawn, settings.max_input_length))
+                spread = min(1.0, (split.longest_target - split.target) / 2)
+                lengths = rng.normal(split.target, spread, count).round()
+                targets.append(np.clip(lengths, 2, settings.max_target_length))
+        yield np.concatenate(inputs).astype(int), np.concatenate(targets).astype(int)
+
+
+def text_pools(job: LanguageModelingJob, rng: np.random.Generator) -> Iterator[Pool]:
+    """The rows of prefix LM."""
+    lengths, shares = zip(*segments(float(job.settings.inputs_length - 1)).items(), strict=True)
+    for _ in range(STEPS):
+        drawn = rng.choice(np.round(lengths).astype(int), job.settings.batch_size, p=shares)
+        prefix = rng.integers(1, np.maximum(drawn, 2))
+        yield prefix + 1, np.maximum(drawn - prefix, 0) + 1
+
+
+def main() -> None:
+    config, rng = load_config(Path("config/paper.yaml")), np.random.default_rng(0)
+    real: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    computed: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    jobs = [job for job in grid.all_jobs(config).values() if job.method != "prompt_design"]
+    trained = outputs.trained_checkpoints(config)
+    jobs += [grid.language_modeling_job(config, *pair) for pair in trained]
+    for job in jobs:
+        hardware, settings = config.hardware[job.size], job.settings
+        machine = accelerators()[hardware.accelerator]
+        text = isinstance(job, LanguageModelingJob)
+        assert not text or adaptation_steps(job.checkpoint)
+        pools = list((text_pools if text else task_pools)(job, rng))
+        before = 0 if text else job.prompt_length
+        gradient = "weights" if text else job.gradient
+        groups = [slice(None)]
+        if not text and job.method != "prompt_tuning":  # rows of a run at a time
+            size = settings.batch_size
+            groups = [slice(i * size, (i + 1) * size) for i in range(len(job.runs))]
+        shapes = Shapes.fitting(
+            np.concatenate([inputs for inputs, _ in pools]),
+            max(int(targets.max()) for _, targets in pools),
+            rows=settings.steps * len(pools[0][0]),
+            before=before,
+            budget=hardware.token_budget,
+            devices=machine.devices // min(hardware.model_axis, machine.devices),
+        )
+        speed = machine.peak_tflops * machine.devices / machine.chips
+        weight = settings.steps / speed
+
+        def flops(inputs: float, targets: float, job=job, before=before, gradient=gradient) -> float:
+            return forward(job.architecture, before + inputs, targets).step(gradient)
+
+        for inputs, targets in pools:
+            for group in groups:
+                for cut in shapes.cut(inputs[group], targets[group]):
+                    step = weight * len(cut.rows) * flops(cut.inputs_length, cut.targets_length)
+                    computed[job.method][job.size] += step
+                rows = zip(inputs[group].tolist(), targets[group].tolist(), strict=True)
+                real[job.method][job.size] += weight * sum(flops(*row) for row in rows)
+    for method, sizes in computed.items():
+        shares = {size: 1 - real[method][size] / total for size, total in sizes.items()}
+        whole = 1 - sum(real[method].values()) / sum(sizes.values())
+        print(method, f"{whole:.3f}", {size: round(share, 3) for size, share in shares.items()})
+
+
+if __name__ == "__main__":
+    main()
