@@ -57,10 +57,7 @@ rule collect_runs:
 
 rule collect_datasets:
     input:
-        [
-            f"{RESULTS}/data/{task}/{split}.jsonl"
-            for task, split in outputs.splits(CONFIG)
-        ],
+        ancient(split_paths(SPLITS, "jsonl")),
     output:
         datasets=f"{RESULTS}/datasets.csv",
         majority=f"{RESULTS}/majority.csv",
@@ -68,6 +65,8 @@ rule collect_datasets:
         f"{RESULTS}/logs/collect_datasets.log",
     conda:
         "../../envs/cpu.yaml"
+    params:
+        data=lambda wildcards: made_from(SPLITS),
     message:
         "counting the datasets"
     script:

@@ -1,4 +1,4 @@
-"""From raw datasets to token arrays, a job for each task and split."""
+"""From raw datasets to token arrays: a job for all tasks, and a job for each slice of the corpus."""
 
 if CONFIG.data.generated:
 
@@ -40,25 +40,26 @@ if not CONFIG.data.generated:
 RAW = rules.generate_world.output.data_dir if CONFIG.data.generated else []
 
 
-rule prepare_task:
+# A single job, because the import of TensorFlow takes longer than the preparation of a small split.
+rule prepare_tasks:
     input:
         raw=RAW,
         vocabulary=VOCABULARY,
     output:
-        tokens=f"{RESULTS}/data/{{task}}/{{split}}.safetensors",
-        rows=f"{RESULTS}/data/{{task}}/{{split}}.jsonl",
+        tokens=split_paths(SPLITS, "safetensors"),
+        rows=split_paths(SPLITS, "jsonl"),
     log:
-        f"{RESULTS}/logs/prepare/{{task}}-{{split}}.log",
+        f"{RESULTS}/logs/prepare/tasks.log",
     conda:
         "../../envs/cpu.yaml"
     resources:
         data_dir=DATA_DIR,
     params:
-        files=task_files,
+        files=lambda wildcards: made_from(SPLITS),
     message:
-        "preparing {wildcards.task} {wildcards.split}"
+        "preparing the tasks"
     script:
-        "../scripts/prepare_task.py"
+        "../scripts/prepare_tasks.py"
 
 
 rule prepare_text:

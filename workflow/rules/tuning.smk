@@ -26,6 +26,7 @@ rule train_prompts:
         state=state_location,
     params:
         job=job_specification,
+        data=job_sources,
         initialization=initial_prompt_files,
     message:
         "{wildcards.job}"
@@ -56,6 +57,7 @@ rule tune_model:
         state=state_location,
     params:
         job=job_specification,
+        data=job_sources,
     message:
         "{wildcards.job}"
     script:
@@ -84,6 +86,7 @@ rule evaluate_text_prompts:
         **RESOURCES,
     params:
         job=job_specification,
+        data=job_sources,
     message:
         "{wildcards.job}"
     script:
@@ -104,7 +107,7 @@ rule search_hyperparameters:
     benchmark:
         f"{RESULTS}/benchmarks/search/{{job}}.tsv"
     wildcard_constraints:
-        job=alternatives(SEARCH_JOBS),
+        job=job_names("hyperparameter_search"),
     conda:
         MODEL_ENVIRONMENT
     threads: job_threads
@@ -113,6 +116,7 @@ rule search_hyperparameters:
         state=state_location,
     params:
         job=job_specification,
+        data=job_sources,
         initialization=initial_prompt_files,
     message:
         "{wildcards.job}"

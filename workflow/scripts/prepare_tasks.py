@@ -1,4 +1,4 @@
-"""Prepares a split of a task: from TFDS through seqio to token arrays."""
+"""Prepares splits of tasks: from TFDS through seqio to token arrays."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,15 +10,12 @@ if TYPE_CHECKING:
 
 with script_setup(snakemake):
     from promptscale.config.schema import Data
-    from promptscale.config.tasks import task
-    from promptscale.data.raw.prepare import prepare
+    from promptscale.data.raw.prepare_tasks import prepare_all
     from promptscale.data.vocabulary import Vocabulary
 
     data = Data.model_validate(snakemake.config["data"])
-    prepare(
-        task(snakemake.wildcards.task),
-        snakemake.wildcards.split,
+    prepare_all(
+        [Path(tokens).with_suffix("") for tokens in snakemake.output.tokens],
         data.model_copy(update={"data_dir": snakemake.resources.data_dir}),
         Vocabulary(Path(snakemake.input.vocabulary)),
-        Path(snakemake.output.tokens).with_suffix(""),
     )
