@@ -107,7 +107,7 @@ def test_a_replaced_substitute_prepares_its_split_again(finished):
     write_rows(finished / "rows", [False, False])
     replace(finished / "files/train.jsonl", (finished / "rows").read_bytes())
     again = planned(finished, *configuration(finished), "--", "results/runs.csv")
-    assert again == {"prepare_tasks": 1, **TRAINING}
+    assert again == {"prepare_task": 1, **TRAINING}
 
 
 def test_a_replaced_prompt_trains_again(finished):
@@ -122,7 +122,7 @@ def test_a_replaced_vocabulary_prepares_everything_again(finished):
     other = write_vocabulary(finished / "other", ["x", "y", "z"])
     replace(finished / "files/pieces.model", other.read_bytes())
     again = planned(finished, *configuration(finished), "--", "results/runs.csv")
-    assert again == {"fetch_vocabulary": 1, "prepare_tasks": 1, **TRAINING}
+    assert again == {"fetch_vocabulary": 1, "prepare_task": 2, **TRAINING}
 
 
 def test_what_changes_no_content_runs_nothing(finished):

@@ -44,7 +44,7 @@ def test_the_job_of_a_large_model_has_all_cores_and_that_of_a_small_model_one(
 ):
     jobs, _ = plan(size, tmp_path, cores=6)
     assert jobs["train_prompts"].threads == threads
-    assert jobs["prepare_tasks"].threads == 1
+    assert jobs["prepare_task"].threads == 1
 
 
 def test_on_a_gpu_and_on_a_cluster_a_job_has_a_core(tmp_path):

@@ -149,6 +149,13 @@ def test_a_key_of_the_data_redoes_what_reads_it_and_nothing_else(finished, tmp_p
     assert planned(finished, "--configfile", str(other), "--", "results/datasets.csv") == {}
 
 
+def test_other_tasks_of_generated_data_prepare_nothing_again(finished):
+    """The tables of datasets are of the configuration's tasks; the splits are there already."""
+    options = ("--configfile", str(SMALLEST), "--config", "tasks=[boolq, cb]")
+    again = planned(finished, *options, "--", "results/datasets.csv")
+    assert again == {"collect_datasets": 1}
+
+
 def test_hardware_reruns_nothing_and_a_budget_stops_what_it_does_not_cover(finished, tmp_path):
     where = {size: {"accelerator": "v2-8", "model_axis": 2} for size in ("mini-small", "mini-base")}
     paths = {"models": "gs://bucket/models", "state": "/elsewhere"}

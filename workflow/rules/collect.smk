@@ -57,7 +57,10 @@ rule collect_runs:
 
 rule collect_datasets:
     input:
-        ancient(split_paths(SPLITS, "jsonl")),
+        [
+            f"{RESULTS}/data/{task}/{split}.jsonl"
+            for task, split in outputs.splits(CONFIG)
+        ],
     output:
         datasets=f"{RESULTS}/datasets.csv",
         majority=f"{RESULTS}/majority.csv",
@@ -65,8 +68,6 @@ rule collect_datasets:
         f"{RESULTS}/logs/collect_datasets.log",
     conda:
         "../../envs/cpu.yaml"
-    params:
-        data=lambda wildcards: made_from(SPLITS),
     message:
         "counting the datasets"
     script:

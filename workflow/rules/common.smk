@@ -31,7 +31,6 @@ JOBS = grid.all_jobs(CONFIG)
 SEARCH_JOBS = {job.name: job for job in grid.search_jobs(CONFIG)}
 ALL_JOBS = JOBS | SEARCH_JOBS
 ENSEMBLES = grid.ensemble_jobs(CONFIG)
-SPLITS = outputs.splits(CONFIG)
 TRAINED_MODELS = outputs.trained_checkpoints(CONFIG)
 FIGURE_NAMES = outputs.figures(CONFIG)
 TABLE_NAMES = outputs.tables(CONFIG)
@@ -94,23 +93,13 @@ def checkpoint_path(size, checkpoint):
     return f"{RESULTS}/models/{size}/{checkpoint}/model.json"
 
 
-def split_paths(splits, *kinds):
-    """The files of prepared splits: `safetensors` has tokens, `jsonl` the fields for metrics."""
-    return [
-        f"{RESULTS}/data/{task}/{split}.{kind}"
-        for kind in kinds
-        for task, split in splits
-    ]
-
-
 def prepared_paths(tasks, split):
-    """The files of a prepared split of several tasks, as inputs.
-
-    Their times do not matter, because a single job makes all splits. What reads them has a
-    parameter that says what they are made from (`made_from`), or reads results of what has it.
-    """
-    splits = [(task, split) for task in tasks]
-    return ancient(split_paths(splits, "safetensors", "jsonl"))
+    """The files of prepared splits: tokens, and the fields that metrics need."""
+    return expand(
+        f"{RESULTS}/data/{{task}}/{split}.{{kind}}",
+        task=tasks,
+        kind=["safetensors", "jsonl"],
+    )
 
 
 def metrics_paths(jobs):
@@ -158,7 +147,7 @@ if CONFIG.convergence:
 
 
 def raw_files(name, split):
-    """What a split is made from: where its rows come from, or the file that replaces them.
+    """What a split is made from: where its rows come from, and the file that replaces them.
 
     Only a change of this makes the split again. TFDS's datasets have a version, and the published
     files have checksums, so it does not matter in which folder they are.
@@ -169,12 +158,12 @@ def raw_files(name, split):
     substitute = data.substitutes.get(f"{name}/{split}")
     if substitute is None:
         return "published files"
-    return f"{name}/{split} {fingerprint(os.path.join(data.local_files, substitute))}"
+    return fingerprint(os.path.join(data.local_files, substitute))
 
 
-def made_from(splits):
-    """What splits are made from, without repetitions (`raw_files`)."""
-    return sorted({raw_files(task, split) for task, split in splits})
+def task_files(wildcards):
+    """What a task's split is made from."""
+    return raw_files(wildcards.task, wildcards.split)
 
 
 def architecture(wildcards):
@@ -251,13 +240,6 @@ def start_checkpoint(wildcards):
     """The checkpoint that a job starts from."""
     job = job_for(wildcards)
     return checkpoint_path(job.size, job.checkpoint)
-
-
-def job_sources(wildcards):
-    """What the splits that a job reads are made from; a change of it reruns the job."""
-    job = job_for(wildcards)
-    train = [(task, "train") for task in job.train_tasks]
-    return made_from([*train, *((task, "validation") for task in job.evaluated_tasks)])
 
 
 def train_paths(wildcards):

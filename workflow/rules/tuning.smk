@@ -26,7 +26,6 @@ rule train_prompts:
         state=state_location,
     params:
         job=job_specification,
-        data=job_sources,
         initialization=initial_prompt_files,
     message:
         "{wildcards.job}"
@@ -57,7 +56,6 @@ rule tune_model:
         state=state_location,
     params:
         job=job_specification,
-        data=job_sources,
     message:
         "{wildcards.job}"
     script:
@@ -86,7 +84,6 @@ rule evaluate_text_prompts:
         **RESOURCES,
     params:
         job=job_specification,
-        data=job_sources,
     message:
         "{wildcards.job}"
     script:
@@ -116,7 +113,6 @@ rule search_hyperparameters:
         state=state_location,
     params:
         job=job_specification,
-        data=job_sources,
         initialization=initial_prompt_files,
     message:
         "{wildcards.job}"

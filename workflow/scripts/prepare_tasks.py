@@ -10,12 +10,12 @@ if TYPE_CHECKING:
 
 with script_setup(snakemake):
     from promptscale.config.schema import Data
-    from promptscale.data.raw.prepare_tasks import prepare_all
+    from promptscale.config.tasks import task
+    from promptscale.data.raw.prepare_tasks import prepare
     from promptscale.data.vocabulary import Vocabulary
 
     data = Data.model_validate(snakemake.config["data"])
-    prepare_all(
-        [Path(tokens).with_suffix("") for tokens in snakemake.output.tokens],
-        data.model_copy(update={"data_dir": snakemake.resources.data_dir}),
-        Vocabulary(Path(snakemake.input.vocabulary)),
-    )
+    data = data.model_copy(update={"data_dir": snakemake.resources.data_dir})
+    vocabulary = Vocabulary(Path(snakemake.input.vocabulary))
+    for prefix in dict.fromkeys(Path(path).with_suffix("") for path in snakemake.output):
+        prepare(task(prefix.parent.name), prefix.name, data, vocabulary, prefix)

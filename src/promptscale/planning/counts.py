@@ -62,7 +62,8 @@ def jobs(config: Config) -> dict[str, int]:
     counts = {
         "generate_world": int(config.data.generated),
         "fetch_vocabulary": int(not config.data.generated),
-        "prepare_tasks": 1,
+        "prepare_tasks": int(config.data.generated),
+        "prepare_task": 0 if config.data.generated else len(outputs.splits(config)),
         "prepare_text": config.data.corpus_shards_used if trained else 0,
         "train_language_model": len(trained),
         "import_checkpoint": len(models) - len(trained),

@@ -3,7 +3,7 @@
 Files are written atomically, and the same input gives the same bytes.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ import tensorflow as tf
 
 from promptscale.config.schema import Data
 from promptscale.config.tasks import Task
-from promptscale.config.tasks import task as task_named
 from promptscale.data import prepared
 from promptscale.data.prepared import Ragged
 from promptscale.data.raw.sources import named_faults, open_split
@@ -96,19 +95,3 @@ def prepare(task: Task, split: str, data: Data, vocabulary: Vocabulary, prefix: 
     inputs = Ragged.pack(vocabulary.encode(row["inputs"]) for row in rows)
     targets = Ragged.pack(vocabulary.encode(row["targets"]) for row in rows)
     prepared.write(prefix, inputs, targets, rows)
-
-
-def prepare_all(prefixes: Iterable[Path], data: Data, vocabulary: Vocabulary) -> None:
-    """Writes the splits whose files begin with `prefixes`, which end in TASK/SPLIT (`prepare`).
-
-    Raises:
-      DataError: datasets are missing, incomplete or damaged; a sentence for each of their splits.
-    """
-    faults = []
-    for prefix in prefixes:
-        try:
-            prepare(task_named(prefix.parent.name), prefix.name, data, vocabulary, prefix)
-        except DataError as error:
-            faults.append(str(error))
-    if faults:
-        raise DataError("\n".join(faults))
