@@ -83,7 +83,9 @@ def main() -> None:
         speed = machine.peak_tflops * machine.devices / machine.chips
         weight = settings.steps / speed
 
-        def flops(inputs: float, targets: float, job=job, before=before, gradient=gradient) -> float:
+        def flops(
+            inputs: float, targets: float, job=job, before=before, gradient=gradient
+        ) -> float:
             return forward(job.architecture, before + inputs, targets).step(gradient)
 
         for inputs, targets in pools:

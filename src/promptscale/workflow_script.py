@@ -45,7 +45,7 @@ def script_setup(snakemake: Any) -> Iterator[None]:
     os.environ.setdefault(
         "JAX_COMPILATION_CACHE_DIR", str(Path(cache, "state", "compiled").expanduser())
     )
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     # The worker of a TPU slice sets these variables. JAX detects the hosts of a slice by itself,
     # but not the processes of a job on CPUs.
     if (count := int(os.environ.get("JAX_NUM_PROCESSES", "1"))) > 1:

@@ -228,10 +228,10 @@ def test_two_jobs_of_a_name_and_a_run_in_two_jobs_are_refused(paper):
     job, *_ = grid.prompt_jobs(paper)
     other = job.model_copy(update={"label": "another"})
     with pytest.raises(ConfigError, match=f"Two different jobs have the name {job.name}"):
-        grid._check_names([job, job, other])
+        grid.check_names([job, job, other])
     part = job.model_copy(update={"seeds": job.seeds[:1]})
     with pytest.raises(ConfigError, match=f"is in two jobs, {job.name} and {part.name}"):
-        grid._check_names([job, part])
+        grid.check_names([job, part])
 
 
 @pytest.mark.parametrize(

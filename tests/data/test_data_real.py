@@ -29,7 +29,8 @@ from promptscale.data import prepared
 from promptscale.data.corpus import read_text, write_text
 from promptscale.data.raw import sources
 from promptscale.data.raw.local_files import local_downloads
-from promptscale.data.raw.prepare import prepare, prepare_text
+from promptscale.data.raw.prepare_tasks import prepare
+from promptscale.data.raw.prepare_text import prepare_text
 from promptscale.data.raw.published_files import PublishedFile, published_files
 from promptscale.data.raw.sources import open_split, read_texts
 from promptscale.data.raw.tfds_builder import download_and_prepare

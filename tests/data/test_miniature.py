@@ -13,7 +13,7 @@ from promptscale.data import prepared
 from promptscale.data.raw.miniature.datasets import DATASETS, Sizes, split_rows
 from promptscale.data.raw.miniature.generate import generate
 from promptscale.data.raw.miniature.train_vocabulary import train_vocabulary
-from promptscale.data.raw.prepare import prepare
+from promptscale.data.raw.prepare_tasks import prepare
 from promptscale.data.vocabulary import UNK_ID, Vocabulary
 from promptscale.evaluation.metrics import majority_score
 

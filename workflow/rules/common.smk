@@ -4,7 +4,7 @@ import hashlib
 import os
 import shlex
 import sys
-from functools import partial
+from functools import cache, partial
 
 from promptscale.config import grid, outputs
 from promptscale.config.axes import adaptation_steps, describe
@@ -31,6 +31,9 @@ JOBS = grid.all_jobs(CONFIG)
 SEARCH_JOBS = {job.name: job for job in grid.search_jobs(CONFIG)}
 ALL_JOBS = JOBS | SEARCH_JOBS
 ENSEMBLES = grid.ensemble_jobs(CONFIG)
+TRAINED_MODELS = outputs.trained_checkpoints(CONFIG)
+FIGURE_NAMES = outputs.figures(CONFIG)
+TABLE_NAMES = outputs.tables(CONFIG)
 # Rules whose jobs count towards the configuration's budget.
 BUDGETED = {
     "train_language_model",
@@ -70,8 +73,11 @@ def alternatives(names):
 
 
 def job_names(*methods):
-    """A wildcard constraint that admits the jobs of these methods."""
-    return alternatives(name for name, job in JOBS.items() if job.method in methods)
+    """A wildcard constraint that admits the jobs of these methods, whose names begin with them.
+
+    Snakemake reads a constraint anew for every file, so it is much shorter than the jobs' names.
+    """
+    return f"({alternatives(methods)})/.+"
 
 
 wildcard_constraints:
@@ -121,15 +127,10 @@ def rendered_table(name):
     return multiext(f"{RESULTS}/tables/{name}", ".csv", ".md", ".tex")
 
 
-def table_inputs(wildcards):
-    """The tidy tables that a rendered table is made of, by name."""
-    further = {
-        "interpretability": ["interpretability"],
-        "serving": ["serving"],
-        "table6": ["search/trials"],
-    }
-    names = ["runs", "datasets", *further.get(wildcards.table, [])]
-    return {Path(name).name: table_path(name) for name in names}
+def table_inputs(names):
+    """The tidy tables that rendered tables are made of, by name."""
+    further = [name for name in ("interpretability", "serving") if name in names]
+    return {name: table_path(name) for name in ["runs", "datasets", *further]}
 
 
 # What figures, tables and claims need to know besides the tables of results.
@@ -141,13 +142,8 @@ REPORT = {
         if name in CONFIG.sizes
     },
 }
-
-
-def table_report(wildcards):
-    """What a table needs to know besides the tables of results; Table 5 has a task."""
-    if wildcards.table == "table5":
-        return REPORT | {"convergence_task": CONFIG.convergence.task}
-    return REPORT
+if CONFIG.convergence:
+    REPORT["convergence_task"] = CONFIG.convergence.task
 
 
 def raw_files(name, split):
@@ -194,7 +190,7 @@ def restored_accumulators(wildcards):
     ]
     continued = [
         name
-        for trained_size, name in outputs.trained_checkpoints(CONFIG)
+        for trained_size, name in TRAINED_MODELS
         if trained_size == size and grid.start_of(CONFIG, name) == checkpoint
     ]
     return len(tuned) + len(continued)
@@ -211,11 +207,23 @@ def continued_checkpoint(wildcards):
     return checkpoint_path(wildcards.size, start) if start else []
 
 
+@cache
+def find_job(job="", size="", checkpoint=""):
+    """The job of this name, or the job that trains a language model.
+
+    Raises:
+      WorkflowError: the configuration has no job of this name.
+    """
+    if not job:
+        return grid.language_modeling_job(CONFIG, size, checkpoint)
+    if job not in ALL_JOBS:
+        raise WorkflowError(f"The configuration has no job {job!r}.")
+    return ALL_JOBS[job]
+
+
 def job_for(wildcards):
-    """The job that wildcards name: by its name, or a language model by size and checkpoint."""
-    if "job" in wildcards.keys():
-        return ALL_JOBS[wildcards.job]
-    return grid.language_modeling_job(CONFIG, wildcards.size, wildcards.checkpoint)
+    """The job that wildcards name."""
+    return find_job(**dict(wildcards.items()))
 
 
 def job_specification(wildcards):
@@ -296,9 +304,15 @@ def interpreted_specifications(wildcards):
     return specifications(interpreted_jobs(wildcards))
 
 
-def resource(name, wildcards):
-    """A resource of the job that wildcards name."""
-    return job_resources(CONFIG, job_for(wildcards))[name]
+@cache
+def resources_of(**names):
+    """All resources of a job (`find_job`); Snakemake asks for each of them alone."""
+    return job_resources(CONFIG, find_job(**names))
+
+
+def resource(name):
+    """A function from wildcards to a resource of the job that they name."""
+    return lambda wildcards: resources_of(**dict(wildcards.items()))[name]
 
 
 def target_files(name, files, wildcards):
@@ -341,12 +355,12 @@ def state_location(wildcards):
 def job_threads(wildcards):
     """All cores for the job of a large model on this machine's CPU, else a core."""
     large = job_for(wildcards).architecture.num_parameters > SMALL
-    on_cpu = ENVIRONMENT == "cpu" and not resource("tpu_type", wildcards)
+    on_cpu = ENVIRONMENT == "cpu" and not resource("tpu_type")(wildcards)
     return workflow.cores if RUNS_HERE and large and on_cpu else 1
 
 
 RESOURCES = {
-    name: partial(resource, name)
+    name: resource(name)
     for name in (
         "tpu_type",
         "tpu_chips",

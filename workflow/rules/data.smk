@@ -1,4 +1,8 @@
-"""From raw datasets to token arrays, a job for each task and split."""
+"""From raw datasets to token arrays.
+
+A job prepares a split of a task. Of generated data a single job prepares all splits that there are,
+because the import of TensorFlow takes longer than the preparation of a small split.
+"""
 
 if CONFIG.data.generated:
 
@@ -14,6 +18,29 @@ if CONFIG.data.generated:
             "generating the miniature world"
         script:
             "../scripts/generate_world.py"
+
+    # All splits, and not those of the configuration: a further task prepares nothing again.
+    rule prepare_tasks:
+        input:
+            raw=DATA_DIR,
+            vocabulary=VOCABULARY,
+        output:
+            [
+                f"{RESULTS}/data/{name}/{split}.{kind}"
+                for name, task in TASKS.items()
+                for split in task.splits
+                for kind in ("safetensors", "jsonl")
+            ],
+        log:
+            f"{RESULTS}/logs/prepare/tasks.log",
+        conda:
+            "../../envs/cpu.yaml"
+        resources:
+            data_dir=DATA_DIR,
+        message:
+            "preparing all tasks"
+        script:
+            "../scripts/prepare_tasks.py"
 
 
 if not CONFIG.data.generated:
@@ -35,30 +62,28 @@ if not CONFIG.data.generated:
         script:
             "../scripts/fetch_vocabulary.py"
 
+    rule prepare_task:
+        input:
+            vocabulary=VOCABULARY,
+        output:
+            tokens=f"{RESULTS}/data/{{task}}/{{split}}.safetensors",
+            rows=f"{RESULTS}/data/{{task}}/{{split}}.jsonl",
+        log:
+            f"{RESULTS}/logs/prepare/{{task}}-{{split}}.log",
+        conda:
+            "../../envs/cpu.yaml"
+        resources:
+            data_dir=DATA_DIR,
+        params:
+            files=task_files,
+        message:
+            "preparing {wildcards.task} {wildcards.split}"
+        script:
+            "../scripts/prepare_tasks.py"
+
 
 # The folder of the generated datasets; TFDS looks for the published datasets itself.
 RAW = rules.generate_world.output.data_dir if CONFIG.data.generated else []
-
-
-rule prepare_task:
-    input:
-        raw=RAW,
-        vocabulary=VOCABULARY,
-    output:
-        tokens=f"{RESULTS}/data/{{task}}/{{split}}.safetensors",
-        rows=f"{RESULTS}/data/{{task}}/{{split}}.jsonl",
-    log:
-        f"{RESULTS}/logs/prepare/{{task}}-{{split}}.log",
-    conda:
-        "../../envs/cpu.yaml"
-    resources:
-        data_dir=DATA_DIR,
-    params:
-        files=task_files,
-    message:
-        "preparing {wildcards.task} {wildcards.split}"
-    script:
-        "../scripts/prepare_task.py"
 
 
 rule prepare_text:

@@ -1,7 +1,7 @@
 """The checkpoints that jobs start from: imported from a location, or trained here."""
 
 MODELS = outputs.checkpoints(CONFIG)
-TRAINED = {name for _, name in outputs.trained_checkpoints(CONFIG)}
+TRAINED = {name for _, name in TRAINED_MODELS}
 
 
 rule train_language_model:

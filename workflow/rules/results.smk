@@ -1,48 +1,62 @@
-"""From tidy tables to figures, tables and claims, without JAX and TensorFlow."""
+"""From tidy tables to figures, tables and claims, without JAX and TensorFlow.
+
+A job draws all figures, and a job writes all tables: the imports take longer than the drawing.
+"""
 
 
-rule figure:
+rule figures:
     input:
         runs=table_path("runs"),
         majority=table_path("majority"),
     output:
-        multiext(f"{FIGURES}/{{figure}}", ".pdf", ".png", ".csv"),
+        [rendered_figure(name) for name in FIGURE_NAMES],
     log:
-        f"{RESULTS}/logs/{{figure}}.log",
-    wildcard_constraints:
-        figure=alternatives(outputs.figures(CONFIG)),
+        f"{RESULTS}/logs/figures.log",
     conda:
         "../../envs/cpu.yaml"
     params:
         reporting=REPORT,
     message:
-        "drawing {wildcards.figure}"
+        "drawing the figures"
     script:
-        "../scripts/draw_figure.py"
+        "../scripts/draw_figures.py"
 
 
-rule table:
+rule tables:
     input:
-        unpack(table_inputs),
+        **table_inputs(TABLE_NAMES),
     output:
-        multiext(f"{RESULTS}/tables/{{table}}", ".csv", ".md", ".tex"),
+        [rendered_table(name) for name in TABLE_NAMES],
     log:
-        f"{RESULTS}/logs/{{table}}.log",
-    wildcard_constraints:
-        table=alternatives(
-            [*outputs.tables(CONFIG), *(["table6"] if SEARCH_JOBS else [])]
-        ),
+        f"{RESULTS}/logs/tables.log",
     conda:
         "../../envs/cpu.yaml"
     params:
-        reporting=table_report,
+        reporting=REPORT,
     message:
-        "writing {wildcards.table}"
+        "writing the tables"
     script:
-        "../scripts/write_table.py"
+        "../scripts/write_tables.py"
 
 
-rule evaluate_claims:
+rule table6:
+    input:
+        trials=table_path("search/trials"),
+    output:
+        rendered_table("table6"),
+    log:
+        f"{RESULTS}/logs/table6.log",
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        reporting=REPORT,
+    message:
+        "writing the table of the search"
+    script:
+        "../scripts/write_tables.py"
+
+
+rule claims:
     input:
         runs=table_path("runs"),
         interpretability=table_path("interpretability"),

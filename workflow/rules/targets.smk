@@ -1,29 +1,4 @@
-"""The targets that have a name; config/README.md lists them."""
-
-FIGURE_NAMES = outputs.figures(CONFIG)
-TABLE_NAMES = outputs.tables(CONFIG)
-
-
-localrules:
-    figures,
-    tables,
-    claims,
-
-
-rule figures:
-    input:
-        [rendered_figure(name) for name in FIGURE_NAMES],
-
-
-rule tables:
-    input:
-        [rendered_table(name) for name in TABLE_NAMES],
-
-
-rule claims:
-    input:
-        rules.evaluate_claims.output,
-
+"""The targets that have a name and no script; config/README.md lists them all."""
 
 for figure_name in FIGURE_NAMES:
 

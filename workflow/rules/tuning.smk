@@ -104,7 +104,7 @@ rule search_hyperparameters:
     benchmark:
         f"{RESULTS}/benchmarks/search/{{job}}.tsv"
     wildcard_constraints:
-        job=alternatives(SEARCH_JOBS),
+        job=job_names("hyperparameter_search"),
     conda:
         MODEL_ENVIRONMENT
     threads: job_threads

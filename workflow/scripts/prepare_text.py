@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 with script_setup(snakemake):
     from promptscale.config.schema import Data
-    from promptscale.data.raw.prepare import prepare_text
+    from promptscale.data.raw.prepare_text import prepare_text
     from promptscale.data.vocabulary import Vocabulary
 
     data = Data.model_validate(snakemake.config["data"])

@@ -150,11 +150,7 @@ def search_jobs(config: Config) -> list[PromptTuningJob]:
 
 
 def all_jobs(config: Config) -> dict[str, AnyJob]:
-    """Every job that leaves rows in `runs.csv`, by name, in a stable order without duplicates.
-
-    Raises:
-      ConfigError: two different jobs have the same name, or a run is in two jobs.
-    """
+    """Every job that leaves rows in `runs.csv`, by name, in a stable order without duplicates."""
     jobs: list[AnyJob] = [
         *prompt_jobs(config),
         *(job for jobs in ensemble_jobs(config).values() for job in jobs),
@@ -163,11 +159,15 @@ def all_jobs(config: Config) -> dict[str, AnyJob]:
         *domain_shift_jobs(config),
         *prompt_design_jobs(config),
     ]
-    _check_names([*jobs, *search_jobs(config)])
     return {job.name: job for job in jobs}
 
 
-def _check_names(jobs: Iterable[AnyJob]) -> None:
+def check_names(jobs: Iterable[AnyJob]) -> None:
+    """Checks the names of all jobs of a configuration, which is done once, when it is validated.
+
+    Raises:
+      ConfigError: two different jobs have the same name, or a run is in two jobs.
+    """
     by_name: dict[str, AnyJob] = {}
     by_run: dict[str, str] = {}
     for job in jobs:

@@ -294,8 +294,9 @@ def _hardware(config: Config) -> Sentences:
 
 
 def _jobs(config: Config) -> Sentences:
+    jobs = [*grid.all_jobs(config).values(), *grid.search_jobs(config)]
     try:
-        _ = grid.all_jobs(config), list(grid.search_jobs(config))
+        grid.check_names(jobs)
     except ConfigError as error:
         yield str(error)
 

@@ -152,9 +152,9 @@ class Shapes:
         return rows
 
     def _target_length(self, targets: Lengths) -> int:
-        """The targets' length of a micro-batch: 4, 8, or one of the inputs' ladder; or the longest."""
+        """The targets' length of a micro-batch, at most the longest of all: 4, 8, 16, 32, 48, ..."""
         longest = int(targets.max())
-        rounded = rounded_length(longest) if longest > 8 else 8 if longest > 4 else 4
+        rounded = 4 if longest <= 4 else 8 if longest <= 8 else rounded_length(longest)
         return min(rounded, self.longest_target)
 
 

@@ -62,7 +62,8 @@ def jobs(config: Config) -> dict[str, int]:
     counts = {
         "generate_world": int(config.data.generated),
         "fetch_vocabulary": int(not config.data.generated),
-        "prepare_task": len(outputs.splits(config)),
+        "prepare_tasks": int(config.data.generated),
+        "prepare_task": 0 if config.data.generated else len(outputs.splits(config)),
         "prepare_text": config.data.corpus_shards_used if trained else 0,
         "train_language_model": len(trained),
         "import_checkpoint": len(models) - len(trained),
@@ -75,9 +76,9 @@ def jobs(config: Config) -> dict[str, int]:
         "interpret_prompts": len(config.sizes),
         "collect_interpretability": 1,
         "serve": int(len(config.tasks) > 1),
-        "figure": len(outputs.figures(config)),
-        "table": len(outputs.tables(config)),
-        "evaluate_claims": 1,
+        "figures": 1,
+        "tables": 1,
+        "claims": 1,
         "all": 1,
     }
     return {rule: count for rule, count in counts.items() if count}

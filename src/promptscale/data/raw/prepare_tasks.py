@@ -1,20 +1,19 @@
-"""Preparation of a task's split or of a corpus: TFDS's rows to token arrays on disk.
+"""Preparation of splits of tasks: TFDS's rows to token arrays on disk.
 
 Files are written atomically, and the same input gives the same bytes.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from promptscale.config.schema import Data
 from promptscale.config.tasks import Task
 from promptscale.data import prepared
-from promptscale.data.corpus import write_text
-from promptscale.data.raw.sources import named_faults, open_split, read_texts
+from promptscale.data.prepared import Ragged
+from promptscale.data.raw.sources import named_faults, open_split
 from promptscale.data.raw.t5_text import to_text
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.errors import DataError
@@ -93,30 +92,6 @@ def prepare(task: Task, split: str, data: Data, vocabulary: Vocabulary, prefix: 
         rows = [_row(task, example, position) for position, example in enumerate(examples)]
     if not rows:
         raise DataError(f"{what} has no examples after its preparation.")
-    inputs = _encode(vocabulary, (row["inputs"] for row in rows))
-    targets = _encode(vocabulary, (row["targets"] for row in rows))
+    inputs = Ragged.pack(vocabulary.encode(row["inputs"]) for row in rows)
+    targets = Ragged.pack(vocabulary.encode(row["targets"]) for row in rows)
     prepared.write(prefix, inputs, targets, rows)
-
-
-def prepare_text(
-    corpus: str,
-    split: str,
-    data: Data,
-    vocabulary: Vocabulary,
-    path: Path,
-    *,
-    shard: int = 0,
-    num_shards: int = 1,
-) -> None:
-    """Writes slice `shard` (from 0) of the `num_shards` slices of a corpus of TFDS as a shard.
-
-    Raises:
-      DataError: the corpus is missing or damaged.
-    """
-    texts = read_texts(corpus, split, data, shard, num_shards)
-    write_text(path, _encode(vocabulary, texts))
-
-
-def _encode(vocabulary: Vocabulary, texts: Iterable[str]) -> prepared.Ragged:
-    """Token ids of texts, as arrays from the start to save memory."""
-    return prepared.Ragged.pack(np.array(vocabulary.encode(text), np.uint32) for text in texts)

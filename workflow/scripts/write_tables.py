@@ -1,4 +1,4 @@
-"""Draws a figure as PDF and PNG, and writes its numbers as CSV."""
+"""Writes tables as CSV, Markdown and LaTeX."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
 with script_setup(snakemake):
     from promptscale.reporting.context import Context
-    from promptscale.reporting.figures.registry import draw_figure
+    from promptscale.reporting.tables.registry import write_table
 
     context = Context.of(dict(snakemake.input.items()), **snakemake.params.reporting)
-    draw_figure(snakemake.wildcards.figure, context, Path(snakemake.output[0]).with_suffix(""))
+    for stem in dict.fromkeys(Path(path).with_suffix("") for path in snakemake.output):
+        write_table(stem.name, context, stem)

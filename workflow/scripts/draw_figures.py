@@ -1,4 +1,4 @@
-"""Writes a table as CSV, Markdown and LaTeX."""
+"""Draws figures as PDF and PNG, and writes their numbers as CSV."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
 with script_setup(snakemake):
     from promptscale.reporting.context import Context
-    from promptscale.reporting.tables.registry import write_table
+    from promptscale.reporting.figures.registry import draw_figure
 
     context = Context.of(dict(snakemake.input.items()), **snakemake.params.reporting)
-    write_table(snakemake.wildcards.table, context, Path(snakemake.output[0]).with_suffix(""))
+    for stem in dict.fromkeys(Path(path).with_suffix("") for path in snakemake.output):
+        draw_figure(stem.name, context, stem)
