@@ -152,7 +152,7 @@ class Shapes:
         return rows
 
     def _target_length(self, targets: Lengths) -> int:
-        """The targets' length of a micro-batch, at most the longest of all: 4, 8, 16, 32, 48, ..."""
+        """The targets' length of a micro-batch, at most the longest: 4, 8, 16, 32, 48, ..."""
         longest = int(targets.max())
         rounded = 4 if longest <= 4 else 8 if longest <= 8 else rounded_length(longest)
         return min(rounded, self.longest_target)
