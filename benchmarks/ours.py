@@ -11,9 +11,9 @@ os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 import jax
 import jax.numpy as jnp
 import numpy as np
-from benchmarks.cases import initial_prompt
 from flax import traverse_util
 
+from benchmarks.cases import initial_prompt
 from promptscale.checkpoints.sharded import load_model
 from promptscale.config.settings import Optimizer
 from promptscale.config.sizes import ModelConfig
@@ -22,7 +22,7 @@ from promptscale.data.prepared import Ragged
 from promptscale.distributed.mesh import Devices
 from promptscale.inference import DECODED_POSITIONS, generator
 from promptscale.model import T5, parameter_shapes
-from promptscale.training.methods import ModelTuning, PromptTuning, Start, loss_function
+from promptscale.training.methods import Method, ModelTuning, PromptTuning, Start, loss_function
 from promptscale.training.step import CompiledStep, initial_state, make_step
 
 
@@ -65,6 +65,7 @@ def training(
 ) -> Callable[[], dict[str, Any]]:
     """Steps of all runs on the case's batches, one after another."""
     devices, runs = Devices(), len(case["batches"][0])
+    method: type[Method]
     if case["mode"] == "full":
         start = Start(parameters(case, architecture, runs), {}, 0)
         method, optimizer = ModelTuning, Optimizer(learning_rate=0.001)

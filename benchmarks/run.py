@@ -15,15 +15,14 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks import superglue
-from benchmarks.harness import Comparison, Interpreters, measure, process_lifetimes
+from benchmarks.harness import Interpreters, measure, process_lifetimes
 from benchmarks.report import describe
 from benchmarks.suite import Material, lifetimes, on_cpu, on_gpu
-
 from promptscale.errors import ConfigError, PromptscaleError
 from promptscale.planning.machine import available_cores, available_memory_mb
 from promptscale.storage.atomic import atomic_write
@@ -32,11 +31,11 @@ FOLDER = Path("results/benchmarks")
 _SMALLEST_TIME = 20.0  # seconds that a comparison needs at least
 
 
-def arguments() -> argparse.Namespace:
+def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """What the command line asks for.
 
     Raises:
-      ConfigError: `--only` or `--sizes` names nothing, or there is less than a minute.
+      ConfigError: there is less than a minute.
     """
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--accelerator", choices=["cpu", "gpu"], default="cpu")
@@ -47,8 +46,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", default="", help="comparisons whose names start so")
     parser.add_argument("--sizes", default="small,base,large,xl,xxl", help="on a GPU")
     parser.add_argument("--out", type=Path)
-    given = parser.parse_args()
-    given.minutes = given.minutes or {"cpu": 30, "gpu": 8}[given.accelerator]
+    given = parser.parse_args(words)
+    if given.minutes is None:
+        given.minutes = {"cpu": 30, "gpu": 8}[given.accelerator]
     given.out = given.out or FOLDER / f"{given.accelerator}.json"
     if given.minutes < 1:
         raise ConfigError(f"--minutes is {given.minutes}; it must be at least 1.")
@@ -147,38 +147,43 @@ def main() -> None:
     interpreters = Interpreters(
         {"ours": sys.executable, "peer": given.peer}, FOLDER / "logs" / given.accelerator
     )
-    comparisons: Iterator[Comparison]
     if given.accelerator == "gpu":
         results["examples"], results["weights"] = "random tokens", "random"
-        comparisons = on_gpu(Material({}, "", given.cores), tuple(given.sizes.split(",")))
+        work = Material({}, "", given.cores)
+        comparisons = list(on_gpu(work, tuple(given.sizes.split(","))))
     else:
         work, labels = material(given.shared, given.cores)
         results |= labels
-        comparisons = on_cpu(work)
-    for comparison in comparisons:
-        if not comparison.name.startswith(given.only):
-            continue
+        comparisons = list(on_cpu(work))
+    chosen = [item for item in comparisons if item.name.startswith(given.only)]
+    others = [] if given.accelerator == "gpu" else ["lifetimes", "dry-runs"]
+    others = [name for name in others if name.startswith(given.only)]
+    if not chosen and not others:
+        names = ", ".join(item.name for item in comparisons)
+        raise ConfigError(
+            f"--only {given.only!r} starts no name of a comparison; they are {names}."
+        )
+    if "dry-runs" in others:
+        results["dry_runs"] = list(dry_runs())
+        print(json.dumps(results["dry_runs"]), flush=True)
+    if "lifetimes" in others:
+        results["lifetimes"] = []
+        for runs in (3, 24):
+            row: dict[str, Any] = {"runs": runs}
+            for name, variants in lifetimes(work, runs).items():
+                row[name] = process_lifetimes(
+                    f"life-{name}", variants, interpreters, deadline, given.cores
+                )
+            results["lifetimes"].append(row)
+            print(json.dumps(row), flush=True)
+            save()
+    for comparison in chosen:
         if deadline - time.monotonic() < _SMALLEST_TIME:
             results["not_measured"].append(comparison.name)
         else:
             results["comparisons"].append(measure(comparison, interpreters, deadline))
             print(describe(results["comparisons"][-1]), flush=True)
         save()
-    if given.accelerator == "cpu":
-        if "lifetimes".startswith(given.only) or given.only.startswith("lifetimes"):
-            results["lifetimes"] = []
-            for runs in (3, 24):
-                row: dict[str, Any] = {"runs": runs}
-                for name, variants in lifetimes(work, runs).items():
-                    row[name] = process_lifetimes(
-                        f"life-{name}", variants, interpreters, deadline, given.cores
-                    )
-                results["lifetimes"].append(row)
-                print(json.dumps(row), flush=True)
-                save()
-        if "dry-runs".startswith(given.only) or given.only.startswith("dry-runs"):
-            results["dry_runs"] = list(dry_runs())
-            print(json.dumps(results["dry_runs"]), flush=True)
     save()
     print(f"Results: {given.out}")
 

@@ -20,10 +20,12 @@ from benchmarks.harness import (
     ratios,
     summary,
 )
+from benchmarks.run import arguments
+from benchmarks.suite import Material, on_cpu, on_gpu
 from benchmarks.superglue import LENGTHS, generate, sample
 
 from benchmarks import report
-from promptscale.errors import ResultsError
+from promptscale.errors import ConfigError, ResultsError
 from promptscale.planning.flops import forward
 
 ARCHITECTURE = {"d_model": 16, "d_ff": 32, "num_encoder_layers": 1, "num_decoder_layers": 1,
@@ -210,3 +212,28 @@ def test_the_peer_imports_nothing_of_promptscale():
         assert "promptscale." not in Path(ROOT, f"benchmarks/{name}.py").read_text().replace(
             "`promptscale.", ""
         )
+
+
+def test_the_arguments_have_the_time_of_their_accelerator():
+    assert arguments([]).minutes == 30
+    assert arguments(["--accelerator", "gpu"]).minutes == 8
+    assert arguments(["--accelerator", "gpu"]).out == Path("results/benchmarks/gpu.json")
+    with pytest.raises(ConfigError, match="must be at least 1"):
+        arguments(["--minutes", "0"])
+
+
+def test_every_comparison_has_a_name_of_its_own():
+    material = Material(generate(64), "", 2)
+    for comparisons in (on_cpu(material), on_gpu(material, ("small", "base"))):
+        names = [comparison.name for comparison in comparisons]
+        assert len(names) == len(set(names))
+
+
+def test_many_runs_are_compared_with_the_same_examples_alone():
+    material = Material(generate(64), "", 2)
+    for comparison in on_cpu(material):
+        if comparison.name.startswith("runs-"):
+            together, separate = (variant.case for variant in comparison.variants.values())
+            assert operations(together) == operations(separate)
+            assert together.runs == int(comparison.name.rpartition("-")[2])
+            assert separate.runs == 1
