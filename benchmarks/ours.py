@@ -1,12 +1,7 @@
 """promptscale's training steps and decoding: the only file that calls them for the benchmarks."""
 
-import os
 from collections.abc import Callable, Iterator
 from typing import Any
-
-# As `promptscale.workflow_script` sets it.
-os.environ.setdefault("XLA_FLAGS", "--xla_cpu_experimental_ynn_fusion_type=")
-os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 import jax
 import jax.numpy as jnp
