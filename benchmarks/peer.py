@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
-from benchmarks.cases import initial_prompt
 from peft import PromptTuningConfig, get_peft_model
 from transformers import T5Config, T5ForConditionalGeneration
 from transformers.optimization import Adafactor
+
+from benchmarks.cases import initial_prompt
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
@@ -91,6 +92,10 @@ def training(case: dict[str, Any], model: Any) -> Callable[[], dict[str, Any]]:
         for batch in case["batches"]
         for run in batch
     ]
+    positions = sum(
+        len(inputs) * (case["prompt_length"] + inputs.shape[1] + labels.shape[1])
+        for inputs, labels in batches
+    )
 
     def repeat() -> dict[str, Any]:
         losses = []
@@ -100,7 +105,7 @@ def training(case: dict[str, Any], model: Any) -> Callable[[], dict[str, Any]]:
             optimizer.step()
             optimizer.zero_grad()
             losses.append(output.loss.detach())
-        return {"losses": torch.stack(losses).tolist(), **memory()}
+        return {"losses": torch.stack(losses).tolist(), "positions": positions, **memory()}
 
     return repeat
 

@@ -91,10 +91,10 @@ def lifetime_rows(results: Row) -> Iterable[list[str]]:
 
 
 def dry_run_rows(results: Row) -> Iterable[list[str]]:
-    """Dry runs of the paper's grid with more seeds."""
+    """Dry runs of the shipped configurations."""
     for row in results.get("dry_runs", []):
         seconds = f"{row['seconds']:.1f}" if "seconds" in row else row["error"][:80]
-        yield [str(row["seeds"]), str(row.get("jobs", "")), seconds]
+        yield [row["configuration"], str(row.get("jobs", "")), seconds]
 
 
 def render(results: Row) -> str:
@@ -127,7 +127,7 @@ def render(results: Row) -> str:
                   "a process each, all at once: GB"]  # fmt: skip
         parts.append(table(header, lifetime_rows(results)))
     if results.get("dry_runs"):
-        parts.append(table(["seeds", "jobs", "dry run: s"], dry_run_rows(results)))
+        parts.append(table(["configuration", "jobs", "dry run: s"], dry_run_rows(results)))
     if results["not_measured"]:
         parts.append(f"Not measured, as the time was over: {', '.join(results['not_measured'])}.")
     return "\n\n".join(parts)
