@@ -119,7 +119,9 @@ def decoding(
     prompt = jnp.asarray(initial_prompt(0, case["prompt_length"], model.config.d_model))
     sequences = case["batches"][0][0]["inputs"]
     inputs = Ragged.pack(sequence[:-1] for sequence in sequences)
-    cut: Iterator[Any] = by_length(inputs, 128, DECODED_POSITIONS, before=case["prompt_length"])
+    cut: Iterator[Any] = by_length(
+        inputs, min(128, len(inputs)), DECODED_POSITIONS, before=case["prompt_length"]
+    )
     batches = [jnp.asarray(batch.inputs) for batch in cut]
     generate = generator(model, "greedy", case["decode_length"])
 
