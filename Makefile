@@ -8,10 +8,14 @@ export SHARED ?= ../shared
 export HOME ?= $(CURDIR)/.snakemake/home
 FIXTURES = data/prompt-tuning/test_data
 BIN = .venv/bin
+# On a GPU the benchmarks use the packages of PYTHON and install nothing.
+BENCH_KIND = $(or $(filter gpu,$(ACCELERATOR)),cpu)
+BENCH_PYTHON = $(if $(filter gpu,$(BENCH_KIND)),PYTHONPATH=src:. $(PYTHON),$(BIN)/python)
+BENCH_PEER = $(if $(filter gpu,$(BENCH_KIND)),$(PYTHON),.venv-bench/bin/python)
 SNAKEMAKE = $(BIN)/snakemake --profile profiles/local --cores $(CORES)
 
 .DEFAULT_GOAL = help
-.PHONY: help setup reproduce real check test chaos lint format lock clean
+.PHONY: help setup reproduce real check test chaos lint format lock bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 14
@@ -59,12 +63,24 @@ format: setup ## format code and rules
 	$(BIN)/snakefmt Snakefile workflow
 
 lock: ## resolve envs/*.in to envs/*.lock (needs uv)
+	uv pip compile --universal --python-version 3.11 --no-annotate --generate-hashes --no-header --quiet \
+	  envs/bench.in --output-file envs/bench.lock
 	for kind in cpu gpu tpu; do \
 	  uv pip compile --universal --python-version 3.11 --override envs/overrides.txt --no-annotate \
 	    --generate-hashes --no-header --quiet envs/$$kind.in --output-file envs/$$kind.lock && \
 	  checksum=$$(sha256sum < envs/$$kind.lock | cut -d ' ' -f 1) && \
 	  sed -i "s,^bash .*,bash envs/install.sh $$kind $$checksum," envs/$$kind.post-deploy.sh || exit 1; \
 	done
+
+bench: $(if $(filter gpu,$(ACCELERATOR)),,setup .venv-bench/.finished) ## speed against PEFT: 30 minutes, or 8 with ACCELERATOR=gpu
+	$(BENCH_PYTHON) -m benchmarks.run --accelerator $(BENCH_KIND) --shared "$$SHARED" --peer $(BENCH_PEER)
+	@$(BENCH_PYTHON) -m benchmarks.report results/benchmarks/$(BENCH_KIND).json
+
+# PEFT and torch (2.3 GB: on x86-64 torch's wheel needs CUDA's libraries) never enter .venv.
+.venv-bench/.finished: envs/bench.lock
+	$(PYTHON) -m venv --clear .venv-bench
+	.venv-bench/bin/python -m pip --quiet --disable-pip-version-check install --no-deps --require-hashes -r envs/bench.lock
+	touch $@
 
 clean: ## remove results, figures and the state of Snakemake, but not .venv
 	find results figures -mindepth 1 ! -name README.md ! -path 'results/published*' -delete

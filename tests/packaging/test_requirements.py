@@ -36,7 +36,11 @@ def imports(*folders: str) -> set[str]:
                     names |= {alias.name for alias in node.names}
                 elif isinstance(node, ast.ImportFrom) and node.level == 0:
                     names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    outside = {name for name in names if name.partition(".")[0] not in OURS | PEERS | {"tests"}}
+    outside = {
+        name
+        for name in names
+        if name.partition(".")[0] not in OURS | PEERS | {"benchmarks", "tests"}
+    }
     return {name for name in outside if name.partition(".")[0] not in sys.stdlib_module_names}
 
 

@@ -1,0 +1,1 @@
+"""Benchmarks of training, decoding, memory and control; docs/benchmarks.md has their results."""
