@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.cases import Case
-
 from promptscale.config.sizes import ModelConfig
 from promptscale.planning.flops import forward
 

@@ -1,14 +1,15 @@
-"""What a training step, or a batch of the evaluation, of a size holds on each device:
+"""What a micro-batch of a training, or of the evaluation, of a size holds on each device:
 `python -m benchmarks.memory --help`.
 
-The real step is compiled from shapes alone: nothing of the model is allocated, and no accelerator
-is needed. With `--accelerator` the compiler of that TPU or GPU does it (libtpu of envs/tpu.lock, or
-JAX's CUDA plugin and nvcc of envs/gpu.lock): its plan is what the step would allocate there, and
-the TPU's refuses what does not fit. Otherwise devices are simulated on the CPU, whose plan is only
+The real program is compiled from shapes alone: nothing of the model is allocated, and no
+accelerator is needed. With `--accelerator` the compiler of that TPU or GPU does it (libtpu of
+envs/tpu.lock, or JAX's CUDA plugin and nvcc of envs/gpu.lock): its plan is what it would allocate
+there, and the TPU's refuses what does not fit. Otherwise devices are simulated on the CPU, whose plan is only
 an estimate from above.
 """
 
 import argparse
+import functools
 import importlib.util
 import math
 import os
@@ -60,8 +61,7 @@ def main() -> None:
     parser.add_argument("--accelerator", choices=[*TPUS, *GPUS], help="compile for it")
     parser.add_argument("--devices", type=int, default=16, help="simulated, without --accelerator")
     parser.add_argument("--model-axis", type=int, default=16)
-    parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--examples-at-a-time", type=int, default=0)
+    parser.add_argument("--rows", type=int, default=32, help="of a micro-batch")
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--prompt-length", type=int, default=100)
     parser.add_argument("--inputs-length", type=int, default=512)
@@ -78,8 +78,7 @@ def main() -> None:
     where = arguments.accelerator or f"{arguments.devices} devices"
     print(
         f"{arguments.trains} of {arguments.size} on {where}, model_axis {arguments.model_axis}, "
-        f"{arguments.runs} x {arguments.batch_size} examples "
-        f"({arguments.examples_at_a_time or 'all'} at a time): {measure(arguments)} "
+        f"{arguments.runs} run(s), {arguments.rows} rows at a time: {measure(arguments)} "
         f"(compiled in {time.perf_counter() - started:.0f} s)"
     )
 
@@ -114,7 +113,7 @@ def measure(arguments: argparse.Namespace) -> str:
 
     from promptscale.config.settings import Optimizer
     from promptscale.config.sizes import model_config
-    from promptscale.data.batches import Batch
+    from promptscale.data.microbatches import Rows
     from promptscale.distributed.mesh import Devices, Layout
     from promptscale.inference import generator
     from promptscale.model import T5, parameter_shapes
@@ -123,17 +122,18 @@ def measure(arguments: argparse.Namespace) -> str:
     from promptscale.training.methods import ModelTuning, PromptTuning, loss_function
 
     architecture = model_config(arguments.size)
-    layout = Layout(arguments.model_axis, arguments.examples_at_a_time)
-    devices = Devices(layout, devices_of(arguments))
-    runs, examples = arguments.runs, arguments.batch_size
+    devices = Devices(Layout(arguments.model_axis), devices_of(arguments))
+    runs, examples = arguments.runs, arguments.rows
 
     def array(shape, dtype, sharding=None):
         return jax.ShapeDtypeStruct(shape, dtype, sharding=sharding or devices.replicated())
 
-    place = devices.batch_sharding(examples, 1)
-    batch = Batch(
-        array((runs, examples, arguments.inputs_length), jnp.int32, place),
-        array((runs, examples, arguments.targets_length), jnp.int32, place),
+    place = devices.batch_sharding(examples)
+    rows = Rows(
+        array((examples, arguments.inputs_length), jnp.int32, place),
+        array((examples, arguments.targets_length), jnp.int32, place),
+        array((examples,), jnp.int32, place),
+        array((examples,), jnp.int32, place),
     )
     model = T5(architecture, 0.1, jnp.dtype(arguments.activations))
     trains_prompts = arguments.trains != "model"
@@ -157,28 +157,25 @@ def measure(arguments: argparse.Namespace) -> str:
         )
     else:
         trainable, frozen, loss = params, {}, loss_function(model, 0.0, ModelTuning.for_inference)
+    sums = training_step.Sums(trainable, *(array((runs,), jnp.float32) for _ in range(2)))
+    seeds = jax.eval_shape(jax.vmap(jax.random.key), jnp.arange(runs))
+    keys = array(seeds.shape, seeds.dtype)
+    accumulate = functools.partial(training_step.accumulate, loss, trains_prompts, 1.0)
+    places = jax.tree.map(lambda leaf: leaf.sharding, sums)
+    compilable = jax.jit(accumulate, donate_argnums=0, out_shardings=places)
+    lowered = compilable.lower(sums, trainable, frozen, rows, keys, array((), jnp.int32))
+    if arguments.trains == "nothing":
+        generate = generator(model, "beam", arguments.targets_length, devices.replicated())
+        lowered = jax.jit(generate).lower(params, trainable, rows.run, rows.inputs, rows.run)
+    # The trainables of the best step so far, and the optimiser's state, stay beside them.
     settings = optimizer.hyperparameters([Optimizer(learning_rate=0.3)] * runs, 0)
     state = jax.tree.map(
         lambda leaf: array(leaf.shape, leaf.dtype),
         jax.eval_shape(jax.vmap(optimizer.init), trainable, settings),
     )
-    sums = array((runs,), jnp.float32), array((runs,), jnp.float32)
-    train_state = training_step.TrainState(trainable, state, *sums, array((runs,), jnp.int32))
-    seeds = jax.eval_shape(jax.vmap(jax.random.key), jnp.arange(runs))
-    keys = array(seeds.shape, seeds.dtype)
-    step = training_step.make_step(loss, 1.0, arguments.examples_at_a_time)
-    places = jax.tree.map(lambda leaf: leaf.sharding, train_state)
-    compilable = jax.jit(step, donate_argnums=0, out_shardings=places)
-    lowered = compilable.lower(train_state, frozen, batch, keys, array((), jnp.int32))
-    if arguments.trains == "nothing":
-        generate = generator(model, "beam", arguments.targets_length, devices.replicated())
-        prompt = array((arguments.prompt_length, architecture.d_model), jnp.float32)
-        inputs = array(batch.inputs.shape[1:], jnp.int32, devices.batch_sharding(examples, 0))
-        lowered = jax.jit(generate).lower(params, prompt, inputs, arguments.targets_length)
-    # The trainables of the best step so far stay beside those in training.
-    best = sum(
+    beside = sum(
         math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize
-        for leaf in jax.tree.leaves(trainable)
+        for leaf in jax.tree.leaves((trainable, state))
     )
     try:
         memory = lowered.compile().memory_analysis()
@@ -188,7 +185,7 @@ def measure(arguments: argparse.Namespace) -> str:
         return f"does not fit: {str(error).splitlines()[0]}"
     if memory is None:
         return "the compiler does not report how much memory the step needs"
-    between, within = memory.argument_size_in_bytes + best, memory.temp_size_in_bytes
+    between, within = memory.argument_size_in_bytes + beside, memory.temp_size_in_bytes
     gib = (f"{size / 2**30:.1f} GiB" for size in (between, within))
     return "{} between steps, {} within a step, per device".format(*gib)
 

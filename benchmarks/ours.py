@@ -1,5 +1,6 @@
 """promptscale's training steps and decoding: the only file that calls them for the benchmarks."""
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,13 +13,15 @@ from benchmarks.cases import initial_prompt
 from promptscale.checkpoints.sharded import load_model
 from promptscale.config.settings import Optimizer
 from promptscale.config.sizes import ModelConfig
-from promptscale.data.batches import Batch, by_length, pad
-from promptscale.data.prepared import Ragged
-from promptscale.distributed.mesh import Devices
-from promptscale.inference import DECODED_POSITIONS, generator
+from promptscale.data.microbatches import Shapes, StepBatch, Work, step_batch
+from promptscale.distributed.mesh import Devices, Layout
+from promptscale.inference import Requests, generator
 from promptscale.model import T5, parameter_shapes
+from promptscale.planning.flops import step_flops
 from promptscale.training.methods import Method, ModelTuning, PromptTuning, Start, loss_function
-from promptscale.training.step import CompiledStep, initial_state, make_step
+from promptscale.training.step import Step, initial_state
+
+MANY = 10**9  # rows of a training for which compilation costs nothing
 
 
 def prepare(case: dict[str, Any]) -> Callable[[], dict[str, Any]]:
@@ -59,7 +62,7 @@ def training(
     case: dict[str, Any], model: T5, architecture: ModelConfig
 ) -> Callable[[], dict[str, Any]]:
     """Steps of all runs on the case's batches, one after another."""
-    devices, runs = Devices(), len(case["batches"][0])
+    devices, runs = Devices(Layout(token_budget=case["token_budget"])), len(case["batches"][0])
     method: type[Method]
     if case["mode"] == "full":
         start = Start(parameters(case, architecture, runs), {}, 0)
@@ -70,21 +73,16 @@ def training(
         start = Start(devices.replicate(prompts), parameters(case, architecture), 0)
         method, optimizer = PromptTuning, Optimizer(learning_rate=0.3)
     states = [initial_state(start, [optimizer] * runs, devices)]
-    step = CompiledStep(make_step(loss_function(model, 0.0, method.for_inference)))
+    step = Step(loss_function(model, 0.0, method.for_inference), method.shared)
     keys = devices.keys(list(range(runs)))
     frozen = start.frozen
-    batches = list(map(padded, case["batches"]))
-    prompt_length = 0 if case["mode"] == "full" else case["prompt_length"]
-    positions = sum(
-        batch.inputs[..., 0].size
-        * (prompt_length + batch.inputs.shape[-1] + batch.targets.shape[-1])
-        for batch in batches
-    )
+    batches = list(micro_batches(case, architecture, devices, method))
+    work = functools.reduce(Work.plus, (batch.work for batch in batches))
 
     def repeat() -> dict[str, Any]:
         sums = []
         for number, batch in enumerate(batches):
-            states[0] = step(states[0], frozen, batch, keys, np.int32(number))
+            states[0] = step(states[0], frozen, batch.rows, keys, number)
             # Copies, as the next step takes the state's memory.
             sums.append((states[0].loss + 0.0, states[0].tokens + 0.0))
         jax.block_until_ready(states[0])
@@ -94,47 +92,72 @@ def training(
         states[0] = states[0]._replace(
             loss=jnp.zeros_like(states[0].loss), tokens=jnp.zeros_like(states[0].tokens)
         )
-        return {"losses": (losses / tokens)[:, 0].tolist(), "positions": positions, **memory()}
+        losses = (losses / tokens)[:, 0].tolist()
+        return {"losses": losses, "positions": work.computed, **memory()}
 
     return repeat
 
 
-def padded(batch: list[dict[str, list[list[int]]]]) -> Batch:
-    """The examples of all runs, padded to the longest of the batch in steps of 8."""
-
-    def array(name: str, multiple: int) -> jax.Array:
-        longest = max(len(sequence) for run in batch for sequence in run[name])
-        length = -(-longest // multiple) * multiple
-        return jnp.asarray(
-            np.stack([pad([np.array(ids[:-1]) for ids in run[name]], length) for run in batch])
-        )
-
-    return Batch(array("inputs", 8), array("targets", 1))
+def micro_batches(
+    case: dict[str, Any], architecture: ModelConfig, devices: Devices, method: type[Method]
+) -> Iterator[StepBatch]:
+    """The micro-batches of each step, as a long training cuts them."""
+    steps = [
+        [
+            {side: [np.array(ids[:-1]) for ids in run[side]] for side in ("inputs", "targets")}
+            for run in batch
+        ]
+        for batch in case["batches"]
+    ]
+    lengths = {
+        side: np.array([len(ids) + 1 for batch in steps for run in batch for ids in run[side]])
+        for side in ("inputs", "targets")
+    }
+    prompted = method is PromptTuning
+    shapes = Shapes.fitting(
+        lengths["inputs"],
+        int(lengths["targets"].max()),
+        rows=MANY,
+        before=case["prompt_length"] if prompted else 0,
+        budget=devices.token_budget,
+        devices=devices.data_axis,
+    )
+    flops = step_flops(architecture, "inputs" if prompted else "weights")
+    for batch in steps:
+        numbers = range(len(batch))
+        parts = []
+        for pool in [numbers] if method.shared else [range(run, run + 1) for run in numbers]:
+            sizes = [len(batch[run]["inputs"]) for run in pool]
+            inputs, targets = (
+                [ids for run in pool for ids in batch[run][side]] for side in ("inputs", "targets")
+            )
+            run_of_row = np.repeat(np.asarray(pool, np.int32), sizes)
+            place = np.concatenate([np.arange(size, dtype=np.int32) for size in sizes])
+            parts.append(step_batch(shapes, devices, inputs, targets, run_of_row, place, flops))
+        work = functools.reduce(Work.plus, (part.work for part in parts))
+        yield StepBatch([rows for part in parts for rows in part.rows], work)
 
 
 def decoding(
     case: dict[str, Any], model: T5, params: dict[str, Any]
 ) -> Callable[[], dict[str, Any]]:
     """Greedy decoding of all examples, as the evaluation does it."""
-    prompt = jnp.asarray(initial_prompt(0, case["prompt_length"], model.config.d_model))
-    sequences = case["batches"][0][0]["inputs"]
-    inputs = Ragged.pack(sequence[:-1] for sequence in sequences)
-    cut: Iterator[Any] = by_length(
-        inputs, min(128, len(inputs)), DECODED_POSITIONS, before=case["prompt_length"]
+    prompts = jnp.asarray(initial_prompt(0, case["prompt_length"], model.config.d_model))[None]
+    inputs = [np.array(ids[:-1]) for ids in case["batches"][0][0]["inputs"]]
+    size, limit = len(inputs), case["decode_length"]
+    requests = Requests(
+        inputs,
+        np.zeros(size, int),
+        np.full(size, limit),
+        Devices(),
+        case["prompt_length"],
+        times=MANY,
     )
-    batches = [jnp.asarray(batch.inputs) for batch in cut]
-    generate = generator(model, "greedy", case["decode_length"])
+    generate = generator(model, "greedy", limit)
 
     def repeat() -> dict[str, Any]:
-        ids = [generate(params, prompt, batch, case["decode_length"]) for batch in batches]
-        # Empty rows fill the last batch; what is decoded for them does not count.
-        rows = [
-            int((row > 0).sum())
-            for batch, decoded in zip(batches, jax.device_get(ids), strict=True)
-            for inputs, row in zip(np.asarray(batch), decoded, strict=True)
-            if inputs[0] > 0
-        ]
-        return {"tokens": sum(rows), **memory()}
+        answers = requests.answer(generate, params, prompts)
+        return {"tokens": int((answers > 0).sum()), **memory()}
 
     return repeat
 

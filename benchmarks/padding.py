@@ -13,8 +13,7 @@ import numpy as np
 
 from promptscale.config import grid, outputs
 from promptscale.config.accelerators import accelerators
-from promptscale.config.axes import adaptation_steps
-from promptscale.config.jobs import AnyTuningJob, LanguageModelingJob
+from promptscale.config.jobs import AnyTuningJob, LanguageModelingJob, PromptDesignJob
 from promptscale.config.lengths import segments
 from promptscale.config.load import load_config
 from promptscale.data.microbatches import Shapes
@@ -57,27 +56,28 @@ def main() -> None:
     config, rng = load_config(Path("config/paper.yaml")), np.random.default_rng(0)
     real: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     computed: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
-    jobs = [job for job in grid.all_jobs(config).values() if job.method != "prompt_design"]
     trained = outputs.trained_checkpoints(config)
-    jobs += [grid.language_modeling_job(config, *pair) for pair in trained]
-    for job in jobs:
+    models = [grid.language_modeling_job(config, *pair) for pair in trained]
+    for job in (*grid.all_jobs(config).values(), *models):
+        if isinstance(job, PromptDesignJob):
+            continue
         hardware, settings = config.hardware[job.size], job.settings
         machine = accelerators()[hardware.accelerator]
-        text = isinstance(job, LanguageModelingJob)
-        assert not text or adaptation_steps(job.checkpoint)
-        pools = list((text_pools if text else task_pools)(job, rng))
-        before = 0 if text else job.prompt_length
-        gradient = "weights" if text else job.gradient
-        groups = [slice(None)]
-        if not text and job.method != "prompt_tuning":  # rows of a run at a time
-            size = settings.batch_size
-            groups = [slice(i * size, (i + 1) * size) for i in range(len(job.runs))]
+        before, gradient, groups, method = 0, "weights", [slice(None)], "language_modeling"
+        if isinstance(job, LanguageModelingJob):
+            pools = list(text_pools(job, rng))
+        else:
+            pools = list(task_pools(job, rng))
+            before, gradient, method = job.prompt_length, job.gradient, job.method
+            if method != "prompt_tuning":  # rows of a run at a time
+                size = settings.batch_size
+                groups = [slice(i * size, (i + 1) * size) for i in range(len(job.runs))]
         shapes = Shapes.fitting(
             np.concatenate([inputs for inputs, _ in pools]),
             max(int(targets.max()) for _, targets in pools),
             rows=settings.steps * len(pools[0][0]),
             before=before,
-            budget=hardware.token_budget,
+            budget=hardware.token_budget or 2**14,
             devices=machine.devices // min(hardware.model_axis, machine.devices),
         )
         speed = machine.peak_tflops * machine.devices / machine.chips
@@ -92,9 +92,9 @@ def main() -> None:
             for group in groups:
                 for cut in shapes.cut(inputs[group], targets[group]):
                     step = weight * len(cut.rows) * flops(cut.inputs_length, cut.targets_length)
-                    computed[job.method][job.size] += step
+                    computed[method][job.size] += step
                 rows = zip(inputs[group].tolist(), targets[group].tolist(), strict=True)
-                real[job.method][job.size] += weight * sum(flops(*row) for row in rows)
+                real[method][job.size] += weight * sum(flops(*row) for row in rows)
     for method, sizes in computed.items():
         shares = {size: 1 - real[method][size] / total for size, total in sizes.items()}
         whole = 1 - sum(real[method].values()) / sum(sizes.values())

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from benchmarks.cases import Case, generated_batch
 from benchmarks.harness import OURS, Comparison, Variant
 from benchmarks.superglue import Examples, sample
-
 from promptscale.config.sizes import model_config
 
 # Inputs of a batch whose lengths are like SuperGLUE's: 60 to 310 tokens, 170 on average.

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+
 from benchmarks.cases import generated_batch
 
 Examples = list[tuple[list[int], list[int]]]  # the token ids of inputs and targets, with EOS
@@ -39,7 +40,7 @@ def prepare(shared: Path, folder: Path) -> None:
     """Writes the token ids of all tasks to `folder`, with the workflow's own preparation."""
     from promptscale.config.schema import Data
     from promptscale.config.tasks import task
-    from promptscale.data.raw.prepare import prepare as prepare_split
+    from promptscale.data.raw.prepare_tasks import prepare as prepare_split
     from promptscale.data.vocabulary import Vocabulary
 
     vocabulary = Vocabulary(shared / VOCABULARY)

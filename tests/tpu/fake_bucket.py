@@ -169,8 +169,8 @@ class _BucketHandler(Handler):
         if bucket == "missing":
             self.answer(404, b"The specified bucket does not exist.")
             return
-        condition = int(condition) if condition else None
-        generation = self.store.put(f"{bucket}/{name}", content, condition)
+        expected = int(condition) if condition else None
+        generation = self.store.put(f"{bucket}/{name}", content, expected)
         if generation is None:
             self.answer(412)
         else:

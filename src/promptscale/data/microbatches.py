@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from promptscale.data.batches import pad
+from promptscale.distributed.mesh import Devices
 
 Lengths: TypeAlias = Int[np.ndarray, " M"]
 
@@ -164,6 +165,43 @@ def pad_rows(
     """The sequences numbered `rows`, padded to `length`; rows of 0s for -1, which come last."""
     ids = pad([sequences[row] for row in rows[rows >= 0].tolist()], length)
     return np.pad(ids, ((0, len(rows) - len(ids)), (0, 0)))
+
+
+def step_batch(
+    shapes: Shapes,
+    devices: Devices,
+    inputs: Sequence[np.ndarray],
+    targets: Sequence[np.ndarray],
+    run: Int[np.ndarray, " M"],
+    example: Int[np.ndarray, " M"],
+    flops: Callable[[int, int], float],
+) -> StepBatch:
+    """The micro-batches of a pool on the devices; a process pads the rows that its devices need.
+
+    Args:
+      shapes: of the micro-batches.
+      devices: where they go.
+      inputs: the ids of each row, without EOS; they are cut to the longest of `shapes`.
+      targets: likewise.
+      run: the run of each row.
+      example: the place of each row in its run's batch.
+      flops: see `Shapes.work`.
+    """
+    lengths = (
+        np.minimum([len(ids) + 1 for ids in inputs], shapes.inputs[-1]),
+        np.minimum([len(ids) + 1 for ids in targets], shapes.longest_target),
+    )
+    cuts, batches = list(shapes.cut(*lengths)), []
+    for cut in cuts:
+        rows = cut.rows[devices.local_rows(len(cut.rows))]
+        padded = Rows(
+            pad_rows(inputs, rows, cut.inputs_length),
+            pad_rows(targets, rows, cut.targets_length),
+            run[rows],
+            example[rows],
+        )
+        batches.append(devices.shard_rows(padded, len(cut.rows)))
+    return StepBatch(batches, shapes.work(cuts, *lengths, flops))
 
 
 def _power_of_two(number: int) -> int:

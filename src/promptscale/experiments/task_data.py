@@ -10,7 +10,7 @@ import numpy as np
 from promptscale.config.jobs import TuningJob
 from promptscale.config.tasks import task as task_named
 from promptscale.data.batches import indices, padded_length
-from promptscale.data.microbatches import Rows, Shapes, StepBatch, Work, pad_rows
+from promptscale.data.microbatches import Shapes, StepBatch, Work, step_batch
 from promptscale.data.prepared import Examples, Ragged, read
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.distributed.mesh import Devices
@@ -33,17 +33,12 @@ def batches(
     mixtures = {names: _mixture([tasks[task] for task in names])
                 for names in set(map(job.tasks_trained_on, job.runs))}  # fmt: skip
     examples = [mixtures[job.tasks_trained_on(run)] for run in job.runs]
-    longest = settings.max_input_length, settings.max_target_length
-    lengths = [
-        tuple(np.minimum(side.lengths + 1, most) for side, most in zip(pair, longest, strict=True))
-        for pair in examples
-    ]
-    pools = (
-        [range(len(job.runs))] if shared else [range(run, run + 1) for run in range(len(job.runs))]
-    )
+    numbers = range(len(job.runs))
+    pools = [numbers] if shared else [range(run, run + 1) for run in numbers]
+    input_lengths = np.concatenate([inputs.lengths + 1 for inputs, _ in examples])
     shapes = Shapes.fitting(
-        np.concatenate([inputs for inputs, _ in lengths]),
-        max(int(targets.max()) for _, targets in lengths),
+        np.minimum(input_lengths, settings.max_input_length),
+        min(max(padded_length(targets) for _, targets in examples), settings.max_target_length),
         rows=settings.steps * settings.batch_size * len(job.runs),
         before=job.prompt_length,
         budget=devices.token_budget,
@@ -61,28 +56,13 @@ def batches(
         chosen = {
             run: indices(job.runs[run].seed, step, size, len(examples[run][0])) for run in pool
         }
-        sides = [
-            (
-                [examples[run][side][int(index)] for run in pool for index in chosen[run]],
-                np.concatenate([lengths[run][side][chosen[run]] for run in pool]),
-            )
+        inputs, targets = (
+            [examples[run][side][int(index)] for run in pool for index in chosen[run]]
             for side in (0, 1)
-        ]
-        (inputs, input_lengths), (targets, target_lengths) = sides
+        )
         run_of_row = np.repeat(np.asarray(pool, np.int32), size)
         place = np.tile(np.arange(size, dtype=np.int32), len(pool))
-        cuts = list(shapes.cut(input_lengths, target_lengths))
-        batches = []
-        for cut in cuts:
-            rows = cut.rows[devices.local_rows(len(cut.rows))]
-            padded = Rows(
-                pad_rows(inputs, rows, cut.inputs_length),
-                pad_rows(targets, rows, cut.targets_length),
-                run_of_row[rows],
-                place[rows],
-            )
-            batches.append(devices.shard_rows(padded, len(cut.rows)))
-        return StepBatch(batches, shapes.work(cuts, input_lengths, target_lengths, flops))
+        return step_batch(shapes, devices, inputs, targets, run_of_row, place, flops)
 
     return batch
 
