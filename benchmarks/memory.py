@@ -4,8 +4,8 @@
 The real program is compiled from shapes alone: nothing of the model is allocated, and no
 accelerator is needed. With `--accelerator` the compiler of that TPU or GPU does it (libtpu of
 envs/tpu.lock, or JAX's CUDA plugin and nvcc of envs/gpu.lock): its plan is what it would allocate
-there, and the TPU's refuses what does not fit. Otherwise devices are simulated on the CPU, whose plan is only
-an estimate from above.
+there, and the TPU's refuses what does not fit. Otherwise devices are simulated on the CPU, whose
+plan is only an estimate from above.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import importlib.util
 import math
 import os
 import time
+from unittest import mock
 
 from promptscale.config.sizes import SIZES
 
@@ -76,9 +77,13 @@ def main() -> None:
     os.environ["JAX_PLATFORMS"] = "cpu"
     started = time.perf_counter()
     where = arguments.accelerator or f"{arguments.devices} devices"
+    # The model has operations that depend on the kind of device.
+    kind = "tpu" if where in TPUS else "gpu" if where in GPUS else "cpu"
+    with mock.patch("jax.default_backend", lambda: kind):
+        measured = measure(arguments)
     print(
         f"{arguments.trains} of {arguments.size} on {where}, model_axis {arguments.model_axis}, "
-        f"{arguments.runs} run(s), {arguments.rows} rows at a time: {measure(arguments)} "
+        f"{arguments.runs} run(s), {arguments.rows} rows at a time: {measured} "
         f"(compiled in {time.perf_counter() - started:.0f} s)"
     )
 

@@ -116,7 +116,7 @@ def micro_batches(
     prompted = method is PromptTuning
     shapes = Shapes.fitting(
         lengths["inputs"],
-        int(lengths["targets"].max()),
+        lengths["targets"],
         rows=MANY,
         before=case["prompt_length"] if prompted else 0,
         budget=devices.token_budget,

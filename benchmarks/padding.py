@@ -73,8 +73,7 @@ def main() -> None:
                 size = settings.batch_size
                 groups = [slice(i * size, (i + 1) * size) for i in range(len(job.runs))]
         shapes = Shapes.fitting(
-            np.concatenate([inputs for inputs, _ in pools]),
-            max(int(targets.max()) for _, targets in pools),
+            *map(np.concatenate, zip(*pools, strict=True)),
             rows=settings.steps * len(pools[0][0]),
             before=before,
             budget=hardware.token_budget or 2**14,

@@ -44,7 +44,7 @@ class Requests:
         lengths = np.array([len(ids) + 1 for ids in inputs])
         shapes = Shapes.fitting(
             lengths,
-            0,
+            np.zeros_like(lengths),
             rows=times * len(inputs),
             before=prompt_length,
             budget=devices.decoded_positions,

@@ -16,7 +16,7 @@ from promptscale.data.prepared import Ragged
 from promptscale.data.vocabulary import EOS_ID, PAD_ID
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=64)
 def epoch_order(seed: int, epoch: int, size: int) -> Int[np.ndarray, " size"]:
     """The order in which an epoch visits `size` examples."""
     return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(size)

@@ -12,17 +12,17 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from promptscale.data.batches import pad
 from promptscale.distributed.mesh import Devices
 
 Lengths: TypeAlias = Int[np.ndarray, " M"]
 
-_LENGTHS = 8  # input lengths of a job's micro-batches, at most
+_LENGTHS = 16  # different lengths of a job's inputs, and of its targets, at most
 # The positions that a device computes in the time that a program takes to compile, roughly: on two
-# CPU cores and for the smallest models as for XXL on a GPU.
-_COMPILATION = 2**18
+# CPU cores for the smallest models, and for XXL on a GPU.
+_COMPILATION = 2**17
 
 
 class Rows(NamedTuple):
@@ -73,14 +73,14 @@ class Shapes:
 
     Attributes:
       inputs: the input lengths, rising; the last holds every row.
-      longest_target: the longest target.
+      targets: the target lengths, likewise.
       before: the number of positions before each input, such as those of a prompt.
       budget: the number of positions that a device may have at a time; a row always passes.
       devices: how many devices share a micro-batch, each with an equal number of rows.
     """
 
     inputs: tuple[int, ...]
-    longest_target: int
+    targets: tuple[int, ...]
     before: int
     budget: int
     devices: int = 1
@@ -89,34 +89,31 @@ class Shapes:
     def fitting(
         cls,
         inputs: Lengths,
-        longest_target: int,
+        targets: Lengths,
         *,
         rows: int,
         before: int = 0,
         budget: int,
         devices: int = 1,
     ) -> "Shapes":
-        """The shapes for `rows` inputs with this distribution of lengths, which cost the least.
+        """The shapes that cost the least for `rows` rows with these distributions of lengths.
 
         Lengths come from a ladder that all jobs share, so that jobs share compiled programs. The
-        last is that of the longest input. A further length pays for the compilation of its program.
+        last is that of the longest row. A further length pays for the compilation of its program.
         """
-        rounded = [min(rounded_length(size), int(inputs.max())) for size in inputs.tolist()]
-        lengths, counts = np.unique(rounded, return_counts=True)
-        chosen = _cheapest(lengths, counts * (rows / len(inputs)))
-        return cls(tuple(chosen), longest_target, before, budget, devices)
+        return cls(_cheapest(inputs, rows), _cheapest(targets, rows), before, budget, devices)
 
     def cut(self, inputs: Lengths, targets: Lengths) -> Iterator[Cut]:
         """Cuts a pool with these lengths of inputs and targets, the longest rows first."""
-        lengths = np.asarray(self.inputs)[np.searchsorted(self.inputs, inputs)]
-        order = np.lexsort((-targets, -lengths))
+        lengths, target_lengths = _next(self.inputs, inputs), _next(self.targets, targets)
+        order = np.lexsort((-target_lengths, -lengths))
         start = 0
         while start < len(order):
             length = int(lengths[order[start]])
-            rows = self._rows(length, len(order) - start, targets[order[start:]])
-            chosen = order[start : start + rows * self.devices]
-            empty = np.full(rows * self.devices - len(chosen), -1)
-            target = self._target_length(targets[chosen])
+            rows = self._rows(length, target_lengths[order[start:]])
+            chosen = order[start : start + rows]
+            empty = np.full(rows - len(chosen), -1)
+            target = int(target_lengths[chosen].max())
             yield Cut(np.concatenate([chosen, empty]), length, target)
             start += len(chosen)
 
@@ -142,21 +139,20 @@ class Shapes:
         positions = int(inputs.sum() + targets.sum()) + self.before * len(inputs)
         return Work(len(inputs), positions, computed, operations)
 
-    def _rows(self, length: int, left: int, targets: Lengths) -> int:
-        """The rows of the next micro-batch on each device: the largest power of two that fits."""
-        rows = _power_of_two(max(1, left // self.devices))
+    def _rows(self, length: int, targets: Lengths) -> int:
+        """The rows of the next micro-batch, as many on each device: a power of two that fits."""
+        rows = 1 << (max(1, len(targets) // self.devices).bit_length() - 1)
         while rows > 1:
-            target = self._target_length(targets[: rows * self.devices])
+            target = int(targets[: rows * self.devices].max())
             if rows * (self.before + length + target) <= self.budget:
                 break
             rows //= 2
-        return rows
+        return rows * self.devices
 
-    def _target_length(self, targets: Lengths) -> int:
-        """The targets' length of a micro-batch, at most the longest: 4, 8, 16, 32, 48, ..."""
-        longest = int(targets.max())
-        rounded = 4 if longest <= 4 else 8 if longest <= 8 else rounded_length(longest)
-        return min(rounded, self.longest_target)
+
+def _next(lengths: Sequence[int], sizes: Lengths) -> Lengths:
+    """The first of the rising `lengths` that holds each size."""
+    return np.asarray(lengths)[np.searchsorted(lengths, sizes)]
 
 
 def pad_rows(
@@ -189,7 +185,7 @@ def step_batch(
     """
     lengths = (
         np.minimum([len(ids) + 1 for ids in inputs], shapes.inputs[-1]),
-        np.minimum([len(ids) + 1 for ids in targets], shapes.longest_target),
+        np.minimum([len(ids) + 1 for ids in targets], shapes.targets[-1]),
     )
     cuts, batches = list(shapes.cut(*lengths)), []
     for cut in cuts:
@@ -204,23 +200,23 @@ def step_batch(
     return StepBatch(batches, shapes.work(cuts, *lengths, flops))
 
 
-def _power_of_two(number: int) -> int:
-    """The largest power of two up to `number`."""
-    return 1 << (number.bit_length() - 1)
-
-
 def rounded_length(length: int) -> int:
-    """The next of 16, 32, ..., 128, 160, 192, 224, 256, 320, ...: four steps from each power."""
+    """The next of 4, 8, 16, 32, 48, ..., 128, 160, 192, 224, 256, 320, ..."""
+    if length <= 8:
+        return 4 if length <= 4 else 8
     step = max(16, 2 ** (length - 1).bit_length() // 8)
-    return max(16, -(-length // step) * step)
+    return -(-length // step) * step
 
 
-def _cheapest(lengths: Int[np.ndarray, " K"], rows: Float[np.ndarray, " K"]) -> list[int]:
-    """The lengths, the last included, for which padding and compilation cost the least.
+def _cheapest(sizes: Lengths, rows: int) -> tuple[int, ...]:
+    """The lengths for which the padding and compilation of `rows` rows cost the least.
 
-    `rows` are the numbers of rows of each length; a row is padded to the next length chosen.
+    The rows have the distribution `sizes`. A row is padded to the next length.
     """
-    before = np.concatenate([[0], np.cumsum(rows)])
+    longest = int(sizes.max())
+    rounded = [min(rounded_length(size), longest) for size in sizes.tolist()]
+    lengths, counts = np.unique(rounded, return_counts=True)
+    before = np.concatenate([[0], np.cumsum(counts)]) * (rows / len(sizes))
     cost = np.full((_LENGTHS + 1, len(lengths) + 1), np.inf)  # of the first lengths, by number
     cost[0, 0] = 0.0
     previous = np.zeros(cost.shape, int)
@@ -234,4 +230,4 @@ def _cheapest(lengths: Int[np.ndarray, " K"], rows: Float[np.ndarray, " K"]) -> 
     while number:
         chosen.append(int(lengths[end - 1]))
         number, end = number - 1, previous[number, end]
-    return chosen[::-1]
+    return tuple(chosen[::-1])

@@ -145,9 +145,9 @@ def batches(
 
     A process reads the rows that its devices need.
     """
+    longest = (stream.inputs_length, stream.targets_length)
     shapes = Shapes.fitting(
-        np.append(stream.lengths(0)[0], stream.inputs_length),
-        stream.targets_length,
+        *map(np.append, stream.lengths(0), longest),
         rows=steps * stream.batch_size,
         budget=devices.token_budget,
         devices=devices.data_axis,

@@ -35,10 +35,13 @@ def batches(
     examples = [mixtures[job.tasks_trained_on(run)] for run in job.runs]
     numbers = range(len(job.runs))
     pools = [numbers] if shared else [range(run, run + 1) for run in numbers]
-    input_lengths = np.concatenate([inputs.lengths + 1 for inputs, _ in examples])
+    longest = settings.max_input_length, settings.max_target_length
+    lengths = (
+        np.minimum(np.concatenate([pair[side].lengths + 1 for pair in examples]), longest[side])
+        for side in (0, 1)
+    )
     shapes = Shapes.fitting(
-        np.minimum(input_lengths, settings.max_input_length),
-        min(max(padded_length(targets) for _, targets in examples), settings.max_target_length),
+        *lengths,
         rows=settings.steps * settings.batch_size * len(job.runs),
         before=job.prompt_length,
         budget=devices.token_budget,
