@@ -13,7 +13,10 @@ import functools
 import importlib.util
 import math
 import os
+import re
 import time
+from collections import Counter
+from typing import Any
 from unittest import mock
 
 from promptscale.config.sizes import SIZES
@@ -122,6 +125,7 @@ def measure(arguments: argparse.Namespace) -> str:
     from promptscale.distributed.mesh import Devices, Layout
     from promptscale.inference import generator
     from promptscale.model import T5, parameter_shapes
+    from promptscale.planning.flops import forward
     from promptscale.training import optimizer
     from promptscale.training import step as training_step
     from promptscale.training.methods import ModelTuning, PromptTuning, loss_function
@@ -183,16 +187,34 @@ def measure(arguments: argparse.Namespace) -> str:
         for leaf in jax.tree.leaves((trainable, state))
     )
     try:
-        memory = lowered.compile().memory_analysis()
+        compiled = lowered.compile()
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
         return f"does not fit: {str(error).splitlines()[0]}"
+    memory = compiled.memory_analysis()
     if memory is None:
         return "the compiler does not report how much memory the step needs"
     between, within = memory.argument_size_in_bytes + beside, memory.temp_size_in_bytes
-    gib = (f"{size / 2**30:.1f} GiB" for size in (between, within))
-    return "{} between steps, {} within a step, per device".format(*gib)
+    gradient = {"prompt": "inputs", "model": "weights", "nothing": "nothing"}[arguments.trains]
+    lengths = arguments.prompt_length * trains_prompts + arguments.inputs_length
+    expected = examples * forward(architecture, lengths, arguments.targets_length).step(gradient)
+    return (
+        f"{between / 2**30:.1f} GiB between steps, {within / 2**30:.1f} GiB within a step"
+        f"{operations(compiled, expected / devices.mesh.size)}, per device"
+    )
+
+
+def operations(compiled: Any, expected: float) -> str:
+    """What the compiler counts, as far as it does: transfers, operations beside the formula's."""
+    cost = compiled.cost_analysis() or {}
+    counts = Counter(re.findall(r"= \S+ ((?:all|reduce|collective)-\w+)", compiled.as_text()))
+    parts = [f", {count} x {name}" for name, count in sorted(counts.items())]
+    if flops := cost.get("flops"):
+        parts.append(f", {flops / 1e12:.3f} TFLOP ({flops / expected:.3f} of the formula's)")
+    if accessed := cost.get("bytes accessed"):
+        parts.append(f", {accessed / 1e9:.1f} GB to and from memory")
+    return "".join(parts)
 
 
 if __name__ == "__main__":

@@ -5,32 +5,29 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from promptscale.config.lengths import lengths
+from promptscale.config.tasks import SUPER_GLUE
 from promptscale.data.microbatches import Shapes, pad_rows, rounded_length
 from promptscale.data.vocabulary import EOS_ID
 
 MANY = 10**9  # rows of a training for which compilation costs nothing
-# Median, spread and number of a batch's rows, roughly those of SuperGLUE (docs/benchmarks.md).
-LENGTHS = {
-    "wic": (45, 0.2), "copa": (42, 0.15), "wsc": (60, 0.35), "rte": (80, 0.5), "cb": (95, 0.45),
-    "boolq": (150, 0.45), "multirc": (330, 0.25), "record": (290, 0.25),
-}  # fmt: skip
 
 
 @given(
-    lengths=st.lists(st.tuples(st.integers(1, 90), st.integers(1, 9)), min_size=1, max_size=70),
+    sizes=st.lists(st.tuples(st.integers(1, 90), st.integers(1, 9)), min_size=1, max_size=70),
     budget=st.integers(1, 2000),
     before=st.integers(0, 20),
     devices=st.integers(1, 4),
     rows=st.sampled_from([1, MANY]),
 )
 @settings(deadline=None)
-def test_every_row_passes_once_within_the_budget(lengths, budget, before, devices, rows):
-    inputs, targets = np.array(lengths).T
+def test_every_row_passes_once_within_the_budget(sizes, budget, before, devices, rows):
+    inputs, targets = np.array(sizes).T
     shapes = Shapes.fitting(
         inputs, targets, rows=rows, before=before, budget=budget, devices=devices
     )
     cuts = list(shapes.cut(inputs, targets))
-    assert sorted(row for cut in cuts for row in cut.rows if row >= 0) == list(range(len(lengths)))
+    assert sorted(row for cut in cuts for row in cut.rows if row >= 0) == list(range(len(sizes)))
     for cut in cuts:
         chosen = cut.rows[cut.rows >= 0]
         share, rest = divmod(len(cut.rows), devices)
@@ -54,20 +51,24 @@ def test_lengths_come_from_a_short_ladder(length, rounded):
     assert rounded_length(length) == rounded
 
 
-def padding(tasks, runs: int, budget: int, rows: int = MANY) -> tuple[float, int]:
-    """The share of real positions over 50 steps of batches of 32, and the number of shapes."""
+def padding(tasks, runs: int, rows: int = MANY) -> tuple[float, int]:
+    """The share of real positions over 40 steps of 32 rows of each run, and the number of shapes.
+
+    Inputs have the lengths of the tasks' training splits, before them is a prompt of 100.
+    """
     draw = np.random.default_rng(0)
-    data = {
-        task: np.clip(draw.lognormal(np.log(LENGTHS[task][0]), LENGTHS[task][1], 4000), 12, 512)
-        for task in tasks
-    }
-    data = {task: lengths.astype(int) for task, lengths in data.items()}
-    lengths = np.concatenate(list(data.values()))
-    targets = np.full(len(lengths), 4)
-    shapes = Shapes.fitting(lengths, targets, rows=rows, before=100, budget=budget)
+
+    def sample(task: str, size: int) -> np.ndarray:
+        parts = lengths(task, "train").inputs
+        places = (np.arange(len(parts)) + 0.5) / len(parts)
+        return np.minimum(np.interp(draw.random(size), places, parts), 512).astype(int)
+
+    inputs = np.concatenate([sample(task, 4000) for task in tasks])
+    targets = np.full(len(inputs), 4)
+    shapes = Shapes.fitting(inputs, targets, rows=rows, before=100, budget=2**11)
     real, computed, programs = 0, 0, set()
-    for _ in range(50):
-        pool = np.concatenate([draw.choice(data[task], 32 * runs) for task in tasks])
+    for _ in range(40):
+        pool = np.concatenate([sample(task, 32 * runs) for task in tasks])
         real += int(pool.sum()) + 100 * len(pool)
         for cut in shapes.cut(pool, np.full(len(pool), 4)):
             computed += len(cut.rows) * (100 + cut.inputs_length)
@@ -75,14 +76,13 @@ def padding(tasks, runs: int, budget: int, rows: int = MANY) -> tuple[float, int
     return real / computed, len(programs)
 
 
-def test_nine_of_ten_positions_are_real_on_lengths_like_superglues():
-    """Of three runs on each task, on average; and of all eight tasks together."""
-    alone = [padding([task], 3, 2**11) for task in LENGTHS]
-    together = padding(list(LENGTHS), 3, 2**11)
-    assert np.mean([share for share, _ in alone]) >= 0.9 and together[0] >= 0.9
-    assert all(programs <= 32 for _, programs in [*alone, together])
+@pytest.mark.parametrize("tasks", [SUPER_GLUE, *([task] for task in SUPER_GLUE)])
+def test_nine_of_ten_positions_are_real_on_superglues_lengths(tasks):
+    """Of three runs on each task."""
+    share, programs = padding(tasks, 3)
+    assert share >= 0.9 and programs <= 24
 
 
 def test_a_short_training_compiles_a_single_length():
-    share, programs = padding(["boolq"], 1, 2**11, rows=100)
+    share, programs = padding(["boolq"], 1, rows=100)
     assert programs <= 3 and share < 0.9
