@@ -76,7 +76,7 @@ def main() -> None:
             *map(np.concatenate, zip(*pools, strict=True)),
             rows=settings.steps * len(pools[0][0]),
             before=before,
-            budget=hardware.token_budget or 2**14,
+            budget=hardware.token_budget or 2**13,
             devices=machine.devices // min(hardware.model_axis, machine.devices),
         )
         speed = machine.peak_tflops * machine.devices / machine.chips

@@ -38,7 +38,7 @@ SINGLE_DEVICE = Layout()
 
 # The default token budgets. What a CPU computes at a time should stay in its cache.
 _TOKEN_BUDGETS = {"cpu": 2**11}
-_TOKEN_BUDGET = 2**14  # of other devices
+_TOKEN_BUDGET = 2**13  # of other devices
 
 # The positions that pass together in decoding. The decoder has keys and values of all layers for
 # each: 0.4 MB in T5 1.1 XXL, 13 GB in all.
