@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from promptscale.data.raw.prepare import prepare
+from promptscale.data.raw.prepare_tasks import prepare
 
 from promptscale.config import lengths as table
 from promptscale.config.lengths import Lengths, lengths

@@ -64,7 +64,7 @@ def run(installed, tmp_path):
         "promptscale.experiments.tuning",
         "promptscale.reporting.figures.registry",
         "promptscale.tpu.dispatcher",
-        "promptscale.data.raw.prepare",
+        "promptscale.data.raw.prepare_tasks",
         "snakemake_executor_plugin_tpu_vm",
         "snakemake_logger_plugin_promptscale",
     ],

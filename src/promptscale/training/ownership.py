@@ -27,7 +27,8 @@ log = logging.getLogger(__name__)
 
 RENEW_SECONDS = 10.0
 SILENT_SECONDS = 60.0  # after which an owner on another machine counts as dead
-GRACE_SECONDS = 5.0  # in which a killed process on this machine ends
+# In which a process on this machine ends that is being stopped; the worker kills it after 5 s.
+GRACE_SECONDS = 15.0
 _SAME_START = 5.0  # seconds; start times of a process are as exact as the system's clock
 
 
