@@ -26,6 +26,7 @@ from benchmarks.suite import Material, lifetimes, on_cpu, on_gpu
 from promptscale.errors import ConfigError, PromptscaleError
 from promptscale.planning.machine import available_cores, available_memory_mb
 from promptscale.storage.atomic import atomic_write
+from promptscale.workflow_script import CPU_FLAGS
 
 FOLDER = Path("results/benchmarks")
 _SMALLEST_TIME = 20.0  # seconds that a comparison needs at least
@@ -124,8 +125,8 @@ def main() -> None:
     given = arguments()
     if given.accelerator == "cpu" and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: given.cores])
-    if given.accelerator == "cpu":  # as `promptscale.workflow_script` sets it
-        os.environ.setdefault("XLA_FLAGS", "--xla_cpu_experimental_ynn_fusion_type=")
+    if given.accelerator == "cpu":
+        os.environ.setdefault("XLA_FLAGS", CPU_FLAGS)
     deadline = time.monotonic() + 60 * given.minutes
     results: dict[str, Any] = {
         "accelerator": given.accelerator,

@@ -16,6 +16,9 @@ from promptscale.errors import PromptscaleError
 from promptscale.storage.attempt_log import close_log, open_log
 
 _ACCELERATORS = ("jax_cuda13_plugin", "libtpu")  # JAX's plugins for GPU and TPU
+# XLA's YNN library on the CPU makes single matrix products faster, and its fusions of products with
+# other operations make the steps of these models slower (docs/benchmarks.md).
+CPU_FLAGS = "--xla_cpu_experimental_ynn_fusion_type=LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"
 
 
 @contextlib.contextmanager
@@ -39,8 +42,7 @@ def script_setup(snakemake: Any) -> Iterator[None]:
     os.environ.setdefault("PJRT_NPROC", str(snakemake.threads))
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if not any(map(importlib.util.find_spec, _ACCELERATORS)):
-        # XLA's YNN fusions on the CPU make the steps of these models a third slower.
-        os.environ.setdefault("XLA_FLAGS", "--xla_cpu_experimental_ynn_fusion_type=")
+        os.environ.setdefault("XLA_FLAGS", CPU_FLAGS)
     cache = snakemake.config.get("paths", {}).get("results", "results")
     os.environ.setdefault(
         "JAX_COMPILATION_CACHE_DIR", str(Path(cache, "state", "compiled").expanduser())

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from promptscale.data.raw.prepare_tasks import prepare
 
 from promptscale.config import lengths as table
 from promptscale.config.lengths import Lengths, lengths
@@ -19,6 +18,7 @@ from promptscale.config.tasks import TASKS
 from promptscale.data import prepared
 from promptscale.data.raw.miniature.datasets import Sizes
 from promptscale.data.raw.miniature.generate import generate
+from promptscale.data.raw.prepare_tasks import prepare
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.errors import ConfigError
 
