@@ -38,12 +38,12 @@ SINGLE_DEVICE = Layout()
 
 # The default token budgets. What a CPU computes at a time should stay in its cache.
 _TOKEN_BUDGETS = {"cpu": 2**11}
-_TOKEN_BUDGET = 2**13  # of other devices
+_OTHER_TOKEN_BUDGET = 2**13  # of other devices
 
 # The positions that pass together in decoding. The decoder has keys and values of all layers for
 # each: 0.4 MB in T5 1.1 XXL, 13 GB in all.
 _DECODED_POSITIONS = {"cpu": 2**13}
-_DECODED_POSITION = 2**15  # of other devices
+_OTHER_DECODED_POSITIONS = 2**15  # of other devices
 
 
 class Devices:
@@ -72,8 +72,8 @@ class Devices:
         self.mesh = Mesh(grid, (DATA, MODEL))
         self.peak_flops = 1e12 * layout.peak_tflops
         platform = devices[0].platform
-        self.token_budget = layout.token_budget or _TOKEN_BUDGETS.get(platform, _TOKEN_BUDGET)
-        self.decoded_positions = _DECODED_POSITIONS.get(platform, _DECODED_POSITION)
+        self.token_budget = layout.token_budget or _TOKEN_BUDGETS.get(platform, _OTHER_TOKEN_BUDGET)
+        self.decoded_positions = _DECODED_POSITIONS.get(platform, _OTHER_DECODED_POSITIONS)
 
     @property
     def data_axis(self) -> int:
