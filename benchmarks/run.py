@@ -12,6 +12,7 @@ import datetime
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import time
@@ -123,6 +124,8 @@ def dry_runs() -> Iterator[dict[str, Any]]:
 def main() -> None:
     """Measures everything that there is time for."""
     given = arguments()
+    if given.peer and shutil.which(given.peer) is None:
+        raise ConfigError(f"--peer is {given.peer!r}; it should be the Python of an environment.")
     if given.accelerator == "cpu" and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: given.cores])
     if given.accelerator == "cpu":
