@@ -136,6 +136,7 @@ def table_inputs(names):
 # What figures, tables and claims need to know besides the tables of results.
 REPORT = {
     "default": describe(CONFIG.default_setting),
+    "paper_curves": CONFIG.paper_curves,
     "architectures": {
         name: vars(architecture)
         for name, architecture in CONFIG.architectures.items()

@@ -175,6 +175,9 @@ class Config(Strict):
     convergence: Convergence | None = None
     hyperparameter_search: HyperparameterSearch | None = None
     evaluation: EvaluationSettings = EvaluationSettings()
+    paper_curves: Flag = (
+        False  # Figures 1 and 3 show the paper's curves beside results of other sizes
+    )
     runs_per_job: RunsPerJob = RunsPerJob()
     hardware: dict[str, Hardware] = Field(default={})
     budget: Budget = Budget()

@@ -14,6 +14,7 @@ from promptscale.reporting.tables import (
     table5,
     table6,
     tables7to16,
+    text_numbers,
     throughput,
 )
 from promptscale.reporting.tables.table import Table, write
@@ -29,6 +30,7 @@ BUILDERS: dict[str, Callable[[Context], Table]] = {
     **{f"table{n}": functools.partial(tables7to16.labels, number=n) for n in range(8, 17)},
     "interpretability": neighbours.build,
     "serving": throughput.build,
+    "text_numbers": text_numbers.build,
 }
 
 
