@@ -52,7 +52,7 @@ def test_every_shipped_configuration_is_valid(path):
         ("prompt_tuning.initialization", {"method": "file"}, "method 'file' needs the key 'file'"),
         ("prompt_tuning.initialization", {"uniform_range": [1, 0]}, "low below high"),
         ("sizes", ["gigantic"], "sizes has 'gigantic'; known are small"),
-        ("tasks", ["boolq", "sst2"], "tasks has 'sst2'; known are boolq"),
+        ("tasks", ["boolq", "cola"], "tasks has 'cola'; known are boolq"),
         ("seeds", [1, 1], "seeds has a value twice"),
         ("default_checkpoint", "lm_7", "default_checkpoint has 'lm_7'; known are span_corruption"),
         ("data", {"vocabulary": "x"}, "origin is 'generated', but data.generated is false"),

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from promptscale.data.raw.prepare import prepare
 
 from promptscale.config import lengths as table
 from promptscale.config.lengths import Lengths, lengths
@@ -19,6 +18,7 @@ from promptscale.config.tasks import TASKS
 from promptscale.data import prepared
 from promptscale.data.raw.miniature.datasets import Sizes
 from promptscale.data.raw.miniature.generate import generate
+from promptscale.data.raw.prepare_tasks import prepare
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.errors import ConfigError
 
@@ -40,6 +40,8 @@ FILES = {
     "wsc/validation": "",
     "mrpc/train": "glue/MRPC/train_3667.tsv",
     "mrpc/validation": "glue/MRPC/dev.tsv",
+    "sst2/train": "glue/SST-2/train_sentences_6227.tsv",
+    "sst2/validation": "glue/SST-2/dev.tsv",
     "qqp/train": "glue/QQP/train_8999.tsv",
     "squad/validation": "squad/xquad.en.json",
     "dpr/train": "dpr/train.c.txt",

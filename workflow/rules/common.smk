@@ -31,6 +31,7 @@ JOBS = grid.all_jobs(CONFIG)
 SEARCH_JOBS = {job.name: job for job in grid.search_jobs(CONFIG)}
 ALL_JOBS = JOBS | SEARCH_JOBS
 ENSEMBLES = grid.ensemble_jobs(CONFIG)
+PUBLISHED_PROMPTS = grid.published_prompts_job(CONFIG)
 TRAINED_MODELS = outputs.trained_checkpoints(CONFIG)
 FIGURE_NAMES = outputs.figures(CONFIG)
 TABLE_NAMES = outputs.tables(CONFIG)

@@ -55,6 +55,12 @@ def vocabulary(config: Config) -> str:
     return f"{config.paths.results}/vocabulary/sentencepiece.model"
 
 
+def prompts(config: Config) -> dict[str, str]:
+    """The files of the published prompts by task."""
+    published = config.published_prompts
+    return {task: f"{published.folder}/{task}.npy" for task in published.tasks} if published else {}
+
+
 def unusable_folders(config: Config) -> list[str]:
     """A sentence for each folder of the results that cannot be made, as a file is in its place."""
     folders = {f"paths.{key}": path for key, path in config.paths}
@@ -72,6 +78,7 @@ def missing_files(config: Config) -> list[str]:
     files = {"data.vocabulary": data.vocabulary, "prompt_tuning.initialization.file": start.file}
     for name, path in data.substitutes.items():
         files[f"data.substitutes.{name}"] = str(Path(data.local_files or "", path))
+    files |= {f"the published prompt of {task}": path for task, path in prompts(config).items()}
     folders = {"data.local_files": data.local_files}
     if not data.download:
         folders["data.data_dir"] = data.data_dir

@@ -9,6 +9,7 @@ from promptscale.reporting.context import Context
 from promptscale.reporting.tables import (
     domain_shift,
     neighbours,
+    published_prompts,
     table3,
     table4,
     table5,
@@ -30,6 +31,7 @@ BUILDERS: dict[str, Callable[[Context], Table]] = {
     **{f"table{n}": functools.partial(tables7to16.labels, number=n) for n in range(8, 17)},
     "interpretability": neighbours.build,
     "serving": throughput.build,
+    "published_prompts": published_prompts.build,
     "text_numbers": text_numbers.build,
 }
 
