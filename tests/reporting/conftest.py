@@ -72,7 +72,9 @@ def made(
         tables or {}, default, convergence_task=convergence_task, paper_curves=paper_curves
     )
     majority = pd.Series(42.5, index=list(TASKS))
-    vars(context).update(runs=runs, neighbours=neighbours, majority=majority)
+    vars(context).update(
+        runs=runs, interpretability=neighbours, neighbours=neighbours, majority=majority
+    )
     return context
 
 

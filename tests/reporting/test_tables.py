@@ -246,7 +246,7 @@ def test_table3_is_the_mean_the_best_and_the_vote(make_runs):
     assert table.rows[-1] == (
         "SuperGLUE (dev)", "52.0 ± 1.6", "54.0", "58.5", 5, "90.5", "91.0†", "91.3",
     )  # fmt: skip
-    assert any("right is 91.1" in note for note in table.notes)
+    assert any("average 91.06" in note for note in table.notes)
     assert "Model: mini-xxl." in table.notes
 
 
@@ -311,9 +311,13 @@ def test_interpretability_by_size_and_initialisation():
     other = {"initialization": "random_uniform", "labels_persisting": 0, "size": "mini-small"}
     frame = pd.DataFrame([row, row | {"seed": 1, "labels_persisting": 0}, row | other])
     table = neighbours.build(made(neighbours=frame))
-    assert [cells[:3] for cells in table.rows] == [
-        ("mini-small", "Random Uniform", "0.0"), ("mini-xxl", "Class Label", "50.0 ± 70.7"),
+    assert [cells[:4] for cells in table.rows] == [
+        ("mini-small", "Random Uniform", 20, "0.0"), ("mini-xxl", "Class Label", 20, "50.0 ± 70.7"),
     ]  # fmt: skip
+    longer = pd.concat([frame, frame.assign(prompt_length=40, duplicates=0.9)])
+    shared = [(row["Prompt Length"], row["Shared (%)"])
+              for row in neighbours.build(made(neighbours=longer)).records]  # fmt: skip
+    assert [pair[0] for pair in shared] == [20, 40, 20, 40] and shared[1][1] == "90.0"
     assert table.number is None and not markdown(table).startswith("**Table")
     assert "setcounter" not in latex(table)
 

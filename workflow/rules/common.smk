@@ -34,7 +34,15 @@ ENSEMBLES = grid.ensemble_jobs(CONFIG)
 PUBLISHED_PROMPTS = grid.published_prompts_job(CONFIG)
 TRAINED_MODELS = outputs.trained_checkpoints(CONFIG)
 FIGURE_NAMES = outputs.figures(CONFIG)
-TABLE_NAMES = outputs.tables(CONFIG)
+# Tables that are made of a tidy table of their name. Published results may be older than such a table.
+WITH_TABLE = ("interpretability", "domain_words", "serving")
+TABLE_NAMES = [
+    name
+    for name in outputs.tables(CONFIG)
+    if not PUBLISHED
+    or name not in WITH_TABLE
+    or Path(bundle.table(PUBLISHED, name)).is_file()
+]
 # Rules whose jobs count towards the configuration's budget.
 BUDGETED = {
     "train_language_model",
@@ -130,7 +138,7 @@ def rendered_table(name):
 
 def table_inputs(names):
     """The tidy tables that rendered tables are made of, by name."""
-    further = [name for name in ("interpretability", "serving") if name in names]
+    further = [name for name in WITH_TABLE if name in names]
     return {name: table_path(name) for name in ["runs", "datasets", *further]}
 
 
@@ -291,9 +299,10 @@ def voting_specifications(wildcards):
 
 
 def interpreted_jobs(wildcards):
-    """The jobs whose prompts are interpreted: the default's and the other initialisations'."""
-    jobs = grid.prompt_jobs(CONFIG, "initialization")
-    return [job for job in jobs if job.size == wildcards.size]
+    """The jobs whose prompts are interpreted: all initialisations, and all prompt lengths."""
+    axes = ("initialization", "prompt_length")
+    jobs = {job.name: job for axis in axes for job in grid.prompt_jobs(CONFIG, axis)}
+    return [job for job in jobs.values() if job.size == wildcards.size]
 
 
 def interpreted_prompts(wildcards):

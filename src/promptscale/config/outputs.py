@@ -163,5 +163,6 @@ def tables(config: Config) -> list[str]:
         "table3": config.ensembles and set(config.tasks) >= set(SUPER_GLUE),
         "table5": config.convergence,
         "serving": len(config.tasks) > 1,
+        "domain_words": len(config.tasks) > 1,
     }
     return sorted([*names, *(name for name, allowed in further.items() if allowed)])

@@ -24,7 +24,7 @@ class Context:
 
     Attributes:
       tables: the paths of the tidy tables by name: `runs`, `majority`, `datasets`, `trials`,
-        `interpretability`, `serving`; each builder reads the tables that it needs.
+        `interpretability`, `domain_words`, `serving`; each builder reads the tables that it needs.
       default: the description of the default setting of prompt tuning (`axes.describe`).
       architectures: the architecture of every size.
       convergence_task: the task of Table 5.
@@ -67,9 +67,15 @@ class Context:
         return runs_table.diverged(self.runs)
 
     @functools.cached_property
-    def neighbours(self) -> pd.DataFrame:
-        """The rows of `interpretability.csv`."""
+    def interpretability(self) -> pd.DataFrame:
+        """The rows of `interpretability.csv`, of all initialisations and prompt lengths."""
         return neighbours.read(self.path("interpretability"))
+
+    @functools.cached_property
+    def neighbours(self) -> pd.DataFrame:
+        """The rows of `interpretability.csv` that have the default setting's prompt length."""
+        rows = self.interpretability
+        return rows[rows["prompt_length"] == self.default["prompt_length"]]
 
     @functools.cached_property
     def majority(self) -> pd.Series:
