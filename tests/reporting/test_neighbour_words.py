@@ -75,8 +75,8 @@ def test_the_table_has_the_foremost_words_and_the_papers(tmp_path):
     """Planted words come out on top, also where they stand behind many others in the files."""
     tokens = [[f"▁w{index}"] for index in range(20)]
     frames = [
-        listed("boolq", [*tokens, *[["▁Science", "▁technology"]] * 6]),
-        listed("rte", [*tokens, *[["▁entail"]] * 6, ["▁science"]]),
+        listed("boolq", [*tokens, *[["▁Science", "▁technology"]] * 12]),
+        listed("rte", [*tokens, *[["▁entail"]] * 12, ["▁science"]]),
     ]
     files = []
     for number, frame in enumerate(frames):
@@ -86,8 +86,8 @@ def test_the_table_has_the_foremost_words_and_the_papers(tmp_path):
     neighbour_words.combine(files, summary, tmp_path / "domain_words.csv")
     table = domain_words.build(made(tables={"domain_words": tmp_path / "domain_words.csv"}))
     boolq, rte = table.records
-    assert boolq["Words"].startswith("technology (6, 0), science (6, 1)")
-    assert rte["Words"].startswith("entail (6, 0)")
-    assert rte["science"] == f"{-float(boolq['science'].split(' ')[0]):+.1f} (1, 6)"
+    assert boolq["Words"] == ("technology (12, 0), science (12, 1)")
+    assert rte["Words"] == "entail (12, 0)"
+    assert rte["science"] == f"{-float(boolq['science'].split(' ')[0]):+.1f} (1, 12)"
     assert boolq["engineering"] is None
     assert "not the paper's results" in table.title

@@ -15,6 +15,7 @@ import pandera.pandas as pa
 
 from promptscale.reporting import csv_schema
 from promptscale.reporting.csv_schema import at_least_zero, number
+from promptscale.reporting.provenance import provenance
 from promptscale.storage.atomic import atomic_write
 
 PAPERS_WORDS = ("science", "technology", "engineering")  # that the paper names for BoolQ
@@ -77,9 +78,9 @@ def log_odds(counted: pd.DataFrame) -> pd.DataFrame:
     prior, weight = of_word / tasks, of_size / tasks
 
     def odds(count: pd.Series, total: pd.Series) -> pd.Series:
-        return np.log((count + prior) / (total + weight - count - prior))
+        return (count + prior) / (total + weight - count - prior)
 
-    difference = odds(inside, of_task) - odds(outside, of_size - of_task)
+    difference = np.log(odds(inside, of_task) / odds(outside, of_size - of_task))
     deviation = np.sqrt(1 / (inside + prior) + 1 / (outside + prior))
     return counted.assign(tokens_elsewhere=outside, log_odds=difference, z=difference / deviation)
 
@@ -98,7 +99,7 @@ def combine(neighbours: Sequence[Path], summary: pd.DataFrame, path: Path) -> No
     words = words.sort_values(["size", "task", "z"], ascending=[True, True, False])
     foremost = words.groupby(["size", "task"]).cumcount() < _LISTED
     words = words[foremost | words["word"].isin(PAPERS_WORDS)]
-    source = summary[["origin", "label"]].iloc[0].to_dict()
+    source = provenance(summary)._asdict()
     with atomic_write(path) as partial:
         words.assign(**source)[list(SCHEMA.columns)].to_csv(partial, index=False)
 

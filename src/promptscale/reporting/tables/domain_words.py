@@ -9,13 +9,13 @@ from promptscale.reporting import neighbour_words
 from promptscale.reporting.context import Context
 from promptscale.reporting.tables.table import Cell, Table
 
-_WORDS = 8
+_WORDS, _LEAST_Z = 8, 1.96  # listed at most, and from this z-score on
 _NOTES = (
     (
         "In brackets: prompt tokens of this task that have the word among their five nearest "
         "neighbours, and tokens of all other tasks. Words are in the order of the z-score of their "
-        "log-odds ratio, this task against the others (Monroe, Colaresi and Quinn, 2008); class "
-        "labels of the task are left out."
+        "log-odds ratio, this task against the others (Monroe, Colaresi and Quinn, 2008), from 1.96 "
+        "on; class labels of the task are left out. Of many words a few reach that by chance."
     ),
     "The last columns are the words that the paper names for BoolQ, with their z-score.",
 )
@@ -31,7 +31,7 @@ def build(context: Context) -> Table:
     words = words[words["size"] == context.largest(words["size"])]
     records: list[dict[str, Cell]] = []
     for task, rows in words.groupby("task", sort=True):
-        foremost = rows[rows["z"] > 0].sort_values("z", ascending=False).head(_WORDS)
+        foremost = rows[rows["z"] > _LEAST_Z].sort_values("z", ascending=False).head(_WORDS)
         by_word = rows.set_index("word")
         records.append({
             "Task": task_named(str(task)).title,
