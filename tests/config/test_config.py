@@ -352,3 +352,17 @@ def test_commands_end_with_a_sentence_not_a_traceback():
     result = CliRunner().invoke(app, ["parameters", "--size", "huge"])
     assert result.exit_code != 0
     assert str(result.exception).startswith("promptscale: There is no size 'huge'")
+
+
+def test_published_prompts_are_a_job_of_the_default_setting():
+    """The authors' three prompts, of 100 tokens, on Base after 100K steps of adaptation."""
+    config = load_config(CONFIGS / "published_prompts.yaml")
+    job = grid.published_prompts_job(config)
+    assert (job.size, job.checkpoint, job.prompt_length) == ("base", "lm_100000", 100)
+    assert [run.task for run in job.runs] == ["sst2", "mrpc", "rte"]
+    assert not grid.all_jobs(config).keys() & {job.name}  # `all` needs no published prompt
+    missing = [sentence for sentence in outputs.missing_files(config) if "prompt of" in sentence]
+    path = "pretrained_prompts/t5_1_1_lm100k_base/sst2.npy"
+    assert len(missing) == 3
+    assert missing[0] == f"the published prompt of sst2 is {path!r}, which does not exist."
+    assert grid.published_prompts_job(load_config(CONFIGS / "paper.yaml")) is None

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from flax import traverse_util
 
+from promptscale.checkpoints import t5x
 from promptscale.config.jobs import PromptTuningJob
 from promptscale.config.settings import EvaluationSettings, Optimizer, PromptTuning
 from promptscale.config.tasks import task
@@ -40,6 +41,11 @@ def job(**changes) -> PromptTuningJob:
     )  # fmt: skip
 
 
+def _louder(name: str, array: np.ndarray) -> np.ndarray:
+    """What the decoder reads from the encoder outweighs all else, so the prompt decides."""
+    return 100 * array if "encoder_decoder_attention/out" in name else array
+
+
 @pytest.fixture(scope="module")
 def folder(shared, tmp_path_factory) -> Path:
     """A vocabulary, small tasks under the real names, a checkpoint, and the real prompts."""
@@ -47,7 +53,9 @@ def folder(shared, tmp_path_factory) -> Path:
     tiny.write_vocabulary(folder)
     for seed, name in enumerate(TASKS):
         tiny.write_task(folder / name, np.random.default_rng(seed), dev=DEV)
-    tiny.write_checkpoint(folder / "checkpoint", MODEL)
+    tiny.write_checkpoint(folder / "untrained", MODEL)
+    listening = synthetic.read(folder / "untrained").map(_louder)
+    t5x.write(folder / "checkpoint", listening)
     real = shared / "data/prompt-tuning/pretrained_prompts/t5_1_1_lm100k_base"
     (folder / "prompts").symlink_to(real)
     return folder
@@ -77,7 +85,10 @@ def predictions(folder: Path, name: str) -> list[str]:
 
 @pytest.mark.parametrize("name", TASKS)
 def test_every_example_is_answered_after_its_tasks_prompt(finished, name):
-    """Each prediction is the model's text for the published prompt and the input, one by one."""
+    """Each prediction is the model's text for the published prompt and the input, one by one.
+
+    With another task's prompt the model writes other ids.
+    """
     vocabulary = Vocabulary(finished / "pieces.model")
     prompt = np.load(finished / f"prompts/{name}.npy")
     assert prompt.shape == (100, 768)
@@ -86,11 +97,18 @@ def test_every_example_is_answered_after_its_tasks_prompt(finished, name):
     flat = synthetic.read(finished / "checkpoint").params
     params = traverse_util.unflatten_dict(flat, sep="/")
     width = int(dev.inputs.lengths.max()) + 1
+    other = np.load(finished / f"prompts/{TASKS[TASKS.index(name) - 1]}.npy")
+    same = []
     for prediction, inputs in zip(predictions(finished, name), dev.inputs, strict=True):
         ids = np.zeros((1, width), np.int32)
         ids[0, : len(inputs) + 1] = [*inputs, EOS_ID]
-        answer = generate(params, prompt[None], np.zeros(1, int), ids, np.array([2]))
-        assert prediction == vocabulary.decode(np.asarray(answer)[0])
+        ours, others = (
+            np.asarray(generate(params, matrix[None], np.zeros(1, int), ids, np.array([2])))[0]
+            for matrix in (prompt, other)
+        )
+        assert prediction == vocabulary.decode(ours)
+        same.append(np.array_equal(ours, others))
+    assert not all(same)
 
 
 def test_the_scores_are_those_of_the_predictions(finished):

@@ -57,7 +57,7 @@ def _names(config: Config) -> Sentences:
         "multitask_tuning.auxiliary", multitask.auxiliary if multitask else (), TRAINABLE
     )
     published = config.published_prompts
-    yield from known("published_prompts.tasks", published.tasks if published else (), TASKS)
+    yield from known("published_prompts.tasks", published.tasks if published else (), TRAINABLE)
     for task, others in shift.evaluate_on.items() if shift else ():
         yield from known("domain_shift.evaluate_on", [task], TRAINABLE)
         yield from known(f"domain_shift.evaluate_on.{task}", others, TASKS)

@@ -89,4 +89,5 @@ def _draw_panel(figure: FigureBase, data: pd.DataFrame, axis: Axis) -> None:
     paper_curves.draw(axes, data, styled, "curve")
     axes.set_ylabel(style.score_label(data["tasks"].iloc[0]))
     axes.set_title(f"({axis.panel.letter}) {axis.panel.title}")
-    style.legend_below(figure, axes, columns=-(-len(styled) // 2))  # panels align
+    entries = len(axes.get_legend_handles_labels()[0])
+    style.legend_below(figure, axes, columns=-(-entries // 2))  # two rows: panels align

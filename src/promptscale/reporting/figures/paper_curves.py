@@ -29,8 +29,8 @@ def beside(
     Returns:
       `means`, and a row per point of the paper, whose name ends with "(paper)".
     """
-    tasks = means["tasks"].iloc[0]
-    if not context.shows_paper(means) or set(tasks.split()) != set(SUPER_GLUE):
+    tasks = set(means["tasks"].iloc[0].split())
+    if curves.empty or tasks != set(SUPER_GLUE) or not context.shows_paper(means):
         return means
     shared = means.loc[means.index[0], ["tasks", "origin", "label"]]
     points = curves.rename(columns={"mean": "score"}).assign(seed=0, diverged="", **shared)

@@ -14,8 +14,8 @@ _NOTES = (
     (
         "In brackets: prompt tokens of this task that have the word among their five nearest "
         "neighbours, and tokens of all other tasks. Words are in the order of the z-score of their "
-        "log-odds ratio, this task against the others (Monroe, Colaresi and Quinn, 2008), from 1.96 "
-        "on; class labels of the task are left out. Of many words a few reach that by chance."
+        "log-odds ratio, this task against the others (Monroe, Colaresi and Quinn, 2008), from "
+        "1.96 on; class labels of the task are left out. A few of many words reach that by chance."
     ),
     "The last columns are the words that the paper names for BoolQ, with their z-score.",
 )
