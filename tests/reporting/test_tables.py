@@ -9,6 +9,7 @@ from promptscale.config.tasks import MRQA, SUPER_GLUE, TASKS
 from promptscale.errors import ResultsError
 from promptscale.reporting import runs_table
 from promptscale.reporting.context import Context
+from promptscale.reporting.neighbours import write as write_neighbours
 from promptscale.reporting.runs_table import columns
 from promptscale.reporting.tables import (
     dataset_statistics,
@@ -331,3 +332,16 @@ def test_serving_shows_the_gain(tmp_path):
     frame.to_csv(tmp_path / "serving.csv", index=False)
     table = throughput.build(made(tables={"serving": tmp_path / "serving.csv"}))
     assert table.rows == ((32, 4, "100.0%", 300, 100, "3.00"),)
+
+
+def test_the_claims_see_the_default_length_and_the_table_sees_all(tmp_path, setting):
+    row = {
+        "size": "mini-xxl", "task": "cb", "initialization": "class_label", "prompt_length": 20,
+        "seed": 0, **MINIATURE._asdict(), "labels": 3, "labels_persisting": 3, "labels_found": 3,
+        "rows_per_label": 1.0, "duplicates": 0.5, "cohesion": 0.4, "cohesion_random": 0.1,
+    }  # fmt: skip
+    path = tmp_path / "interpretability.csv"
+    write_neighbours(pd.DataFrame([row, row | {"prompt_length": 40}]), path)
+    context = Context.of({"interpretability": path}, setting, {})
+    assert context.neighbours["prompt_length"].tolist() == [20]
+    assert [record["Prompt Length"] for record in neighbours.build(context).records] == [20, 40]

@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
+from promptscale.config.tasks import TASKS
 from promptscale.reporting import csv_schema
-from promptscale.reporting.csv_schema import at_least_zero, number
+from promptscale.reporting.csv_schema import at_least_zero, choice, number
 from promptscale.reporting.provenance import provenance
 from promptscale.storage.atomic import atomic_write
 
@@ -26,7 +27,7 @@ _TOKEN = ["initialization", "prompt_length", "seed", "row"]  # tells the tokens 
 SCHEMA = pa.DataFrameSchema(
     {
         "size": pa.Column(None),
-        "task": pa.Column(None),
+        "task": choice(TASKS),
         "word": pa.Column(None),
         **dict.fromkeys(("tokens", "tokens_elsewhere"), at_least_zero("int64")),
         "log_odds": number(),

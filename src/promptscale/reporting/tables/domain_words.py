@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from promptscale.config.tasks import task as task_named
+from promptscale.config.tasks import TASKS
 from promptscale.reporting import neighbour_words
 from promptscale.reporting.context import Context
 from promptscale.reporting.tables.table import Cell, Table
@@ -34,7 +34,7 @@ def build(context: Context) -> Table:
         foremost = rows[rows["z"] > _LEAST_Z].sort_values("z", ascending=False).head(_WORDS)
         by_word = rows.set_index("word")
         records.append({
-            "Task": task_named(str(task)).title,
+            "Task": TASKS[str(task)].title,
             "Words": ", ".join(map(_counted, foremost.to_dict("records"))) or None,
             **{word: _paper_word(by_word, word) for word in neighbour_words.PAPERS_WORDS},
         })  # fmt: skip

@@ -2,10 +2,10 @@
 
 import pandera.pandas as pa
 
-from promptscale.config.tasks import task as task_named
+from promptscale.config.tasks import TASKS
 from promptscale.reporting import csv_schema, paper
 from promptscale.reporting.context import Context
-from promptscale.reporting.csv_schema import at_least_zero, between
+from promptscale.reporting.csv_schema import between, choice
 from promptscale.reporting.tables.table import Cell, Table
 
 _NOTES = (
@@ -17,10 +17,10 @@ _NOTES = (
 )
 _SCORES = pa.DataFrameSchema(
     {
-        "task": pa.Column(None),
+        "task": choice(TASKS),
         "metric": pa.Column(None),
         "value": between(0.0, 100.0),
-        "examples": at_least_zero("int64"),
+        "examples": pa.Column("int64", pa.Check.ge(1, error="it must be 1 or more")),
         "size": pa.Column(None),
         "checkpoint": pa.Column(None),
         "origin": pa.Column(None),
@@ -43,7 +43,7 @@ def build(context: Context) -> Table:
         text = published.get((row["task"], row["metric"]))
         digits = len(text.partition(".")[2]) if text else 1
         records.append({
-            "Task": task_named(row["task"]).title,
+            "Task": TASKS[row["task"]].title,
             "Metric": row["metric"],
             "Published": text,
             "Ours": f"{row['value']:.{digits}f}",
