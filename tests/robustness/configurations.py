@@ -165,9 +165,7 @@ _NAMES = [
         {"size": "mini-small", "folder": "p", "tasks": ["race"]},
         "published_prompts.tasks has 'race'; known are boolq",
     ),
-    changed(
-        "published_prompts", {"size": "mini-small", "folder": "gs://a/b"}, "should be a local path"
-    ),
+    changed("published_prompts", {"size": "mini-small", "folder": "gs://bucket/b"}, "a local path"),
     changed("default_checkpoint", "lm_7", "default_checkpoint has 'lm_7'; known are span_corr"),
     changed("model_tuning.checkpoint", "lm_7", "model_tuning.checkpoint has 'lm_7'"),
     changed("multitask_tuning.auxiliary", ["race"], "auxiliary has 'race'; known are"),
