@@ -18,7 +18,7 @@ def context(config: Config, folder: Path) -> Context:
     """Writes all tables of results into `folder`, and the context that reads them."""
     runs_table.write_runs([pd.DataFrame(_run_rows(config))], folder / "runs.csv")
     tables = {"datasets": _datasets(config), "majority": _majority(config)}
-    tables["serving"] = _serving(config)
+    tables |= {"serving": _serving(config), "domain_words": _domain_words(config)}
     for name, rows in tables.items():
         pd.DataFrame(rows).to_csv(folder / f"{name}.csv", index=False)
     neighbours.write(pd.DataFrame(_neighbours(config)), folder / "interpretability.csv")
@@ -88,4 +88,12 @@ def _neighbours(config: Config) -> list[dict[str, Any]]:
          "cohesion_random": 0.1}
         for job in grid.prompt_jobs(config, "initialization")
         for run in job.runs
+    ]  # fmt: skip
+
+
+def _domain_words(config: Config) -> list[dict[str, Any]]:
+    return [
+        {"size": size, "task": task, "word": "science", "tokens": 3, "tokens_elsewhere": 1,
+         "log_odds": 1.0, "z": 2.0, "origin": config.origin, "label": config.label}
+        for size in config.sizes for task in config.tasks
     ]  # fmt: skip

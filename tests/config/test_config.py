@@ -52,7 +52,7 @@ def test_every_shipped_configuration_is_valid(path):
         ("prompt_tuning.initialization", {"method": "file"}, "method 'file' needs the key 'file'"),
         ("prompt_tuning.initialization", {"uniform_range": [1, 0]}, "low below high"),
         ("sizes", ["gigantic"], "sizes has 'gigantic'; known are small"),
-        ("tasks", ["boolq", "sst2"], "tasks has 'sst2'; known are boolq"),
+        ("tasks", ["boolq", "cola"], "tasks has 'cola'; known are boolq"),
         ("seeds", [1, 1], "seeds has a value twice"),
         ("default_checkpoint", "lm_7", "default_checkpoint has 'lm_7'; known are span_corruption"),
         ("data", {"vocabulary": "x"}, "origin is 'generated', but data.generated is false"),
@@ -352,3 +352,17 @@ def test_commands_end_with_a_sentence_not_a_traceback():
     result = CliRunner().invoke(app, ["parameters", "--size", "huge"])
     assert result.exit_code != 0
     assert str(result.exception).startswith("promptscale: There is no size 'huge'")
+
+
+def test_published_prompts_are_a_job_of_the_default_setting():
+    """The authors' three prompts, of 100 tokens, on Base after 100K steps of adaptation."""
+    config = load_config(CONFIGS / "published_prompts.yaml")
+    job = grid.published_prompts_job(config)
+    assert (job.size, job.checkpoint, job.prompt_length) == ("base", "lm_100000", 100)
+    assert [run.task for run in job.runs] == ["sst2", "mrpc", "rte"]
+    assert not grid.all_jobs(config).keys() & {job.name}  # `all` needs no published prompt
+    missing = [sentence for sentence in outputs.missing_files(config) if "prompt of" in sentence]
+    path = "pretrained_prompts/t5_1_1_lm100k_base/sst2.npy"
+    assert len(missing) == 3
+    assert missing[0] == f"the published prompt of sst2 is {path!r}, which does not exist."
+    assert grid.published_prompts_job(load_config(CONFIGS / "paper.yaml")) is None

@@ -65,11 +65,16 @@ def made(
     default: dict = SETTING,
     tables: Mapping[str, Path] | None = None,
     convergence_task: str = "boolq",
+    paper_curves: bool = False,
 ) -> Context:
     """A context whose runs and neighbours are these tables and not read from files."""
-    context = Context(tables or {}, default, convergence_task=convergence_task)
+    context = Context(
+        tables or {}, default, convergence_task=convergence_task, paper_curves=paper_curves
+    )
     majority = pd.Series(42.5, index=list(TASKS))
-    vars(context).update(runs=runs, neighbours=neighbours, majority=majority)
+    vars(context).update(
+        runs=runs, interpretability=neighbours, neighbours=neighbours, majority=majority
+    )
     return context
 
 

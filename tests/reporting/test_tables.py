@@ -9,6 +9,7 @@ from promptscale.config.tasks import MRQA, SUPER_GLUE, TASKS
 from promptscale.errors import ResultsError
 from promptscale.reporting import runs_table
 from promptscale.reporting.context import Context
+from promptscale.reporting.neighbours import write as write_neighbours
 from promptscale.reporting.runs_table import columns
 from promptscale.reporting.tables import (
     dataset_statistics,
@@ -246,7 +247,7 @@ def test_table3_is_the_mean_the_best_and_the_vote(make_runs):
     assert table.rows[-1] == (
         "SuperGLUE (dev)", "52.0 ± 1.6", "54.0", "58.5", 5, "90.5", "91.0†", "91.3",
     )  # fmt: skip
-    assert any("right is 91.1" in note for note in table.notes)
+    assert any("average 91.06" in note for note in table.notes)
     assert "Model: mini-xxl." in table.notes
 
 
@@ -311,9 +312,13 @@ def test_interpretability_by_size_and_initialisation():
     other = {"initialization": "random_uniform", "labels_persisting": 0, "size": "mini-small"}
     frame = pd.DataFrame([row, row | {"seed": 1, "labels_persisting": 0}, row | other])
     table = neighbours.build(made(neighbours=frame))
-    assert [cells[:3] for cells in table.rows] == [
-        ("mini-small", "Random Uniform", "0.0"), ("mini-xxl", "Class Label", "50.0 ± 70.7"),
+    assert [cells[:4] for cells in table.rows] == [
+        ("mini-small", "Random Uniform", 20, "0.0"), ("mini-xxl", "Class Label", 20, "50.0 ± 70.7"),
     ]  # fmt: skip
+    longer = pd.concat([frame, frame.assign(prompt_length=40, duplicates=0.9)])
+    shared = [(row["Prompt Length"], row["Shared (%)"])
+              for row in neighbours.build(made(neighbours=longer)).records]  # fmt: skip
+    assert [pair[0] for pair in shared] == [20, 40, 20, 40] and shared[1][1] == "90.0"
     assert table.number is None and not markdown(table).startswith("**Table")
     assert "setcounter" not in latex(table)
 
@@ -327,3 +332,16 @@ def test_serving_shows_the_gain(tmp_path):
     frame.to_csv(tmp_path / "serving.csv", index=False)
     table = throughput.build(made(tables={"serving": tmp_path / "serving.csv"}))
     assert table.rows == ((32, 4, "100.0%", 300, 100, "3.00"),)
+
+
+def test_the_claims_see_the_default_length_and_the_table_sees_all(tmp_path, setting):
+    row = {
+        "size": "mini-xxl", "task": "cb", "initialization": "class_label", "prompt_length": 20,
+        "seed": 0, **MINIATURE._asdict(), "labels": 3, "labels_persisting": 3, "labels_found": 3,
+        "rows_per_label": 1.0, "duplicates": 0.5, "cohesion": 0.4, "cohesion_random": 0.1,
+    }  # fmt: skip
+    path = tmp_path / "interpretability.csv"
+    write_neighbours(pd.DataFrame([row, row | {"prompt_length": 40}]), path)
+    context = Context.of({"interpretability": path}, setting, {})
+    assert context.neighbours["prompt_length"].tolist() == [20]
+    assert [record["Prompt Length"] for record in neighbours.build(context).records] == [20, 40]

@@ -96,9 +96,11 @@ rule interpret_prompts:
 
 rule collect_interpretability:
     input:
-        expand(rules.interpret_prompts.output.summary, size=CONFIG.sizes),
+        summaries=expand(rules.interpret_prompts.output.summary, size=CONFIG.sizes),
+        neighbours=expand(rules.interpret_prompts.output.neighbours, size=CONFIG.sizes),
     output:
-        f"{RESULTS}/interpretability.csv",
+        interpretability=f"{RESULTS}/interpretability.csv",
+        domain_words=f"{RESULTS}/domain_words.csv",
     log:
         f"{RESULTS}/logs/collect_interpretability.log",
     conda:
@@ -153,7 +155,12 @@ rule publish:
         runs=rules.collect_runs.output[0],
         datasets=rules.collect_datasets.output.datasets,
         majority=rules.collect_datasets.output.majority,
-        interpretability=rules.collect_interpretability.output[0],
+        interpretability=rules.collect_interpretability.output.interpretability,
+        domain_words=(
+            rules.collect_interpretability.output.domain_words
+            if len(CONFIG.tasks) > 1
+            else []
+        ),
         serving=rules.serve.output[0] if len(CONFIG.tasks) > 1 else [],
     output:
         f"{outputs.published_folder(CONFIG)}/manifest.json",

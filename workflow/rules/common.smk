@@ -31,9 +31,18 @@ JOBS = grid.all_jobs(CONFIG)
 SEARCH_JOBS = {job.name: job for job in grid.search_jobs(CONFIG)}
 ALL_JOBS = JOBS | SEARCH_JOBS
 ENSEMBLES = grid.ensemble_jobs(CONFIG)
+PUBLISHED_PROMPTS = grid.published_prompts_job(CONFIG)
 TRAINED_MODELS = outputs.trained_checkpoints(CONFIG)
 FIGURE_NAMES = outputs.figures(CONFIG)
-TABLE_NAMES = outputs.tables(CONFIG)
+# Tables that are made of a tidy table of their name. Published results may be older than such a table.
+WITH_TABLE = ("interpretability", "domain_words", "serving")
+TABLE_NAMES = [
+    name
+    for name in outputs.tables(CONFIG)
+    if not PUBLISHED
+    or name not in WITH_TABLE
+    or Path(bundle.table(PUBLISHED, name)).is_file()
+]
 # Rules whose jobs count towards the configuration's budget.
 BUDGETED = {
     "train_language_model",
@@ -129,13 +138,14 @@ def rendered_table(name):
 
 def table_inputs(names):
     """The tidy tables that rendered tables are made of, by name."""
-    further = [name for name in ("interpretability", "serving") if name in names]
+    further = [name for name in WITH_TABLE if name in names]
     return {name: table_path(name) for name in ["runs", "datasets", *further]}
 
 
 # What figures, tables and claims need to know besides the tables of results.
 REPORT = {
     "default": describe(CONFIG.default_setting),
+    "paper_curves": CONFIG.paper_curves,
     "architectures": {
         name: vars(architecture)
         for name, architecture in CONFIG.architectures.items()
@@ -289,9 +299,10 @@ def voting_specifications(wildcards):
 
 
 def interpreted_jobs(wildcards):
-    """The jobs whose prompts are interpreted: the default's and the other initialisations'."""
-    jobs = grid.prompt_jobs(CONFIG, "initialization")
-    return [job for job in jobs if job.size == wildcards.size]
+    """The jobs whose prompts are interpreted: all initialisations, and all prompt lengths."""
+    axes = ("initialization", "prompt_length")
+    jobs = {job.name: job for axis in axes for job in grid.prompt_jobs(CONFIG, axis)}
+    return [job for job in jobs.values() if job.size == wildcards.size]
 
 
 def interpreted_prompts(wildcards):

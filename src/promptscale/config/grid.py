@@ -75,6 +75,16 @@ def convergence_jobs(config: Config) -> list[PromptTuningJob]:
     return _prompt_jobs(config, config.sizes, further, [convergence.task], config.seeds)
 
 
+def published_prompts_job(config: Config) -> PromptTuningJob | None:
+    """A job with a run for each published prompt, which is evaluated and not trained."""
+    if not (published := config.published_prompts):
+        return None
+    block = (published.tasks, config.seeds[:1])
+    checkpoint, settings = config.default_checkpoint, config.prompt_tuning
+    (job,) = _jobs(PromptTuningJob, config, published.size, checkpoint, [block], settings=settings)
+    return job
+
+
 def model_jobs(config: Config) -> list[ModelTuningJob | MultitaskTuningJob]:
     """Model tuning per task, and on the mixture of all."""
     jobs: list[ModelTuningJob | MultitaskTuningJob] = []

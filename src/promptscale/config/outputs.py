@@ -55,6 +55,12 @@ def vocabulary(config: Config) -> str:
     return f"{config.paths.results}/vocabulary/sentencepiece.model"
 
 
+def prompts(config: Config) -> dict[str, str]:
+    """The files of the published prompts by task."""
+    published = config.published_prompts
+    return {task: f"{published.folder}/{task}.npy" for task in published.tasks} if published else {}
+
+
 def unusable_folders(config: Config) -> list[str]:
     """A sentence for each folder of the results that cannot be made, as a file is in its place."""
     folders = {f"paths.{key}": path for key, path in config.paths}
@@ -72,6 +78,7 @@ def missing_files(config: Config) -> list[str]:
     files = {"data.vocabulary": data.vocabulary, "prompt_tuning.initialization.file": start.file}
     for name, path in data.substitutes.items():
         files[f"data.substitutes.{name}"] = str(Path(data.local_files or "", path))
+    files |= {f"the published prompt of {task}": path for task, path in prompts(config).items()}
     folders = {"data.local_files": data.local_files}
     if not data.download:
         folders["data.data_dir"] = data.data_dir
@@ -147,7 +154,8 @@ def figures(config: Config) -> list[str]:
 
 def tables(config: Config) -> list[str]:
     """The tables that the results allow; Table 6 comes with the hyperparameter search alone."""
-    names = ["table4", *(f"table{number}" for number in range(7, 17)), "interpretability"]
+    counted = [f"table{number}" for number in range(7, 17)]
+    names = ["table4", *counted, "interpretability", "text_numbers"]
     shift = config.domain_shift.evaluate_on if config.domain_shift and config.model_tuning else {}
     further = {
         "table1": set(shift.get("squad", ())) >= set(MRQA),
@@ -155,5 +163,6 @@ def tables(config: Config) -> list[str]:
         "table3": config.ensembles and set(config.tasks) >= set(SUPER_GLUE),
         "table5": config.convergence,
         "serving": len(config.tasks) > 1,
+        "domain_words": len(config.tasks) > 1,
     }
     return sorted([*names, *(name for name, allowed in further.items() if allowed)])

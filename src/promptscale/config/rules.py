@@ -56,6 +56,8 @@ def _names(config: Config) -> Sentences:
     yield from known(
         "multitask_tuning.auxiliary", multitask.auxiliary if multitask else (), TRAINABLE
     )
+    published = config.published_prompts
+    yield from known("published_prompts.tasks", published.tasks if published else (), TRAINABLE)
     for task, others in shift.evaluate_on.items() if shift else ():
         yield from known("domain_shift.evaluate_on", [task], TRAINABLE)
         yield from known(f"domain_shift.evaluate_on.{task}", others, TASKS)
@@ -68,6 +70,8 @@ def _names_of_the_grid(config: Config) -> Sentences:
     yield from known("domain_shift.sizes", shift.sizes if shift else (), config.sizes)
     yield from known("ensembles.sizes", vote.sizes if vote else (), config.sizes)
     yield from known("hyperparameter_search.size", [search.size] if search else (), config.sizes)
+    published = config.published_prompts
+    yield from known("published_prompts.size", [published.size] if published else (), config.sizes)
     task = config.convergence and config.convergence.task
     yield from known("convergence.task", [task] if task else (), config.tasks)
     if vote and not set(config.seeds) <= set(vote.seeds):

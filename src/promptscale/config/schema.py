@@ -113,6 +113,14 @@ class HyperparameterSearch(Strict):
     space: SearchSpace = SearchSpace()
 
 
+class PublishedPrompts(Strict):
+    """Prompts that others trained, evaluated on the default checkpoint of a size."""
+
+    size: str
+    folder: LocalPath  # holds `TASK.npy` of each task
+    tasks: Values[str] = ("sst2", "mrpc", "rte")  # the tasks of the authors' published prompts
+
+
 class RunsPerJob(Strict):
     """The largest number of runs that a job trains together on a checkpoint."""
 
@@ -174,7 +182,11 @@ class Config(Strict):
     ensembles: Ensembles | None = None
     convergence: Convergence | None = None
     hyperparameter_search: HyperparameterSearch | None = None
+    published_prompts: PublishedPrompts | None = None
     evaluation: EvaluationSettings = EvaluationSettings()
+    paper_curves: Flag = (
+        False  # Figures 1 and 3 show the paper's curves beside results of other sizes
+    )
     runs_per_job: RunsPerJob = RunsPerJob()
     hardware: dict[str, Hardware] = Field(default={})
     budget: Budget = Budget()
