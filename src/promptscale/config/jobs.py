@@ -18,6 +18,7 @@ from promptscale.config.sequences import (
     Gradient,
     Sequences,
     after,
+    examples_per_row,
     prefix_lm,
     span_corruption,
 )
@@ -34,6 +35,7 @@ from promptscale.config.settings import (
 )
 from promptscale.config.sizes import ModelConfig
 from promptscale.config.tasks import SUPER_GLUE
+from promptscale.config.tasks import task as task_named
 from promptscale.config.values import Label, Strict
 
 _LONGEST_PART = 120  # characters of a part of a path, of which file systems allow 255
@@ -164,6 +166,16 @@ class TuningJob(_TaskJob):
         return self.prompts is not None and self.prompts.sentinel
 
     @property
+    def packs(self) -> bool:
+        """Whether a batch has as many examples as its rows hold when they are packed."""
+        return isinstance(self.settings, ModelTuning) and self.settings.pack
+
+    def max_target_length(self, run: JobRun) -> int:
+        """The length that a run's training targets are cut to."""
+        limits = (task_named(task).max_target_length for task in self.tasks_trained_on(run))
+        return self.settings.max_target_length or max(limits)
+
+    @property
     def optimizers(self) -> tuple[Optimizer, ...]:
         """The settings of each run's optimiser."""
         return (self.settings.optimizer,) * len(self.runs)
@@ -188,32 +200,38 @@ class TuningJob(_TaskJob):
         """
         settings, sentinel = self.settings, int(self.sentinel)
         evaluations = -(-settings.steps // settings.evaluate_every)
-        trained: dict[str, float] = defaultdict(float)  # batches of a task's examples
+        prefix = _NAME_TOKENS if self.names_tasks else 0
         answered: Counter[str] = Counter()  # times that a task's dev set is answered
+        trained: dict[tuple[str, float], float] = defaultdict(float)  # by task and target length
+        inputs: dict[str, tuple[float, ...]] = {}
         for run in self.runs:
             tasks = self.tasks_trained_on(run)
-            sizes = [self.lengths(task, "train").examples for task in tasks]
-            for task, size in zip(tasks, sizes, strict=True):
-                trained[task] += settings.steps * size / sum(sizes)
+            longest, longest_target = settings.max_input_length, self.max_target_length(run)
+            splits = [self.lengths(task, "train") for task in tasks]
+            mixture = tuple(
+                (
+                    split.examples / sum(other.examples for other in splits),
+                    tuple(float(min(prefix + tokens, longest)) for tokens in split.inputs),
+                    float(min(sentinel + split.target, longest_target)),
+                )
+                for split in splits
+            )
+            examples = float(settings.steps * settings.batch_size)
+            if self.packs:
+                examples *= examples_per_row(mixture, longest, longest_target)
+            for task, (share, inputs[task], target) in zip(tasks, mixture, strict=True):
+                trained[task, target] += examples * share
             answered.update(dict.fromkeys(self.selecting_tasks(run), evaluations))
             answered.update(self.transfer_tasks.get(run.task, ()))
-        prefix = _NAME_TOKENS if self.names_tasks else 0
-        sequences: list[Sequences] = []
-        for task, batches in trained.items():
-            split = self.lengths(task, "train")
-            number = batches * settings.batch_size
-            inputs = [min(prefix + tokens, settings.max_input_length) for tokens in split.inputs]
-            target = min(sentinel + split.target, settings.max_target_length)
-            sequences.append(
-                Sequences(number, after(self.prompt_length, inputs), target, self.gradient)
-            )
+        sequences = [
+            Sequences(number, after(self.prompt_length, inputs[task]), target, self.gradient)
+            for (task, target), number in trained.items()
+        ]
         for task, times in answered.items():
             split = self.lengths(task, "validation")
             number, target = times * split.examples, sentinel + split.longest_target
-            inputs = [prefix + tokens for tokens in split.inputs]
-            sequences.append(
-                Sequences(number, after(self.prompt_length, inputs), target, "nothing")
-            )
+            before = after(self.prompt_length + prefix, split.inputs)
+            sequences.append(Sequences(number, before, target, "nothing"))
         return tuple(sequences)
 
 

@@ -176,7 +176,7 @@ def _prompts(config: Config) -> Sentences:
                 f"checkpoint {checkpoint!r} too; only span corruption has sentinels."
             )
             return
-        if prompts.sentinel and prompts.max_target_length < 3:
+        if prompts.sentinel and prompts.max_target_length == 2:
             yield "prompt_tuning.max_target_length is 2; it should be 3 or more with a sentinel."
             return
     used = {prompts.initialization.method for _, prompts in settings}
