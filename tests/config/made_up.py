@@ -10,7 +10,7 @@ from promptscale.config import grid, outputs
 from promptscale.config.axes import describe
 from promptscale.config.schema import Config
 from promptscale.config.tasks import TASKS
-from promptscale.reporting import neighbours, runs_table
+from promptscale.reporting import error_modes, neighbours, runs_table
 from promptscale.reporting.context import Context
 
 
@@ -18,7 +18,7 @@ def context(config: Config, folder: Path) -> Context:
     """Writes all tables of results into `folder`, and the context that reads them."""
     runs_table.write_runs([pd.DataFrame(_run_rows(config))], folder / "runs.csv")
     tables = {"datasets": _datasets(config), "majority": _majority(config)}
-    tables["serving"] = _serving(config)
+    tables |= {"serving": _serving(config), "error_modes": _error_modes(config)}
     for name, rows in tables.items():
         pd.DataFrame(rows).to_csv(folder / f"{name}.csv", index=False)
     neighbours.write(pd.DataFrame(_neighbours(config)), folder / "interpretability.csv")
@@ -77,6 +77,16 @@ def _serving(config: Config) -> list[dict[str, Any]]:
          "origin": config.origin, "label": config.label}
         for batch in (1, 4)
     ]  # fmt: skip
+
+
+def _error_modes(config: Config) -> list[dict[str, Any]]:
+    return [
+        {**job.description, "task": run.task, "seed": run.seed, "mode": mode, "count": 2}
+        for job in outputs.labelled_jobs(config)
+        for run in job.runs
+        if TASKS[run.task].labels
+        for mode in error_modes.MODES
+    ]
 
 
 def _neighbours(config: Config) -> list[dict[str, Any]]:

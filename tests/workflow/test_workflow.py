@@ -59,7 +59,11 @@ def test_progress_says_which_job_how_many_of_how_many_and_the_time_left(finished
 
 def test_everything_is_there(finished):
     figures = ["figure1", "figure3", *(f"figure3{panel}" for panel in "abcd"), "figure4"]
-    tables = [f"table{number}" for number in range(1, 17)] + ["interpretability", "serving"]
+    tables = [f"table{number}" for number in range(1, 17)] + [
+        "interpretability",
+        "serving",
+        "error_modes",
+    ]
     for name in figures:
         for kind in ("pdf", "png", "csv"):
             assert (finished / f"figures/{name}.{kind}").stat().st_size > 0

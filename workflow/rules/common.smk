@@ -31,9 +31,9 @@ JOBS = grid.all_jobs(CONFIG)
 SEARCH_JOBS = {job.name: job for job in grid.search_jobs(CONFIG)}
 ALL_JOBS = JOBS | SEARCH_JOBS
 ENSEMBLES = grid.ensemble_jobs(CONFIG)
+LABELLED_JOBS = outputs.labelled_jobs(CONFIG)
 TRAINED_MODELS = outputs.trained_checkpoints(CONFIG)
 FIGURE_NAMES = outputs.figures(CONFIG)
-TABLE_NAMES = outputs.tables(CONFIG)
 # Rules whose jobs count towards the configuration's budget.
 BUDGETED = {
     "train_language_model",
@@ -112,9 +112,24 @@ def prompt_folders(jobs):
     return [f"{RESULTS}/runs/{job.name}/prompts" for job in jobs]
 
 
+def prediction_folders(jobs):
+    """The folders of the predictions that these jobs leave."""
+    return [f"{RESULTS}/runs/{job.name}/predictions" for job in jobs]
+
+
 def table_path(name):
     """A tidy table, of this configuration's runs or of the published results."""
     return bundle.table(PUBLISHED, name) if PUBLISHED else f"{RESULTS}/{name}.csv"
+
+
+# Tables that are made of a tidy table of the same name.
+DIRECT_TABLES = ("error_modes", "interpretability", "serving")
+# Published results may lack a table that was not counted when they were packed.
+TABLE_NAMES = [
+    name
+    for name in outputs.tables(CONFIG)
+    if not (PUBLISHED and name in DIRECT_TABLES) or Path(table_path(name)).exists()
+]
 
 
 def rendered_figure(name):
@@ -129,7 +144,7 @@ def rendered_table(name):
 
 def table_inputs(names):
     """The tidy tables that rendered tables are made of, by name."""
-    further = [name for name in ("interpretability", "serving") if name in names]
+    further = [name for name in DIRECT_TABLES if name in names]
     return {name: table_path(name) for name in ["runs", "datasets", *further]}
 
 
@@ -278,9 +293,7 @@ def initial_prompt_files(wildcards):
 
 def voting_predictions(wildcards):
     """The predictions of all prompts that vote at a size."""
-    return [
-        f"{RESULTS}/runs/{job.name}/predictions" for job in ENSEMBLES[wildcards.size]
-    ]
+    return prediction_folders(ENSEMBLES[wildcards.size])
 
 
 def voting_specifications(wildcards):

@@ -8,6 +8,7 @@ from promptscale.errors import ResultsError
 from promptscale.reporting.context import Context
 from promptscale.reporting.tables import (
     domain_shift,
+    error_modes,
     neighbours,
     table3,
     table4,
@@ -27,6 +28,7 @@ BUILDERS: dict[str, Callable[[Context], Table]] = {
     "table6": table6.build,
     "table7": tables7to16.sizes,
     **{f"table{n}": functools.partial(tables7to16.labels, number=n) for n in range(8, 17)},
+    "error_modes": error_modes.build,
     "interpretability": neighbours.build,
     "serving": throughput.build,
 }
