@@ -18,9 +18,11 @@ def context(config: Config, folder: Path) -> Context:
     """Writes all tables of results into `folder`, and the context that reads them."""
     runs_table.write_runs([pd.DataFrame(_run_rows(config))], folder / "runs.csv")
     tables = {"datasets": _datasets(config), "majority": _majority(config)}
-    tables |= {"serving": _serving(config), "error_modes": _error_modes(config)}
+    tables["serving"] = _serving(config)
     for name, rows in tables.items():
         pd.DataFrame(rows).to_csv(folder / f"{name}.csv", index=False)
+    if modes := _error_modes(config):
+        error_modes.write(pd.DataFrame(modes), folder / "error_modes.csv")
     neighbours.write(pd.DataFrame(_neighbours(config)), folder / "interpretability.csv")
     return Context.of(
         {path.stem: path for path in folder.glob("*.csv")},

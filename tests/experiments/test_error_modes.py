@@ -63,7 +63,15 @@ def test_modes_are_counted_by_run_and_shown_by_size_and_objective(tmp_path):
     assert [row[1:] for row in table.rows] == [
         ("Span Corruption", *wrong),
         ("Span Corruption + Sentinel", *wrong),
-        ("LM Adaptation (800 steps)", "100.0", "0.0", "0.0", "0.0", "0.0", "0 of 2"),
+        (
+            f"LM Adaptation ({default['adaptation_steps']} steps)",
+            "100.0",
+            "0.0",
+            "0.0",
+            "0.0",
+            "0.0",
+            "0 of 2",
+        ),
     ]
     assert "Miniature" in table.title
 

@@ -37,9 +37,10 @@ _ERRORS = {
     "origin": "generated", "label": "Miniature",
 }  # fmt: skip
 _TRIAL = {
-    "trial": "1", "size": "mini-small", "learning_rate": "0.3", "parameter_scaling": "True",
-    "batch_size": "32", "steps": "100", "warmup_steps": "0", "decay_factor": "",
-    "steps_per_decay": "100", "score": "50.0", "diverged": "0", "origin": "generated", "label": "M",
+    "trial": "1", "method": "prompt_tuning", "size": "mini-small", "learning_rate": "0.3",
+    "parameter_scaling": "True", "batch_size": "32", "steps": "100", "warmup_steps": "0",
+    "decay_factor": "", "steps_per_decay": "100", "score": "50.0", "diverged": "0",
+    "origin": "generated", "label": "M",
 }  # fmt: skip
 
 

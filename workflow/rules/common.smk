@@ -275,20 +275,26 @@ def input_file(location):
     return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
 
 
+def initial_file(prompts):
+    """The file that prompts start from; empty if there are no prompts, or they start otherwise."""
+    starts = prompts and prompts.initialization.method == "file"
+    return prompts.initialization.file if starts else ""
+
+
 def initial_prompt(wildcards):
     """The local file that a job's prompts start from; empty if there is none.
 
     Its time does not matter: `initial_prompt_files` says when it has changed.
     """
-    start = job_for(wildcards).settings.initialization
-    path = input_file(start.file) if start.method == "file" else []
+    prompts = job_for(wildcards).prompts
+    path = initial_file(prompts) and input_file(initial_file(prompts))
     return ancient(path) if path and Path(path).is_file() else []
 
 
 def initial_prompt_files(wildcards):
     """The fingerprint of the file that a job's prompts start from; empty if there is none."""
-    start = job_for(wildcards).settings.initialization
-    return fingerprint(start.file) if start.method == "file" else ""
+    file = initial_file(job_for(wildcards).prompts)
+    return fingerprint(file) if file else ""
 
 
 def voting_predictions(wildcards):

@@ -51,6 +51,13 @@ class JobRun(NamedTuple):
     trial: int = 0  # of a hyperparameter search
 
 
+class Trial(Strict):
+    """A trial of a hyperparameter search: its number, from 0, and its optimiser."""
+
+    number: int
+    optimizer: Optimizer
+
+
 def tasks_name(tasks: Sequence[str]) -> str:
     """The name of several tasks together: `superglue` for all eight, else such as `boolq+cb`."""
     return "superglue" if sorted(tasks) == sorted(SUPER_GLUE) else "+".join(tasks)
@@ -148,12 +155,36 @@ class _TaskJob(Strict):
 
 
 class TuningJob(_TaskJob):
-    """A job that trains on tasks; `method` names its class in `promptscale.training.methods`."""
+    """A job that trains on tasks; `method` names its class in `promptscale.training.methods`.
+
+    With `trials`, a part of a hyperparameter search: a run per trial, task and seed, with the
+    optimiser of its trial.
+    """
 
     settings: Supervised
+    trials: tuple[Trial, ...] = ()
     gradient: ClassVar[Gradient] = "weights"  # of a training step
     names_tasks: ClassVar[bool] = False  # inputs start with their task's name
     saved_parameters: ClassVar[int] = 0  # a tuned model leaves its predictions alone
+
+    @property
+    def runs(self) -> tuple[JobRun, ...]:
+        """The job's runs, in the order of the train state's leading axis."""
+        runs, numbers = super().runs, [trial.number for trial in self.trials] or [0]
+        return tuple(run._replace(trial=number) for number in numbers for run in runs)
+
+    @property
+    def stem(self) -> str:
+        """The part of names that the job's runs share: method, size, checkpoint, trials."""
+        if not self.trials:
+            return super().stem
+        numbers = _joined("-", (trial.number for trial in self.trials))
+        return f"hyperparameter_search/{super().stem}/trials_{numbers}"
+
+    def run_name(self, run: JobRun) -> str:
+        """The name of a run in `runs.csv`, or of a trial's run in a hyperparameter search."""
+        trial = f"/trial_{run.trial}" if self.trials else ""
+        return f"{self.stem}{trial}/{run.task}/seed_{run.seed}"
 
     @property
     def prompt_length(self) -> int:
@@ -178,7 +209,8 @@ class TuningJob(_TaskJob):
     @property
     def optimizers(self) -> tuple[Optimizer, ...]:
         """The settings of each run's optimiser."""
-        return (self.settings.optimizer,) * len(self.runs)
+        of_trials = {trial.number: trial.optimizer for trial in self.trials}
+        return tuple(of_trials.get(run.trial, self.settings.optimizer) for run in self.runs)
 
     @property
     def trained_parameters(self) -> int:
@@ -238,28 +270,14 @@ class TuningJob(_TaskJob):
 class PromptTuningJob(TuningJob):
     """Prompts on a checkpoint, a prompt per task and seed, trained together.
 
-    With `trials`, a part of a hyperparameter search: a prompt per trial, task and seed, with the
-    optimiser of its trial. `variant` is the part of the runs' names that shows the axes of the
-    ablations beyond the paper's (`axes.variant_name`).
+    `variant` is the part of the runs' names that shows the axes of the ablations beyond the paper's
+    (`axes.variant_name`).
     """
 
     method: Literal["prompt_tuning"] = "prompt_tuning"
     settings: PromptTuning
     variant: str = ""
-    trials: tuple[Optimizer, ...] = ()
     gradient: ClassVar[Gradient] = "inputs"
-
-    @property
-    def runs(self) -> tuple[JobRun, ...]:
-        """The job's runs, in the order of the train state's leading axis."""
-        trials, runs = range(max(len(self.trials), 1)), super().runs
-        return tuple(run._replace(trial=trial) for trial in trials for run in runs)
-
-    @property
-    def optimizers(self) -> tuple[Optimizer, ...]:
-        """The settings of each run's optimiser: its trial's in a search."""
-        trials = self.trials or (self.settings.optimizer,)
-        return tuple(trials[run.trial] for run in self.runs)
 
     @property
     def prompts(self) -> PromptTuning:
@@ -279,17 +297,8 @@ class PromptTuningJob(TuningJob):
     @property
     def stem(self) -> str:
         """The part of names that the job's runs share: method, size, checkpoint, setting."""
-        settings = self.settings
-        if self.trials:
-            part = f"batch_{settings.batch_size}-steps_{settings.steps}"
-            return f"hyperparameter_search/{self.size}/{self.checkpoint}/{part}"
-        setting = setting_name(Setting(self.checkpoint, settings)) + self.variant
-        return f"{super().stem}/{setting}"
-
-    def run_name(self, run: JobRun) -> str:
-        """The name of a run in `runs.csv`, or of a trial's run in a hyperparameter search."""
-        trial = f"/trial_{run.trial}" if self.trials else ""
-        return f"{self.stem}{trial}/{run.task}/seed_{run.seed}"
+        setting = setting_name(Setting(self.checkpoint, self.settings)) + self.variant
+        return super().stem if self.trials else f"{super().stem}/{setting}"
 
 
 class ModelTuningJob(TuningJob):

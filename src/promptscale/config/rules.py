@@ -218,11 +218,17 @@ def _optimizers(config: Config) -> Sentences:
         return
     space, key = search.space, "hyperparameter_search.space"
     decays = space.decay_factor != (None,)
-    if decays and config.prompt_tuning.optimizer.schedule == "rsqrt":
-        yield (
-            f"{key}.decay_factor has no effect with prompt_tuning.optimizer.schedule 'rsqrt'; it "
-            "should be [null]."
-        )
+    searched = {"prompt_tuning": config.prompt_tuning}
+    if search.model_tuning_trials and config.model_tuning:
+        searched["model_tuning"] = config.model_tuning
+    for method, settings in searched.items():
+        if decays and settings.optimizer.schedule == "rsqrt":
+            yield (
+                f"{key}.decay_factor has no effect with {method}.optimizer.schedule 'rsqrt'; it "
+                "should be [null]."
+            )
+    if search.model_tuning_trials and not config.model_tuning:
+        yield "hyperparameter_search.model_tuning_trials needs the section model_tuning."
     if not decays and "steps_per_decay" in space.model_fields_set:
         yield f"{key}.steps_per_decay has no effect without a decay_factor."
 
