@@ -12,7 +12,7 @@ from promptscale.config.accelerators import accelerators
 from promptscale.config.axes import AXES, adaptation_steps
 from promptscale.config.faults import known, shown
 from promptscale.config.schema import Config, Data
-from promptscale.config.settings import Optimizer, PromptTuning
+from promptscale.config.settings import ModelTuning, Optimizer, PromptTuning
 from promptscale.config.sizes import SIZES
 from promptscale.config.tasks import GENERATED_ROWS, TASKS
 from promptscale.errors import ConfigError
@@ -218,7 +218,7 @@ def _optimizers(config: Config) -> Sentences:
         return
     space, key = search.space, "hyperparameter_search.space"
     decays = space.decay_factor != (None,)
-    searched = {"prompt_tuning": config.prompt_tuning}
+    searched: dict[str, PromptTuning | ModelTuning] = {"prompt_tuning": config.prompt_tuning}
     if search.model_tuning_trials and config.model_tuning:
         searched["model_tuning"] = config.model_tuning
     for method, settings in searched.items():

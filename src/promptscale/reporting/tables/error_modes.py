@@ -29,7 +29,7 @@ def build(context: Context) -> Table:
     """
     counts, axis = error_modes.read(context.path("error_modes")), AXES["pretraining_objective"]
     curves = [axis.curve(row, context.default) for row in counts.to_dict("records")]
-    runs = counts.assign(curve=curves).pivot_table(
+    runs = counts.assign(curve=pd.Series(curves)).pivot_table(
         index=["size", "curve", "task", "seed"], columns="mode", values="count", aggfunc="sum"
     )
     shares = 100 * runs.div(runs.sum(axis=1), axis=0)
