@@ -10,7 +10,7 @@ from promptscale.config import grid, outputs
 from promptscale.config.axes import describe
 from promptscale.config.schema import Config
 from promptscale.config.tasks import TASKS
-from promptscale.reporting import neighbours, runs_table
+from promptscale.reporting import error_modes, neighbours, runs_table
 from promptscale.reporting.context import Context
 
 
@@ -21,6 +21,8 @@ def context(config: Config, folder: Path) -> Context:
     tables |= {"serving": _serving(config), "domain_words": _domain_words(config)}
     for name, rows in tables.items():
         pd.DataFrame(rows).to_csv(folder / f"{name}.csv", index=False)
+    if modes := _error_modes(config):
+        error_modes.write(pd.DataFrame(modes), folder / "error_modes.csv")
     neighbours.write(pd.DataFrame(_neighbours(config)), folder / "interpretability.csv")
     return Context.of(
         {path.stem: path for path in folder.glob("*.csv")},
@@ -77,6 +79,16 @@ def _serving(config: Config) -> list[dict[str, Any]]:
          "origin": config.origin, "label": config.label}
         for batch in (1, 4)
     ]  # fmt: skip
+
+
+def _error_modes(config: Config) -> list[dict[str, Any]]:
+    return [
+        {**job.description, "task": run.task, "seed": run.seed, "mode": mode, "count": 2}
+        for job in outputs.labelled_jobs(config)
+        for run in job.runs
+        if TASKS[run.task].labels
+        for mode in error_modes.MODES
+    ]
 
 
 def _neighbours(config: Config) -> list[dict[str, Any]]:

@@ -298,6 +298,12 @@ def test_trials_stay_inside_a_narrow_range():
     assert min(rates) >= 0.0012345 and max(rates) <= 0.0012346
 
 
+def test_trials_of_model_tuning_need_its_settings():
+    content = changed("hyperparameter_search.model_tuning_trials", 3) | {"model_tuning": None}
+    with pytest.raises(ConfigError, match="model_tuning_trials needs the section model_tuning"):
+        validate(Config, content, "here")
+
+
 def test_search_trials_are_drawn_from_the_space_and_grouped_by_shape(paper):
     space, trials = paper.hyperparameter_search.space, grid.trials(paper)
     assert len(trials) == 40 and trials == grid.trials(paper)
@@ -307,8 +313,17 @@ def test_search_trials_are_drawn_from_the_space_and_grouped_by_shape(paper):
         assert low <= optimizer.learning_rate <= high
         assert optimizer.decay_factor in space.decay_factor
     jobs = grid.search_jobs(paper)
-    assert sum(len(job.trials) for job in jobs) == 40
-    assert len({(job.settings.batch_size, job.settings.steps) for job in jobs}) == len(jobs)
+    prompts = [job for job in jobs if job.method == "prompt_tuning"]
+    assert sorted(run.trial for job in prompts for run in job.runs) == sorted([*range(40)] * 8)
+    assert len({(job.settings.batch_size, job.settings.steps) for job in prompts}) == len(prompts)
+    models = [job for job in jobs if job.method == "model_tuning"]
+    assert sorted((run.trial, run.task) for job in models for run in job.runs) == [
+        (trial, task) for trial in range(37) for task in sorted(paper.tasks)
+    ]
+    rates = {job.runs[0].trial: job.optimizers[0].learning_rate for job in models}
+    assert rates == {n: trials[n][2].learning_rate for n in range(37)}  # the same settings
+    assert all(len(job.runs) == 1 and job.settings.pack for job in models)
+    grid.check_names(jobs)
     assert not {job.name for job in jobs} & set(grid.all_jobs(paper))
 
 

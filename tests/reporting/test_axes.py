@@ -107,6 +107,15 @@ def test_the_results_show_it_and_the_panel_is_drawn(config, tmp_path):
     assert verdicts["largest_is_robust"] == "not enough runs"
 
 
+def test_the_scores_command_shows_runs_that_the_axis_does_not_concern(config, tmp_path):
+    """Model tuning has no value on the axis, and prompts of different values stand apart."""
+    runs_table.write_runs([made_up(config)], tmp_path / "runs.csv")
+    printed = CliRunner().invoke(app, ["scores", str(tmp_path / "runs.csv")]).stdout
+    settings = made_up(config).groupby(["task", "method", "size", "learning_rate"], dropna=False)
+    assert printed.count("50.0") == settings.ngroups
+    assert "model_tuning" in printed
+
+
 def test_an_older_table_has_the_defaults_value(config, tmp_path):
     runs = made_up(config)
     older = runs[runs["learning_rate"].isin([0.3]) | (runs["method"] == "model_tuning")]

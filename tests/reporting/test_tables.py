@@ -87,9 +87,9 @@ def test_table5_is_the_first_time_within_one_percent(make_runs):
     times = dict(zip(seconds["seed"], seconds["seconds"], strict=True))
     assert times == pytest.approx({0: float("nan"), 1: 7201.0, 2: 7202.0}, nan_ok=True)
     table = table5.build(made(runs))
-    assert table.rows == ((20, "mini-small", "2:00:02 ± 0:00:01", "2 of 3"),)
+    assert table.rows == ((20, "mini-small", "2:00:02 ± 0:00:01", "1:00:00", "2 of 3"),)
     assert "Miniature" in table.title
-    runs["accelerator_seconds"] /= 1000
+    runs["wall_seconds"] /= 1000
     brief = table5.build(made(runs))
     assert brief.columns[2] == "Time (s)" and brief.rows[0][2] == "7.20 ± 0.00"
 
@@ -286,14 +286,15 @@ def test_tables_are_of_the_largest_size_that_has_the_runs(make_runs):
 
 def test_table6_shows_what_was_tried_and_what_was_best(tmp_path):
     trials = pd.DataFrame({
-        "trial": [1, 2], "size": "mini-base", "learning_rate": [0.3, 0.05],
+        "trial": [1, 2], "method": "prompt_tuning", "size": "mini-base",
+        "learning_rate": [0.3, 0.05],
         "parameter_scaling": [False, True], "batch_size": [32, 64], "steps": [20_000, 10_000],
         "warmup_steps": [0, 2000], "decay_factor": [None, 0.1], "steps_per_decay": [4000, 4000],
         "score": [60.0, 40.0], "diverged": [0, 2], **MINIATURE._asdict(),
     })  # fmt: skip
     trials.iloc[::-1].to_csv(tmp_path / "trials.csv", index=False)
     table = table6.build(made(tables={"trials": tmp_path / "trials.csv"}))
-    assert "2 trials, 1 of which diverged; the best has a mean score of 60.0" in table.title
+    assert "2 trials of prompt tuning, 1 of which diverged; the best has a mean" in table.title
     rows = {row[0]: row[2:] for row in table.rows}
     assert rows["Learning Rate"] == ("0.05–0.3", "0.3")
     assert rows["Parameter Scaling"] == ("False, True", "False")
@@ -301,6 +302,12 @@ def test_table6_shows_what_was_tried_and_what_was_best(tmp_path):
     assert rows["Warmup Steps"] == ("off, 2,000", "off")
     assert rows["Decay Factor"] == ("off, 0.1", "off")
     assert "126" in table.notes[0]
+    models = trials.assign(trial=[3, 4], method="model_tuning", score=[50.0, 70.0], diverged=0)
+    pd.concat([trials, models]).to_csv(tmp_path / "trials.csv", index=False)
+    table = table6.build(made(tables={"trials": tmp_path / "trials.csv"}))
+    assert "2 trials of model tuning; the best has a mean score of 70.0" in table.title
+    assert table.rows[0][-2:] == ("0.3", "0.05")  # the best learning rate of each method
+    assert table.notes[-1] == "The best score of model tuning by batch size: 32: 50.0, 64: 70.0."
 
 
 def test_interpretability_by_size_and_initialisation():

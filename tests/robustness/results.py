@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from promptscale.reporting import bundle, neighbour_words, neighbours, runs_table
+from promptscale.reporting import bundle, error_modes, neighbour_words, neighbours, runs_table
 from promptscale.reporting.context import Context
 from promptscale.reporting.tables import dataset_statistics, published_prompts, table6, throughput
 from tests.robustness.case import Case, command
@@ -39,10 +39,16 @@ _SERVING = {
     "size": "mini-small", "tasks": "2", "requests": "8", "per_task": "4", "identical": "1.0",
     "mixed_per_second": "9.0", "separate_per_second": "3.0", "origin": "generated", "label": "M",
 }  # fmt: skip
+_ERRORS = {
+    "size": "mini-small", "checkpoint": "span_corruption", "objective": "span_corruption",
+    "adaptation_steps": "0", "task": "cb", "seed": "0", "mode": "empty", "count": "3",
+    "origin": "generated", "label": "Miniature",
+}  # fmt: skip
 _TRIAL = {
-    "trial": "1", "size": "mini-small", "learning_rate": "0.3", "parameter_scaling": "True",
-    "batch_size": "32", "steps": "100", "warmup_steps": "0", "decay_factor": "",
-    "steps_per_decay": "100", "score": "50.0", "diverged": "0", "origin": "generated", "label": "M",
+    "trial": "1", "method": "prompt_tuning", "size": "mini-small", "learning_rate": "0.3",
+    "parameter_scaling": "True", "batch_size": "32", "steps": "100", "warmup_steps": "0",
+    "decay_factor": "", "steps_per_decay": "100", "score": "50.0", "diverged": "0",
+    "origin": "generated", "label": "M",
 }  # fmt: skip
 
 _NAMES = ("majority", "published_prompts", "serving", "trials")
@@ -176,6 +182,7 @@ CASES = [
         value="101.0",
     ),
     *_table("datasets", dataset_statistics.read, _COUNT, examples="few"),
+    *_table("error modes", error_modes.read, _ERRORS, mode="silence"),
     *_table(
         "majority",
         lambda path: _context(path).majority,

@@ -6,6 +6,7 @@ localrules:
     collect_datasets,
     collect_interpretability,
     collect_trials,
+    count_error_modes,
     publish,
 
 
@@ -133,6 +134,23 @@ rule serve:
         "../scripts/serve.py"
 
 
+rule count_error_modes:
+    input:
+        prediction_folders(LABELLED_JOBS),
+    output:
+        f"{RESULTS}/error_modes.csv",
+    log:
+        f"{RESULTS}/logs/count_error_modes.log",
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        jobs=lambda wildcards: specifications(LABELLED_JOBS),
+    message:
+        "counting the error modes"
+    script:
+        "../scripts/count_error_modes.py"
+
+
 rule collect_trials:
     input:
         [f"{RESULTS}/search/{name}/metrics.csv" for name in SEARCH_JOBS],
@@ -162,6 +180,7 @@ rule publish:
             else []
         ),
         serving=rules.serve.output[0] if len(CONFIG.tasks) > 1 else [],
+        error_modes=rules.count_error_modes.output[0] if LABELLED_JOBS else [],
     output:
         f"{outputs.published_folder(CONFIG)}/manifest.json",
     log:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from promptscale.config.axes import AXES, PAPER_AXES
-from promptscale.config.grid import all_jobs, source, start_of
+from promptscale.config.grid import all_jobs, prompt_jobs, source, start_of
+from promptscale.config.jobs import PromptTuningJob
 from promptscale.config.schema import Config
 from promptscale.config.tasks import MRQA, SUPER_GLUE, TASKS
 from promptscale.storage.location import is_remote
@@ -141,6 +142,12 @@ def largest_size(config: Config) -> str:
     return max(config.sizes, key=lambda size: config.all_sizes[size].num_parameters)
 
 
+def labelled_jobs(config: Config) -> list[PromptTuningJob]:
+    """The jobs along the pre-training objective, of which a task has labels."""
+    jobs = prompt_jobs(config, "pretraining_objective")
+    return [job for job in jobs if any(TASKS[task].labels for task in job.tasks)]
+
+
 def figures(config: Config) -> list[str]:
     """The figures that the results allow: curves over sizes need at least two sizes."""
     names = ["figure4"]
@@ -162,6 +169,7 @@ def tables(config: Config) -> list[str]:
         "table2": all({*_TRANSFER} - {task} <= {*shift.get(task, ())} for task in _TRANSFER),
         "table3": config.ensembles and set(config.tasks) >= set(SUPER_GLUE),
         "table5": config.convergence,
+        "error_modes": labelled_jobs(config),
         "serving": len(config.tasks) > 1,
         "domain_words": len(config.tasks) > 1,
     }

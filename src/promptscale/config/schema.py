@@ -105,10 +105,11 @@ class SearchSpace(Strict):
 
 
 class HyperparameterSearch(Strict):
-    """Random search for prompt tuning's optimiser (appendix A.1, Table 6)."""
+    """Random search for the optimisers of prompt tuning and model tuning (A.2, Table 6)."""
 
     size: str
-    trials: Annotated[Positive, Field(le=10_000)] = 40  # of the paper's 77, 40 were prompt tuning
+    trials: Annotated[Positive, Field(le=10_000)] = 40  # of prompt tuning
+    model_tuning_trials: Annotated[NotNegative, Field(le=10_000)] = 0  # the paper: 37
     seed: NotNegative = 0
     space: SearchSpace = SearchSpace()
 

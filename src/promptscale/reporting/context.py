@@ -24,7 +24,8 @@ class Context:
 
     Attributes:
       tables: the paths of the tidy tables by name: `runs`, `majority`, `datasets`, `trials`,
-        `interpretability`, `domain_words`, `serving`; each builder reads the tables that it needs.
+        `interpretability`, `domain_words`, `error_modes`, `serving`; each builder reads the
+        tables that it needs.
       default: the description of the default setting of prompt tuning (`axes.describe`).
       architectures: the architecture of every size.
       convergence_task: the task of Table 5.

@@ -9,6 +9,7 @@ from promptscale.reporting.context import Context
 from promptscale.reporting.tables import (
     domain_shift,
     domain_words,
+    error_modes,
     neighbours,
     published_prompts,
     table3,
@@ -31,6 +32,7 @@ BUILDERS: dict[str, Callable[[Context], Table]] = {
     "table7": tables7to16.sizes,
     **{f"table{n}": functools.partial(tables7to16.labels, number=n) for n in range(8, 17)},
     "domain_words": domain_words.build,
+    "error_modes": error_modes.build,
     "interpretability": neighbours.build,
     "serving": throughput.build,
     "published_prompts": published_prompts.build,
