@@ -8,7 +8,7 @@ from promptscale.config.tasks import SUPER_GLUE
 
 
 def numbers(name: str) -> pd.DataFrame:
-    """The table `name` as printed: `table1` to `table7`, `label_distributions`, `gpt3_few_shot`."""
+    """The table `name`: `table1` to `table7`, `label_distributions`, `gpt3_few_shot`, `figures`."""
     path = Path(__file__).with_name(f"{name}.csv")
     return pd.read_csv(path, keep_default_na=False, na_values=[""])
 
