@@ -109,7 +109,7 @@ def along(context: Context, axis: str, *others: str) -> Scores:
     """
     default = str(AXES[axis].curve(context.default, context.default))
     rows = along_axis(context, axis)
-    curves = set(rows["curve"]) if "curve" in rows else set()
+    curves = set(rows["curve"])
     names = {default, *others} if others else curves
     if default not in curves or len(names) < 2:
         raise AbsentError

@@ -37,10 +37,11 @@ def lowest(parts: Sequence[Quantity], samples: Samples) -> Interval:
     ends is low by chance more often than a single end.
     """
     cells = _moments(samples)
-    means, errors, degrees = zip(*(_estimate(part, cells) for part in parts), strict=True)
+    total = sum(len(values) - 1 for values in samples.values())
+    means, errors, degrees = np.array([_estimate(part, cells, total) for part in parts]).T
     below = stats.t.ppf(0.975, degrees) * errors
     above = stats.t.ppf(1 - 0.025 / len(parts), degrees) * errors
-    return Interval(min(means), float(np.min(means - below)), float(np.min(means + above)))
+    return Interval(*(float(ends.min()) for ends in (means, means - below, means + above)))
 
 
 def _moments(samples: Samples) -> dict[Cell, _Moments]:
@@ -53,8 +54,10 @@ def _moments(samples: Samples) -> dict[Cell, _Moments]:
     return cells
 
 
-def _estimate(quantity: Quantity, cells: Mapping[Cell, _Moments]) -> tuple[float, float, float]:
-    """Mean, standard error and degrees of freedom (Welch and Satterthwaite).
+def _estimate(
+    quantity: Quantity, cells: Mapping[Cell, _Moments], total: int
+) -> tuple[float, float, float]:
+    """Mean, standard error and degrees of freedom (Welch and Satterthwaite, at most `total`).
 
     Shrinking makes the largest variances too small. A sum that they dominate would be too certain,
     so its variance is at least that from the sample variances of its cells.
@@ -64,5 +67,5 @@ def _estimate(quantity: Quantity, cells: Mapping[Cell, _Moments]) -> tuple[float
     moderate = sum(weight**2 * cell.moderated for weight, cell in terms)
     sample = sum(weight**2 * cell.sample for weight, cell in terms)
     squares = sum((weight**2 * cell.moderated) ** 2 / cell.freedom for weight, cell in terms)
-    freedom = np.inf if squares == 0 else moderate**2 / squares
+    freedom = np.inf if squares == 0 else min(moderate**2 / squares, total)
     return float(mean), float(np.sqrt(max(sample, moderate))), float(freedom)
