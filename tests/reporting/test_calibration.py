@@ -58,14 +58,13 @@ def test_the_documented_rates_are_computed():
 
 
 def test_the_figures_numbers_agree_with_each_other_and_with_the_tables():
-    table = paper.numbers("figures").set_index(["curve", "size"])
-    for size in ("small", "base", "large", "xl", "xxl"):
-        default = {table.loc[(curve, size), "mean"].item()
-                   for curve in ("prompt_tuning", "length_100", "class_label")}  # fmt: skip
-        assert len(default | set(table.loc[("lm_100000", size), "mean"])) == 1
-        assert table.loc[("span_corruption", size), "mean"].nunique() == 1
+    figures = paper.numbers("figures")
+    assert figures["mean"].between(0, 100).all()
+    means = figures.groupby(["curve", "size"])["mean"]
+    assert (means.max() == means.min()).all()  # curves that two panels show
+    means = means.first()
+    for curve in ("length_100", "class_label", "lm_100000"):
+        assert means[curve].equals(means["prompt_tuning"])
     gpt3 = paper.gpt3_scores().set_index("size")["score"]
     for size in ("760M", "2.7B"):
-        mean, error = table.loc[("gpt3_prompt_design", size), ["mean", "reading_error"]].iloc[0]
-        assert abs(mean - gpt3[size]) <= error + 0.05
-    assert paper.numbers("figures")["mean"].between(0, 100).all()
+        assert means["gpt3_prompt_design", size] == pytest.approx(gpt3[size], abs=0.15)

@@ -12,10 +12,10 @@ X, Y = Quantity({"x": 1.0}), Quantity({"y": 1.0})
 
 
 def test_quantities_add_up():
-    mean = average([X, Y + 2, 3 - X])
-    assert mean.weights == pytest.approx({"x": 0, "y": 1 / 3})
+    mean = average([X, Y + 2.0, 3.0 - X])
+    assert mean.weights == pytest.approx({"x": 0.0, "y": 1 / 3})
     assert mean.constant == pytest.approx(5 / 3)
-    assert (2 * X - 0.5 * Y).weights == {"x": 2, "y": -0.5}
+    assert (2.0 * X - 0.5 * Y).weights == {"x": 2, "y": -0.5}
 
 
 def test_the_interval_of_a_single_cell_is_students():
@@ -64,7 +64,7 @@ def test_a_cell_without_variance_decides_nothing():
     """Three seeds at the same score are not certain of it."""
     generator = np.random.default_rng(0)
     cells = {str(place): generator.normal(50, 2, 3) for place in range(10)}
-    interval = lowest([X - 49], cells | {"x": np.full(3, 50.0)})
+    interval = lowest([X - 49.0], cells | {"x": np.full(3, 50.0)})
     assert interval.low < 0 < interval.high
 
 

@@ -4,12 +4,13 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from promptscale.config.axes import AXES
 from promptscale.errors import ResultsError
 from promptscale.reporting.claims.intervals import Samples
-from promptscale.reporting.claims.quantities import Quantity, average
+from promptscale.reporting.claims.quantities import Cell, Quantity, average
 from promptscale.reporting.comparisons import along_axis, by_size
 from promptscale.reporting.context import Context
 
@@ -53,12 +54,12 @@ class Scores:
     @property
     def sizes(self) -> list[str]:
         """The sizes, smallest first."""
-        return list(self.table)
+        return [str(size) for size in self.table]
 
     @property
     def curves(self) -> list[str]:
         """The curves, sorted."""
-        return sorted(set(self.table.index.get_level_values(0)))
+        return sorted({str(curve) for curve in self.table.index.get_level_values(0)})
 
     def at(self, curve: str, size: str) -> Quantity:
         """The mean score of a curve at a size."""
@@ -74,7 +75,7 @@ class Scores:
         The curves `arms`, if not given the default's, have to beat the best constant answer at
         every size that a part weighs.
         """
-        samples = {
+        samples: dict[Cell, np.ndarray] = {
             (curve, size): rows[size].to_numpy()
             for curve, rows in self.table.groupby(level=0)
             for size in self.sizes

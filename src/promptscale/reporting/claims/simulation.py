@@ -10,7 +10,7 @@ ensemble).
 import numpy as np
 import pandas as pd
 
-from promptscale.config.axes import Row, checkpoint_name
+from promptscale.config.axes import Row, Value, checkpoint_name
 from promptscale.config.tasks import SUPER_GLUE, TASKS
 from promptscale.reporting import paper
 from promptscale.reporting.context import Context
@@ -24,13 +24,13 @@ HIDDEN_SD = 0.5
 _BEST_OF_FIVE = 1.163
 # About the mean of the best constant answers to SuperGLUE's dev sets (Tables 8 to 14).
 _FLOOR = 45.0
-_DEFAULT: Row = {
+_DEFAULT: dict[str, Value] = {
     "objective": "lm_adaptation",
     "adaptation_steps": 100_000,
     "prompt_length": 100,
     "initialization": "class_label",
 }
-_NO_PROMPT: Row = {
+_NO_PROMPT: dict[str, Value] = {
     "objective": "span_corruption",
     "adaptation_steps": 0,
     "prompt_length": 0,
@@ -103,7 +103,7 @@ def drawn(distribution: pd.DataFrame, generator: np.random.Generator) -> Context
     )  # fmt: skip
     runs["value"] = runs["value"].clip(0, 100)
     context = Context({}, _DEFAULT)
-    vars(context).update(
+    vars(context).update(  # in place of tables that are read from files
         runs=runs[columns()], majority=pd.Series(_FLOOR, index=list(TASKS), dtype=float)
     )
     return context
@@ -117,7 +117,7 @@ def _rows(cell: Row, generator: np.random.Generator) -> list[Row]:
         seeds = 1
     tasks = SUPER_GLUE if cell["task"] == "super_glue" else (cell["eval_task"],)
     scores = generator.normal(cell["mean"], cell["sd"], seeds)
-    rows = []
+    rows: list[Row] = []
     for seed, score in enumerate(scores):
         for task in tasks:
             trained = task if cell["task"] == "super_glue" else cell["task"]
@@ -129,7 +129,7 @@ def _rows(cell: Row, generator: np.random.Generator) -> list[Row]:
     return rows
 
 
-def _described(curve: str) -> tuple[str, Row]:
+def _described(curve: str) -> tuple[str, dict[str, Value]]:
     """The method and the setting of a curve of figures.csv."""
     if curve.startswith("model_tuning"):
         return curve, _NO_PROMPT

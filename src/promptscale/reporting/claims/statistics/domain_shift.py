@@ -3,10 +3,12 @@
 Sets on which neither method beats the best constant answer are left out: nothing was transferred.
 """
 
+import numpy as np
+
 from promptscale.reporting import paper
 from promptscale.reporting.claims.evidence import AbsentError, Statistic
 from promptscale.reporting.claims.intervals import Samples
-from promptscale.reporting.claims.quantities import Quantity, average
+from promptscale.reporting.claims.quantities import Cell, Quantity, average
 from promptscale.reporting.context import Context
 
 _METHODS = ("prompt_tuning", "model_tuning")
@@ -53,20 +55,21 @@ def _shifted(context: Context) -> tuple[Samples, list[Pair]]:
     if set(rows["method"]) != set(_METHODS):
         raise AbsentError
     rows = rows[rows["size"] == context.largest(rows["size"])]
-    samples = {
-        cell: group["score"].to_numpy()
-        for cell, group in rows.groupby(["method", "task", "eval_task"])
-    }
-    pairs = [
-        pair
-        for pair in sorted({cell[1:] for cell in samples})
-        if all((method, *pair) in samples for method in _METHODS)
-    ]
+    samples: dict[Cell, np.ndarray] = {}
+    pairs: list[Pair] = []
+    for task, shifted in sorted(set(zip(rows["task"], rows["eval_task"], strict=True))):
+        group = rows[(rows["task"] == task) & (rows["eval_task"] == shifted)]
+        if set(group["method"]) == set(_METHODS):
+            pairs.append((task, shifted))
+            for method in _METHODS:
+                values = group.loc[group["method"] == method, "score"]
+                samples[method, task, shifted] = values.to_numpy()
     if not pairs:
         raise AbsentError
     beaten = [
-        pair
-        for pair in pairs
-        if max(samples[method, *pair].mean() for method in _METHODS) > context.majority[pair[1]]
+        (task, shifted)
+        for task, shifted in pairs
+        if max(samples[method, task, shifted].mean() for method in _METHODS)
+        > context.majority[shifted]
     ]
     return samples, beaten

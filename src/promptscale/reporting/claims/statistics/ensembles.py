@@ -1,10 +1,10 @@
 """Ensembles of prompts (section 6, Table 3)."""
 
-import pandas as pd
+import numpy as np
 
 from promptscale.reporting import runs_table
 from promptscale.reporting.claims.evidence import AbsentError, Statistic
-from promptscale.reporting.claims.quantities import Quantity, average
+from promptscale.reporting.claims.quantities import Cell, Quantity, average
 from promptscale.reporting.claims.statistics.thresholds import MARGIN
 from promptscale.reporting.context import Context
 
@@ -20,14 +20,14 @@ def ensemble_beats_mean(context: Context) -> Statistic:
 def ensemble_beats_best(context: Context) -> Statistic:
     """The ensemble less the best of its prompts, mean over tasks, plus the margin."""
     single, voted = _ensemble(context)
-    parts = [average(_gain(task) - _lead(single, task) for task in single) + MARGIN]
+    parts = [average(_gain(task) - _lead(values) for task, values in single.items()) + MARGIN]
     return _statistic(context, single, voted, parts)
 
 
 def ensemble_beats_best_on_every_task(context: Context) -> Statistic:
     """The ensemble less the best of its prompts on each task, plus the margin."""
     single, voted = _ensemble(context)
-    parts = [_gain(task) - _lead(single, task) + MARGIN for task in single]
+    parts = [_gain(task) - _lead(values) + MARGIN for task, values in single.items()]
     return _statistic(context, single, voted, parts)
 
 
@@ -35,35 +35,45 @@ def _gain(task: str) -> Quantity:
     return Quantity({(_ENSEMBLE, task): 1.0, (_SINGLE, task): -1.0})
 
 
-def _lead(single: pd.DataFrame, task: str) -> float:
+def _lead(values: np.ndarray) -> float:
     """How far the best prompt is above the mean of the prompts, in points."""
-    return float(single[task].max() - single[task].mean())
+    return float(values.max() - values.mean())
 
 
-def _ensemble(context: Context) -> tuple[pd.DataFrame, pd.Series]:
-    """Scores of the single prompts (index seed, columns tasks) and of the ensemble by task."""
+def _ensemble(context: Context) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    """The scores of the single prompts, and of the ensemble, by task at the largest size."""
     scores = context.scores
     voted = scores[scores["method"] == "prompt_ensemble"]
     if voted.empty:
         raise AbsentError
     size = context.largest(voted["size"])
-    single = runs_table.in_domain(scores[context.has_default(scores) & (scores["size"] == size)])
-    together = voted[voted["size"] == size].set_index("eval_task")["score"]
-    table = single.pivot_table(index="seed", columns="eval_task", values="score")
-    tasks = [task for task in together.index if task in table and table[task].notna().all()]
-    if not tasks:
+    voted = voted[voted["size"] == size]
+    rows = runs_table.in_domain(scores[context.has_default(scores) & (scores["size"] == size)])
+    seeds = rows["seed"].nunique()
+    single: dict[str, np.ndarray] = {}
+    together: dict[str, float] = {}
+    for task, score in zip(voted["eval_task"], voted["score"], strict=True):
+        values = rows.loc[rows["eval_task"] == task, "score"].to_numpy()
+        if 0 < len(values) == seeds:  # every prompt has a score
+            single[task], together[task] = values, score
+    if not single:
         raise AbsentError
-    return table[tasks], together[tasks]
+    return single, together
 
 
 def _statistic(
-    context: Context, single: pd.DataFrame, voted: pd.Series, parts: list[Quantity]
+    context: Context,
+    single: dict[str, np.ndarray],
+    voted: dict[str, float],
+    parts: list[Quantity],
 ) -> Statistic:
     """The statistic; there is a single ensemble, so its variance is that typical of the prompts.
 
     Votes vary less than single prompts, so this is cautious.
     """
-    samples = {(_SINGLE, task): single[task].to_numpy() for task in single}
-    samples |= {(_ENSEMBLE, task): voted[[task]].to_numpy() for task in single}
-    floor = context.majority[list(single)].mean()
-    return Statistic(parts, samples, bool(single.mean().mean() > floor))
+    samples: dict[Cell, np.ndarray] = {}
+    for task, values in single.items():
+        samples[_SINGLE, task] = values
+        samples[_ENSEMBLE, task] = np.array([voted[task]])
+    mean = np.mean([values.mean() for values in single.values()])
+    return Statistic(parts, samples, bool(mean > context.majority[list(single)].mean()))
