@@ -80,7 +80,10 @@ class Scores:
             for curve, rows in self.table.groupby(level=0)
             for size in self.sizes
         }
-        sizes = {size for part in parts for _, size in part.weights}
+        weighed = {cell for part in parts for cell in part.weights}
+        sizes = [
+            size for size in self.sizes if any((name, size) in weighed for name in self.curves)
+        ]
         testable = all(
             samples[curve, size].mean() > self.floor
             for curve in arms or (self.default,)
