@@ -259,7 +259,8 @@ def test_the_report_says_whose_results_these_are():
     table = evaluated(runs())
     text = claims.markdown(table, "Miniature: not the paper's results")
     assert text.index("not the paper's results") < text.index("*Holds*")
-    assert f"{len(claims.CLAIMS)} hold" not in text and f" of {len(claims.CLAIMS)} hold" in text
+    held = (table["verdict"] == claims.HOLDS).sum()
+    assert f"\n{held} of {len(claims.CLAIMS)} hold." in text
     assert list(table) == [
         "claim", "section", "statement", "statistic", "value", "low", "high", "n", "verdict",
         "origin", "label",
