@@ -77,6 +77,7 @@ rule claims:
     input:
         runs=table_path("runs"),
         interpretability=table_path("interpretability"),
+        majority=table_path("majority"),
     output:
         multiext(f"{RESULTS}/claims", ".csv", ".md"),
     log:
