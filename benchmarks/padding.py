@@ -27,19 +27,21 @@ Pool = tuple[np.ndarray, np.ndarray]  # lengths of the inputs and of the targets
 def task_pools(job: AnyTuningJob, rng: np.random.Generator) -> Iterator[Pool]:
     """The rows of all runs; targets have their mean length but for a row with the longest."""
     settings = job.settings
+    trained = sum(part.number for part in job.sequences if part.gradient != "nothing")
+    batch = round(trained / settings.steps / len(job.runs))
     for _ in range(STEPS):
         inputs, targets = [], []
         for run in job.runs:
             splits = [job.lengths(task, "train") for task in job.tasks_trained_on(run)]
             sizes = np.array([split.examples for split in splits])
-            counts = rng.multinomial(settings.batch_size, sizes / sizes.sum())
+            counts = rng.multinomial(batch, sizes / sizes.sum())
             for split, count in zip(splits, counts.tolist(), strict=True):
                 places = (np.arange(len(split.inputs)) + 0.5) / len(split.inputs)
                 drawn = np.interp(rng.random(count), places, split.inputs).round()
                 inputs.append(np.minimum(drawn, settings.max_input_length))
                 spread = min(1.0, (split.longest_target - split.target) / 2)
                 lengths = rng.normal(split.target, spread, count).round()
-                targets.append(np.clip(lengths, 2, settings.max_target_length))
+                targets.append(np.clip(lengths, 2, job.max_target_length(run)))
         yield np.concatenate(inputs).astype(int), np.concatenate(targets).astype(int)
 
 
@@ -70,7 +72,7 @@ def main() -> None:
             pools = list(task_pools(job, rng))
             before, gradient, method = job.prompt_length, job.gradient, job.method
             if method != "prompt_tuning":  # rows of a run at a time
-                size = settings.batch_size
+                size = len(pools[0][0]) // len(job.runs)
                 groups = [slice(i * size, (i + 1) * size) for i in range(len(job.runs))]
         shapes = Shapes.fitting(
             *map(np.concatenate, zip(*pools, strict=True)),

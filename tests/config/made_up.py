@@ -10,7 +10,7 @@ from promptscale.config import grid, outputs
 from promptscale.config.axes import describe
 from promptscale.config.schema import Config
 from promptscale.config.tasks import TASKS
-from promptscale.reporting import neighbours, runs_table
+from promptscale.reporting import error_modes, neighbours, runs_table
 from promptscale.reporting.context import Context
 
 
@@ -18,9 +18,11 @@ def context(config: Config, folder: Path) -> Context:
     """Writes all tables of results into `folder`, and the context that reads them."""
     runs_table.write_runs([pd.DataFrame(_run_rows(config))], folder / "runs.csv")
     tables = {"datasets": _datasets(config), "majority": _majority(config)}
-    tables["serving"] = _serving(config)
+    tables |= {"serving": _serving(config), "domain_words": _domain_words(config)}
     for name, rows in tables.items():
         pd.DataFrame(rows).to_csv(folder / f"{name}.csv", index=False)
+    if modes := _error_modes(config):
+        error_modes.write(pd.DataFrame(modes), folder / "error_modes.csv")
     neighbours.write(pd.DataFrame(_neighbours(config)), folder / "interpretability.csv")
     return Context.of(
         {path.stem: path for path in folder.glob("*.csv")},
@@ -79,6 +81,16 @@ def _serving(config: Config) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
+def _error_modes(config: Config) -> list[dict[str, Any]]:
+    return [
+        {**job.description, "task": run.task, "seed": run.seed, "mode": mode, "count": 2}
+        for job in outputs.labelled_jobs(config)
+        for run in job.runs
+        if TASKS[run.task].labels
+        for mode in error_modes.MODES
+    ]
+
+
 def _neighbours(config: Config) -> list[dict[str, Any]]:
     return [
         {"size": job.size, "task": run.task, "seed": run.seed, "origin": config.origin,
@@ -88,4 +100,12 @@ def _neighbours(config: Config) -> list[dict[str, Any]]:
          "cohesion_random": 0.1}
         for job in grid.prompt_jobs(config, "initialization")
         for run in job.runs
+    ]  # fmt: skip
+
+
+def _domain_words(config: Config) -> list[dict[str, Any]]:
+    return [
+        {"size": size, "task": task, "word": "science", "tokens": 3, "tokens_elsewhere": 1,
+         "log_odds": 1.0, "z": 2.0, "origin": config.origin, "label": config.label}
+        for size in config.sizes for task in config.tasks
     ]  # fmt: skip

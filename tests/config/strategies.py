@@ -115,6 +115,8 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
         "paths": st.sampled_from([{}, {"results": "out put/é", "figures": "figs'"}]),
         "architectures": st.just(own),
         "hyperparameter_search.size": st.sampled_from(sizes),
+        "published_prompts.size": st.sampled_from(sizes),
+        "published_prompts.folder": st.just("prompts"),
         "sizes": st.just(sizes),
         "domain_shift.sizes": of_sizes,
         "ensembles.sizes": of_sizes,

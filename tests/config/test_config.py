@@ -52,7 +52,7 @@ def test_every_shipped_configuration_is_valid(path):
         ("prompt_tuning.initialization", {"method": "file"}, "method 'file' needs the key 'file'"),
         ("prompt_tuning.initialization", {"uniform_range": [1, 0]}, "low below high"),
         ("sizes", ["gigantic"], "sizes has 'gigantic'; known are small"),
-        ("tasks", ["boolq", "sst2"], "tasks has 'sst2'; known are boolq"),
+        ("tasks", ["boolq", "cola"], "tasks has 'cola'; known are boolq"),
         ("seeds", [1, 1], "seeds has a value twice"),
         ("default_checkpoint", "lm_7", "default_checkpoint has 'lm_7'; known are span_corruption"),
         ("data", {"vocabulary": "x"}, "origin is 'generated', but data.generated is false"),
@@ -298,6 +298,12 @@ def test_trials_stay_inside_a_narrow_range():
     assert min(rates) >= 0.0012345 and max(rates) <= 0.0012346
 
 
+def test_trials_of_model_tuning_need_its_settings():
+    content = changed("hyperparameter_search.model_tuning_trials", 3) | {"model_tuning": None}
+    with pytest.raises(ConfigError, match="model_tuning_trials needs the section model_tuning"):
+        validate(Config, content, "here")
+
+
 def test_search_trials_are_drawn_from_the_space_and_grouped_by_shape(paper):
     space, trials = paper.hyperparameter_search.space, grid.trials(paper)
     assert len(trials) == 40 and trials == grid.trials(paper)
@@ -307,8 +313,17 @@ def test_search_trials_are_drawn_from_the_space_and_grouped_by_shape(paper):
         assert low <= optimizer.learning_rate <= high
         assert optimizer.decay_factor in space.decay_factor
     jobs = grid.search_jobs(paper)
-    assert sum(len(job.trials) for job in jobs) == 40
-    assert len({(job.settings.batch_size, job.settings.steps) for job in jobs}) == len(jobs)
+    prompts = [job for job in jobs if job.method == "prompt_tuning"]
+    assert sorted(run.trial for job in prompts for run in job.runs) == sorted([*range(40)] * 8)
+    assert len({(job.settings.batch_size, job.settings.steps) for job in prompts}) == len(prompts)
+    models = [job for job in jobs if job.method == "model_tuning"]
+    assert sorted((run.trial, run.task) for job in models for run in job.runs) == [
+        (trial, task) for trial in range(37) for task in sorted(paper.tasks)
+    ]
+    rates = {job.runs[0].trial: job.optimizers[0].learning_rate for job in models}
+    assert rates == {n: trials[n][2].learning_rate for n in range(37)}  # the same settings
+    assert all(len(job.runs) == 1 and job.settings.pack for job in models)
+    grid.check_names(jobs)
     assert not {job.name for job in jobs} & set(grid.all_jobs(paper))
 
 
@@ -352,3 +367,17 @@ def test_commands_end_with_a_sentence_not_a_traceback():
     result = CliRunner().invoke(app, ["parameters", "--size", "huge"])
     assert result.exit_code != 0
     assert str(result.exception).startswith("promptscale: There is no size 'huge'")
+
+
+def test_published_prompts_are_a_job_of_the_default_setting():
+    """The authors' three prompts, of 100 tokens, on Base after 100K steps of adaptation."""
+    config = load_config(CONFIGS / "published_prompts.yaml")
+    job = grid.published_prompts_job(config)
+    assert (job.size, job.checkpoint, job.prompt_length) == ("base", "lm_100000", 100)
+    assert [run.task for run in job.runs] == ["sst2", "mrpc", "rte"]
+    assert not grid.all_jobs(config).keys() & {job.name}  # `all` needs no published prompt
+    missing = [sentence for sentence in outputs.missing_files(config) if "prompt of" in sentence]
+    path = "pretrained_prompts/t5_1_1_lm100k_base/sst2.npy"
+    assert len(missing) == 3
+    assert missing[0] == f"the published prompt of sst2 is {path!r}, which does not exist."
+    assert grid.published_prompts_job(load_config(CONFIGS / "paper.yaml")) is None

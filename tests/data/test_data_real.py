@@ -61,6 +61,7 @@ SUBSTITUTES = {
     "boolq/train": "superglue/BoolQ/fewglue_train32.jsonl",
     "record/train": "superglue/ReCoRD/fewglue_train32.jsonl",
     "record/validation": "superglue/ReCoRD/fewglue_dev32.jsonl",
+    "sst2/train": "glue/SST-2/train_sentences_6227.tsv",
     "squad/validation": "squad/xquad.en.json",
     "bioasq/validation": "squad/xquad.en.mrqa_format.jsonl.gz",
     "c4/en/train": "c4/c4_en_3.0.1_minimal_validation.jsonl",
@@ -138,7 +139,11 @@ VALIDATION = [name for name in PAPER if name.endswith("/validation")]
 
 
 @pytest.mark.parametrize(
-    "name", [*VALIDATION, "boolq/train", "wsc/train", "record/train", "squad/validation"]
+    "name",
+    [
+        *(*VALIDATION, "squad/validation", "sst2/validation"),
+        *("boolq/train", "wsc/train", "record/train"),
+    ],
 )
 def test_golden_text(name: str, examples: Get, source: Data, vocabulary: Vocabulary) -> None:
     """The first three prepared examples equal those of the T5 library's task on the same rows."""

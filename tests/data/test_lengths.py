@@ -40,6 +40,8 @@ FILES = {
     "wsc/validation": "",
     "mrpc/train": "glue/MRPC/train_3667.tsv",
     "mrpc/validation": "glue/MRPC/dev.tsv",
+    "sst2/train": "glue/SST-2/train_sentences_6227.tsv",
+    "sst2/validation": "glue/SST-2/dev.tsv",
     "qqp/train": "glue/QQP/train_8999.tsv",
     "squad/validation": "squad/xquad.en.json",
     "dpr/train": "dpr/train.c.txt",

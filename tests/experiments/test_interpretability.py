@@ -114,6 +114,8 @@ def test_the_tables_have_every_prompt(tmp_path):
     assert list(nearest["piece"]) == [vocabulary.piece(token) for token in nearest["id"]]
     assert list(nearest["cosine"]) == [1.0, 1.0, 1.0]
     assert list(nearest["label"]) == ["False", "True", ""]  # rows start as the class labels
+    assert list(nearest["in_labels"])[:2] == [True, True]
+    assert set(listed["prompt_length"]) == {3}
 
     combine([tmp_path / "small.csv", tmp_path / "large.csv"], tmp_path / "all.csv")
     summary = read(tmp_path / "all.csv")

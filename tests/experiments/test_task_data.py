@@ -113,6 +113,35 @@ def test_a_mixture_has_every_task_in_proportion_and_by_name(data):
     assert job.selecting_tasks(job.runs[0]) == ("boolq", "cb")  # not by the auxiliary task
 
 
+def test_packing_chooses_as_many_examples_as_fill_the_rows(data):
+    """Rows of 12 input tokens hold four examples of three (with EOS); a mixture's are longer."""
+    vocabulary, prefixes = data
+    packed = {"batch_size": 5, "pack": True, "max_input_length": 12}
+    config = configured(model_tuning=packed, multitask_tuning=packed)
+    jobs = {job.method: job for job in grid.model_jobs(config)}
+    for method, most in (("model_tuning", 20), ("model_tuning_multitask", 19)):
+        job = jobs[method]
+        batch = batches(job, train_of(prefixes), vocabulary, Devices(), shared=False)
+        for step in range(3):
+            run = np.concatenate([np.asarray(rows.run) for rows in batch(step).rows])
+            place = np.concatenate([np.asarray(rows.example) for rows in batch(step).rows])
+            for index in range(len(job.runs)):
+                count = int(np.sum(run == index))
+                assert count == 20 if method == "model_tuning" else 5 <= count <= most
+                assert sorted(place[run == index]) == list(range(count))
+
+
+def test_targets_are_cut_to_the_limit_of_the_tasks_that_a_run_is_trained_on():
+    config = validate(Config, MINIATURE, "")
+    job = next(j for j in grid.domain_shift_jobs(config) if "squad" in j.tasks)
+    limits = {run.task: job.max_target_length(run) for run in job.runs}
+    assert limits == {"squad": 97, "mrpc": 62, "qqp": 62}
+    given = job.model_copy(
+        update={"settings": job.settings.model_copy(update={"max_target_length": 9})}
+    )
+    assert {given.max_target_length(run) for run in given.runs} == {9}
+
+
 def test_shifted_tasks_are_reported_and_do_not_select():
     config = validate(Config, MINIATURE, "")
     job = next(j for j in grid.domain_shift_jobs(config) if "squad" in j.tasks)

@@ -14,7 +14,7 @@ from promptscale.config.axes import Axis, Panel, describe
 from promptscale.config.load import validate
 from promptscale.config.schema import Config
 from promptscale.errors import ConfigError, ResultsError
-from promptscale.reporting import claims, runs_table
+from promptscale.reporting import claims, neighbours, runs_table
 from promptscale.reporting.context import Context
 from promptscale.reporting.figures.registry import draw_figure
 from tests.config.test_config import MINIATURE, changed
@@ -100,11 +100,20 @@ def test_the_results_show_it_and_the_panel_is_drawn(config, tmp_path):
     assert set(data.loc[data["is_default"], "curve"]) == {0.3}
     draw_figure("figure3", context, tmp_path / "figure3")
     assert list(dict.fromkeys(pd.read_csv(tmp_path / "figure3.csv")["panel"])) == [*"abcde"]
-    # The claim is about the paper's four choices, of which these results vary none.
-    labels = pd.DataFrame(columns=["labels", "labels_persisting", "initialization", "seed"])
+    # The claims are about the paper's four choices, of which these results vary none.
+    labels = pd.DataFrame(columns=list(neighbours.SCHEMA.columns))
     table = claims.evaluate(made(runs, labels, default))
     verdicts = table.set_index("claim")["verdict"]
-    assert verdicts["largest_is_robust"] == "not enough runs"
+    assert set(verdicts[verdicts.index.str.startswith("robust_to")]) == {"not run"}
+
+
+def test_the_scores_command_shows_runs_that_the_axis_does_not_concern(config, tmp_path):
+    """Model tuning has no value on the axis, and prompts of different values stand apart."""
+    runs_table.write_runs([made_up(config)], tmp_path / "runs.csv")
+    printed = CliRunner().invoke(app, ["scores", str(tmp_path / "runs.csv")]).stdout
+    settings = made_up(config).groupby(["task", "method", "size", "learning_rate"], dropna=False)
+    assert printed.count("50.0") == settings.ngroups
+    assert "model_tuning" in printed
 
 
 def test_an_older_table_has_the_defaults_value(config, tmp_path):

@@ -342,3 +342,48 @@ def test_figures_tables_and_claims_say_how_many_runs_diverged(make_runs):
     assert context.caption(data).endswith("; 6 runs diverged")
     # A run of the default setting is in several panels and counts once.
     assert context.caption(figure3.data(context, ["prompt_length"])).endswith("; 6 runs diverged")
+
+
+def test_the_papers_curves_stand_beside_its_sizes(make_runs):
+    """They are thin, in the colour of our curve of the same name, and at the paper's values."""
+    data = figure1.data(made(make_runs(**PAPERS)))
+    printed = data[data["method"] == "prompt_tuning (paper)"]
+    assert printed["score"].tolist() == [58.6, 63.8, 75.8, 80.3, 89.8]
+    assert printed["size"].tolist() == list(PAPER_SIZES)
+    axes = figure1.draw(made(), data).axes[0]
+    thin = [line for line in axes.lines if line.get_linewidth() < 1 and line.get_zorder() == 1]
+    assert len(thin) == 3 and all(line.get_marker() == "None" for line in thin)
+    green = next(line for line in thin if line.get_color() == style.GREEN)
+    np.testing.assert_allclose(green.get_ydata(), printed["score"])
+    assert "Thin Lines: the Paper" in axes.get_legend_handles_labels()[1]
+
+
+def test_the_papers_curves_stand_beside_other_sizes_on_request_alone(make_runs):
+    runs = make_runs(tasks=SUPER_GLUE)
+    assert not figure1.data(made(runs))["method"].str.contains("paper").any()
+    context = made(runs, paper_curves=True)
+    data = figure1.data(context)
+    assert {"model_tuning (paper)", "model_tuning"} <= set(data["method"])
+    note = "Miniature (generated data, three tiny T5s): not the paper's results"
+    assert note in texts(figure1.draw(context, data))
+    few = made(make_runs(tasks=("boolq",)), paper_curves=True)
+    assert set(figure1.data(few)["method"]) == {"prompt_tuning", "model_tuning"}
+
+
+@pytest.mark.parametrize(
+    ("axis", "curves", "last"),
+    [
+        ("prompt_length", {"1", "5", "20", "100", "150"}, 82.5),
+        ("initialization", {"random_uniform", "sampled_vocab", "class_label"}, 89.8),
+        ("lm_adaptation_steps", {"0", "10000", "50000", "100000"}, 89.8),
+    ],
+)
+def test_figure3s_panels_have_the_papers_curves_under_our_names(make_runs, axis, curves, last):
+    data = figure3.data(made(make_runs(lengths=(20,), **PAPERS)), [axis])
+    printed = data[data["curve"].str.endswith(" (paper)")]
+    assert set(printed["curve"].str.removesuffix(" (paper)")) == curves
+    xxl = printed[printed["size"] == "xxl"].set_index("curve")["score"]
+    first = {"prompt_length": "1", "initialization": "class_label"}.get(axis, "100000")
+    assert xxl[f"{first} (paper)"] == pytest.approx(last)
+    (axes,) = figure3.draw(made(), data).axes
+    assert "Thin Lines: the Paper" in axes.get_legend_handles_labels()[1]

@@ -1,12 +1,14 @@
 """The paper's numbers agree with themselves and with ours, except where they are misprints."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from promptscale.config.sizes import PAPER_SIZES
 from promptscale.config.tasks import SUPER_GLUE
 from promptscale.reporting import paper
-from promptscale.reporting.tables import table4
+from promptscale.reporting.tables import table4, text_numbers
+from tests.reporting.conftest import made
 
 
 def test_table4_differs_from_the_paper_in_its_misprints_alone():
@@ -85,3 +87,52 @@ def test_table1s_differences_are_those_of_its_means():
     np.testing.assert_allclose(
         table["prompt_mean"] - table["model_mean"], table["delta"], atol=0.01
     )
+
+
+def test_the_texts_numbers_follow_from_the_architectures():
+    """Each computed number supports the paper's words, and every number of the file is computed."""
+    values = text_numbers.computed()
+    assert set(values) == set(paper.numbers("text_numbers")["name"])
+    assert (values["copy"], values["short_prompt"]) == (11_135_332_352, 20_480)
+    bounds = {"orders": 5, "fewer": 20_000, "small_gpt3": 16, "large_gpt3": 220}
+    for name, bound in bounds.items():
+        assert float(str(values[name]).replace(",", "")) > bound
+    assert float(str(values["billion"]).rstrip("%")) < 0.01
+    assert float(str(values["warp"]).rstrip("%")) < 0.1
+    table = text_numbers.build(made())
+    assert len(table.rows) == len(values)
+    assert any("3(c)" in note for note in table.notes)
+
+
+def test_the_default_curve_is_the_same_in_all_panels():
+    """It was read off five times; the readings differ by no more than the coarsest error."""
+    names = {"a": "length_100", "b": "class_label", "c": "lm_100000", "d": "lm_100000"}
+    default = paper.curves(1).set_index(["curve", "size"])["mean"]["prompt_tuning"]
+    for panel, name in names.items():
+        again = paper.curves(3, panel).set_index(["curve", "size"])["mean"][name]
+        assert (again - default).abs().max() <= 0.35
+
+
+def test_the_curves_agree_with_the_papers_tables():
+    """XXL's mean is Table 3's, and GPT-3's squares are the averages of its tasks."""
+    xxl = paper.curves(1).set_index(["curve", "size"])["mean"]["prompt_tuning", "xxl"]
+    table3 = paper.numbers("table3").set_index("task").loc["super_glue", "average"]
+    assert xxl == pytest.approx(table3, abs=1.0)
+    read_off = paper.numbers("figures")
+    squares = read_off[read_off["curve"] == "gpt3_prompt_design"].set_index("size")["mean"]
+    scores = paper.gpt3_scores().set_index("size")["score"]
+    assert not squares.empty
+    for size, score in squares.items():
+        assert score == pytest.approx(scores[size], abs=0.1)
+
+
+def test_what_cannot_be_decided_has_no_correction():
+    errata = paper.errata("text")
+    assert errata["Table 5", "base 50"]["correct"] == ""
+    times = paper.numbers("table5").set_index(["size", "prompt_length"])["mean"]
+    assert times["base", 50] == errata["Table 5", "base 50"]["printed"]
+    minutes = {key: pd.Timedelta(f"0:{text}" if text.count(":") == 1 else text)
+               for key, text in times.items()}  # fmt: skip
+    slower = {size for size, length in minutes if length == 50
+              and minutes[size, 50] > minutes[size, 100]}  # fmt: skip
+    assert slower == {"base"}

@@ -9,6 +9,7 @@ from promptscale.config.tasks import MRQA, SUPER_GLUE, TASKS
 from promptscale.errors import ResultsError
 from promptscale.reporting import runs_table
 from promptscale.reporting.context import Context
+from promptscale.reporting.neighbours import write as write_neighbours
 from promptscale.reporting.runs_table import columns
 from promptscale.reporting.tables import (
     dataset_statistics,
@@ -86,9 +87,9 @@ def test_table5_is_the_first_time_within_one_percent(make_runs):
     times = dict(zip(seconds["seed"], seconds["seconds"], strict=True))
     assert times == pytest.approx({0: float("nan"), 1: 7201.0, 2: 7202.0}, nan_ok=True)
     table = table5.build(made(runs))
-    assert table.rows == ((20, "mini-small", "2:00:02 ± 0:00:01", "2 of 3"),)
+    assert table.rows == ((20, "mini-small", "2:00:02 ± 0:00:01", "1:00:00", "2 of 3"),)
     assert "Miniature" in table.title
-    runs["accelerator_seconds"] /= 1000
+    runs["wall_seconds"] /= 1000
     brief = table5.build(made(runs))
     assert brief.columns[2] == "Time (s)" and brief.rows[0][2] == "7.20 ± 0.00"
 
@@ -246,7 +247,7 @@ def test_table3_is_the_mean_the_best_and_the_vote(make_runs):
     assert table.rows[-1] == (
         "SuperGLUE (dev)", "52.0 ± 1.6", "54.0", "58.5", 5, "90.5", "91.0†", "91.3",
     )  # fmt: skip
-    assert any("right is 91.1" in note for note in table.notes)
+    assert any("average 91.06" in note for note in table.notes)
     assert "Model: mini-xxl." in table.notes
 
 
@@ -285,14 +286,15 @@ def test_tables_are_of_the_largest_size_that_has_the_runs(make_runs):
 
 def test_table6_shows_what_was_tried_and_what_was_best(tmp_path):
     trials = pd.DataFrame({
-        "trial": [1, 2], "size": "mini-base", "learning_rate": [0.3, 0.05],
+        "trial": [1, 2], "method": "prompt_tuning", "size": "mini-base",
+        "learning_rate": [0.3, 0.05],
         "parameter_scaling": [False, True], "batch_size": [32, 64], "steps": [20_000, 10_000],
         "warmup_steps": [0, 2000], "decay_factor": [None, 0.1], "steps_per_decay": [4000, 4000],
         "score": [60.0, 40.0], "diverged": [0, 2], **MINIATURE._asdict(),
     })  # fmt: skip
     trials.iloc[::-1].to_csv(tmp_path / "trials.csv", index=False)
     table = table6.build(made(tables={"trials": tmp_path / "trials.csv"}))
-    assert "2 trials, 1 of which diverged; the best has a mean score of 60.0" in table.title
+    assert "2 trials of prompt tuning, 1 of which diverged; the best has a mean" in table.title
     rows = {row[0]: row[2:] for row in table.rows}
     assert rows["Learning Rate"] == ("0.05–0.3", "0.3")
     assert rows["Parameter Scaling"] == ("False, True", "False")
@@ -300,6 +302,12 @@ def test_table6_shows_what_was_tried_and_what_was_best(tmp_path):
     assert rows["Warmup Steps"] == ("off, 2,000", "off")
     assert rows["Decay Factor"] == ("off, 0.1", "off")
     assert "126" in table.notes[0]
+    models = trials.assign(trial=[3, 4], method="model_tuning", score=[50.0, 70.0], diverged=0)
+    pd.concat([trials, models]).to_csv(tmp_path / "trials.csv", index=False)
+    table = table6.build(made(tables={"trials": tmp_path / "trials.csv"}))
+    assert "2 trials of model tuning; the best has a mean score of 70.0" in table.title
+    assert table.rows[0][-2:] == ("0.3", "0.05")  # the best learning rate of each method
+    assert table.notes[-1] == "The best score of model tuning by batch size: 32: 50.0, 64: 70.0."
 
 
 def test_interpretability_by_size_and_initialisation():
@@ -311,9 +319,13 @@ def test_interpretability_by_size_and_initialisation():
     other = {"initialization": "random_uniform", "labels_persisting": 0, "size": "mini-small"}
     frame = pd.DataFrame([row, row | {"seed": 1, "labels_persisting": 0}, row | other])
     table = neighbours.build(made(neighbours=frame))
-    assert [cells[:3] for cells in table.rows] == [
-        ("mini-small", "Random Uniform", "0.0"), ("mini-xxl", "Class Label", "50.0 ± 70.7"),
+    assert [cells[:4] for cells in table.rows] == [
+        ("mini-small", "Random Uniform", 20, "0.0"), ("mini-xxl", "Class Label", 20, "50.0 ± 70.7"),
     ]  # fmt: skip
+    longer = pd.concat([frame, frame.assign(prompt_length=40, duplicates=0.9)])
+    shared = [(row["Prompt Length"], row["Shared (%)"])
+              for row in neighbours.build(made(neighbours=longer)).records]  # fmt: skip
+    assert [pair[0] for pair in shared] == [20, 40, 20, 40] and shared[1][1] == "90.0"
     assert table.number is None and not markdown(table).startswith("**Table")
     assert "setcounter" not in latex(table)
 
@@ -327,3 +339,16 @@ def test_serving_shows_the_gain(tmp_path):
     frame.to_csv(tmp_path / "serving.csv", index=False)
     table = throughput.build(made(tables={"serving": tmp_path / "serving.csv"}))
     assert table.rows == ((32, 4, "100.0%", 300, 100, "3.00"),)
+
+
+def test_the_claims_see_the_default_length_and_the_table_sees_all(tmp_path, setting):
+    row = {
+        "size": "mini-xxl", "task": "cb", "initialization": "class_label", "prompt_length": 20,
+        "seed": 0, **MINIATURE._asdict(), "labels": 3, "labels_persisting": 3, "labels_found": 3,
+        "rows_per_label": 1.0, "duplicates": 0.5, "cohesion": 0.4, "cohesion_random": 0.1,
+    }  # fmt: skip
+    path = tmp_path / "interpretability.csv"
+    write_neighbours(pd.DataFrame([row, row | {"prompt_length": 40}]), path)
+    context = Context.of({"interpretability": path}, setting, {})
+    assert context.neighbours["prompt_length"].tolist() == [20]
+    assert [record["Prompt Length"] for record in neighbours.build(context).records] == [20, 40]

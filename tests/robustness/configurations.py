@@ -155,8 +155,17 @@ _TEXTS = [
 
 _NAMES = [
     changed("sizes", ["gigantic"], "sizes has 'gigantic'; known are small"),
-    changed("tasks", ["sst2"], "tasks has 'sst2'; known are boolq"),
+    changed("tasks", ["cola"], "tasks has 'cola'; known are boolq"),
     changed("tasks", ["race"], "tasks has 'race'; known are boolq"),
+    changed(
+        "published_prompts", {"size": "base", "folder": "p"}, "published_prompts.size has 'base'"
+    ),
+    changed(
+        "published_prompts",
+        {"size": "mini-small", "folder": "p", "tasks": ["race"]},
+        "published_prompts.tasks has 'race'; known are boolq",
+    ),
+    changed("published_prompts", {"size": "mini-small", "folder": "gs://bucket/b"}, "a local path"),
     changed("default_checkpoint", "lm_7", "default_checkpoint has 'lm_7'; known are span_corr"),
     changed("model_tuning.checkpoint", "lm_7", "model_tuning.checkpoint has 'lm_7'"),
     changed("multitask_tuning.auxiliary", ["race"], "auxiliary has 'race'; known are"),

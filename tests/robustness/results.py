@@ -7,9 +7,9 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from promptscale.reporting import bundle, neighbours, runs_table
+from promptscale.reporting import bundle, error_modes, neighbour_words, neighbours, runs_table
 from promptscale.reporting.context import Context
-from promptscale.reporting.tables import dataset_statistics, table6, throughput
+from promptscale.reporting.tables import dataset_statistics, published_prompts, table6, throughput
 from tests.robustness.case import Case, command
 
 _RUN = {
@@ -26,16 +26,32 @@ _SUMMARY = {
     "labels_persisting": "2", "labels_found": "2", "rows_per_label": "1.5", "duplicates": "0.3",
     "cohesion": "0.5", "cohesion_random": "0.4",
 }  # fmt: skip
+_WORD = {
+    "size": "mini-small", "task": "cb", "word": "cat", "tokens": "3", "tokens_elsewhere": "1",
+    "log_odds": "1.0", "z": "2.0", "origin": "generated", "label": "Miniature",
+}  # fmt: skip
+_PUBLISHED = {
+    "task": "rte", "metric": "accuracy", "value": "68.6", "examples": "277", "size": "base",
+    "checkpoint": "lm_100000", "origin": "real", "label": "T5 1.1",
+}  # fmt: skip
 _COUNT = {"task": "cb", "split": "train", "examples": "3", "label": "neutral", "count": "3"}
 _SERVING = {
     "size": "mini-small", "tasks": "2", "requests": "8", "per_task": "4", "identical": "1.0",
     "mixed_per_second": "9.0", "separate_per_second": "3.0", "origin": "generated", "label": "M",
 }  # fmt: skip
-_TRIAL = {
-    "trial": "1", "size": "mini-small", "learning_rate": "0.3", "parameter_scaling": "True",
-    "batch_size": "32", "steps": "100", "warmup_steps": "0", "decay_factor": "",
-    "steps_per_decay": "100", "score": "50.0", "diverged": "0", "origin": "generated", "label": "M",
+_ERRORS = {
+    "size": "mini-small", "checkpoint": "span_corruption", "objective": "span_corruption",
+    "adaptation_steps": "0", "task": "cb", "seed": "0", "mode": "empty", "count": "3",
+    "origin": "generated", "label": "Miniature",
 }  # fmt: skip
+_TRIAL = {
+    "trial": "1", "method": "prompt_tuning", "size": "mini-small", "learning_rate": "0.3",
+    "parameter_scaling": "True", "batch_size": "32", "steps": "100", "warmup_steps": "0",
+    "decay_factor": "", "steps_per_decay": "100", "score": "50.0", "diverged": "0",
+    "origin": "generated", "label": "M",
+}  # fmt: skip
+
+_NAMES = ("majority", "published_prompts", "serving", "trials")
 
 
 def _csv(*rows: dict[str, str], delimiter: str = ",") -> bytes:
@@ -83,7 +99,7 @@ def _table(name: str, read: Callable[[Path], object], right: dict, **wrong: str)
 
 
 def _context(path: Path) -> Context:
-    return Context.of(dict.fromkeys(("majority", "serving", "trials"), path), {}, {})
+    return Context.of(dict.fromkeys(_NAMES, path), {}, {})
 
 
 _SETTINGS = {"origin": "generated", "label": "Miniature"}
@@ -158,7 +174,15 @@ CASES = [
     _runs("two labels", "mix the labels Miniature, T5", label="T5"),
     *_table("metrics", runs_table.read_runs, _RUN, step="-1"),
     *_table("neighbours", neighbours.read, _SUMMARY, duplicates="2.0"),
+    *_table("domain_words", neighbour_words.read, _WORD, z="inf"),
+    *_table(
+        "published_prompts",
+        lambda path: published_prompts.build(_context(path)),
+        _PUBLISHED,
+        value="101.0",
+    ),
     *_table("datasets", dataset_statistics.read, _COUNT, examples="few"),
+    *_table("error modes", error_modes.read, _ERRORS, mode="silence"),
     *_table(
         "majority",
         lambda path: _context(path).majority,

@@ -6,6 +6,7 @@ localrules:
     collect_datasets,
     collect_interpretability,
     collect_trials,
+    count_error_modes,
     publish,
 
 
@@ -96,9 +97,11 @@ rule interpret_prompts:
 
 rule collect_interpretability:
     input:
-        expand(rules.interpret_prompts.output.summary, size=CONFIG.sizes),
+        summaries=expand(rules.interpret_prompts.output.summary, size=CONFIG.sizes),
+        neighbours=expand(rules.interpret_prompts.output.neighbours, size=CONFIG.sizes),
     output:
-        f"{RESULTS}/interpretability.csv",
+        interpretability=f"{RESULTS}/interpretability.csv",
+        domain_words=f"{RESULTS}/domain_words.csv",
     log:
         f"{RESULTS}/logs/collect_interpretability.log",
     conda:
@@ -131,6 +134,23 @@ rule serve:
         "../scripts/serve.py"
 
 
+rule count_error_modes:
+    input:
+        prediction_folders(LABELLED_JOBS),
+    output:
+        f"{RESULTS}/error_modes.csv",
+    log:
+        f"{RESULTS}/logs/count_error_modes.log",
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        jobs=lambda wildcards: specifications(LABELLED_JOBS),
+    message:
+        "counting the error modes"
+    script:
+        "../scripts/count_error_modes.py"
+
+
 rule collect_trials:
     input:
         [f"{RESULTS}/search/{name}/metrics.csv" for name in SEARCH_JOBS],
@@ -153,8 +173,14 @@ rule publish:
         runs=rules.collect_runs.output[0],
         datasets=rules.collect_datasets.output.datasets,
         majority=rules.collect_datasets.output.majority,
-        interpretability=rules.collect_interpretability.output[0],
+        interpretability=rules.collect_interpretability.output.interpretability,
+        domain_words=(
+            rules.collect_interpretability.output.domain_words
+            if len(CONFIG.tasks) > 1
+            else []
+        ),
         serving=rules.serve.output[0] if len(CONFIG.tasks) > 1 else [],
+        error_modes=rules.count_error_modes.output[0] if LABELLED_JOBS else [],
     output:
         f"{outputs.published_folder(CONFIG)}/manifest.json",
     log:

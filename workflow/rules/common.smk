@@ -31,9 +31,10 @@ JOBS = grid.all_jobs(CONFIG)
 SEARCH_JOBS = {job.name: job for job in grid.search_jobs(CONFIG)}
 ALL_JOBS = JOBS | SEARCH_JOBS
 ENSEMBLES = grid.ensemble_jobs(CONFIG)
+PUBLISHED_PROMPTS = grid.published_prompts_job(CONFIG)
+LABELLED_JOBS = outputs.labelled_jobs(CONFIG)
 TRAINED_MODELS = outputs.trained_checkpoints(CONFIG)
 FIGURE_NAMES = outputs.figures(CONFIG)
-TABLE_NAMES = outputs.tables(CONFIG)
 # Rules whose jobs count towards the configuration's budget.
 BUDGETED = {
     "train_language_model",
@@ -112,9 +113,24 @@ def prompt_folders(jobs):
     return [f"{RESULTS}/runs/{job.name}/prompts" for job in jobs]
 
 
+def prediction_folders(jobs):
+    """The folders of the predictions that these jobs leave."""
+    return [f"{RESULTS}/runs/{job.name}/predictions" for job in jobs]
+
+
 def table_path(name):
     """A tidy table, of this configuration's runs or of the published results."""
     return bundle.table(PUBLISHED, name) if PUBLISHED else f"{RESULTS}/{name}.csv"
+
+
+# Tables that are made of a tidy table of the same name.
+DIRECT_TABLES = ("domain_words", "error_modes", "interpretability", "serving")
+# Published results may lack a table that was not counted when they were packed.
+TABLE_NAMES = [
+    name
+    for name in outputs.tables(CONFIG)
+    if not (PUBLISHED and name in DIRECT_TABLES) or Path(table_path(name)).exists()
+]
 
 
 def rendered_figure(name):
@@ -129,13 +145,14 @@ def rendered_table(name):
 
 def table_inputs(names):
     """The tidy tables that rendered tables are made of, by name."""
-    further = [name for name in ("interpretability", "serving") if name in names]
+    further = [name for name in DIRECT_TABLES if name in names]
     return {name: table_path(name) for name in ["runs", "datasets", *further]}
 
 
 # What figures, tables and claims need to know besides the tables of results.
 REPORT = {
     "default": describe(CONFIG.default_setting),
+    "paper_curves": CONFIG.paper_curves,
     "architectures": {
         name: vars(architecture)
         for name, architecture in CONFIG.architectures.items()
@@ -260,27 +277,31 @@ def input_file(location):
     return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
 
 
+def initial_file(prompts):
+    """The file that prompts start from; empty if there are no prompts, or they start otherwise."""
+    starts = prompts and prompts.initialization.method == "file"
+    return prompts.initialization.file if starts else ""
+
+
 def initial_prompt(wildcards):
     """The local file that a job's prompts start from; empty if there is none.
 
     Its time does not matter: `initial_prompt_files` says when it has changed.
     """
-    start = job_for(wildcards).settings.initialization
-    path = input_file(start.file) if start.method == "file" else []
+    prompts = job_for(wildcards).prompts
+    path = initial_file(prompts) and input_file(initial_file(prompts))
     return ancient(path) if path and Path(path).is_file() else []
 
 
 def initial_prompt_files(wildcards):
     """The fingerprint of the file that a job's prompts start from; empty if there is none."""
-    start = job_for(wildcards).settings.initialization
-    return fingerprint(start.file) if start.method == "file" else ""
+    file = initial_file(job_for(wildcards).prompts)
+    return fingerprint(file) if file else ""
 
 
 def voting_predictions(wildcards):
     """The predictions of all prompts that vote at a size."""
-    return [
-        f"{RESULTS}/runs/{job.name}/predictions" for job in ENSEMBLES[wildcards.size]
-    ]
+    return prediction_folders(ENSEMBLES[wildcards.size])
 
 
 def voting_specifications(wildcards):
@@ -289,9 +310,10 @@ def voting_specifications(wildcards):
 
 
 def interpreted_jobs(wildcards):
-    """The jobs whose prompts are interpreted: the default's and the other initialisations'."""
-    jobs = grid.prompt_jobs(CONFIG, "initialization")
-    return [job for job in jobs if job.size == wildcards.size]
+    """The jobs whose prompts are interpreted: all initialisations, and all prompt lengths."""
+    axes = ("initialization", "prompt_length")
+    jobs = {job.name: job for axis in axes for job in grid.prompt_jobs(CONFIG, axis)}
+    return [job for job in jobs.values() if job.size == wildcards.size]
 
 
 def interpreted_prompts(wildcards):

@@ -56,10 +56,28 @@ rule table6:
         "../scripts/write_tables.py"
 
 
+rule published_prompts_table:
+    input:
+        published_prompts=table_path("published_prompts"),
+    output:
+        rendered_table("published_prompts"),
+    log:
+        f"{RESULTS}/logs/published_prompts_table.log",
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        reporting=REPORT,
+    message:
+        "writing the table of the published prompts"
+    script:
+        "../scripts/write_tables.py"
+
+
 rule claims:
     input:
         runs=table_path("runs"),
         interpretability=table_path("interpretability"),
+        majority=table_path("majority"),
     output:
         multiext(f"{RESULTS}/claims", ".csv", ".md"),
     log:

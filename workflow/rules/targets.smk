@@ -40,6 +40,9 @@ if PUBLISHED is None:
             for size, checkpoint in MODELS
             if adaptation_steps(checkpoint)
         ],
+        "published_prompts": (
+            rendered_table("published_prompts") if PUBLISHED_PROMPTS else []
+        ),
         "hyperparameter_search": rendered_table("table6") if SEARCH_JOBS else [],
     }
     for target in TARGETS:

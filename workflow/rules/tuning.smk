@@ -1,4 +1,7 @@
-"""Prompt tuning, model tuning, text prompts and the search: a job trains a batch of runs."""
+"""Prompt tuning, model tuning, text prompts and the search: a job trains a batch of runs.
+
+Published prompts are evaluated alone.
+"""
 
 
 rule train_prompts:
@@ -118,3 +121,31 @@ rule search_hyperparameters:
         "{wildcards.job}"
     script:
         "../scripts/tune.py"
+
+
+if PUBLISHED_PROMPTS:
+
+    rule evaluate_published_prompts:
+        input:
+            checkpoint=checkpoint_path(
+                PUBLISHED_PROMPTS.size, PUBLISHED_PROMPTS.checkpoint
+            ),
+            vocabulary=VOCABULARY,
+            validation=prepared_paths(PUBLISHED_PROMPTS.tasks, "validation"),
+            prompts=[input_file(path) for path in outputs.prompts(CONFIG).values()],
+        output:
+            table=f"{RESULTS}/published_prompts.csv",
+            predictions=directory(f"{RESULTS}/published_prompts"),
+        log:
+            f"{RESULTS}/logs/published_prompts.log",
+        conda:
+            MODEL_ENVIRONMENT
+        threads: 8
+        resources:
+            **job_resources(CONFIG, PUBLISHED_PROMPTS),
+        params:
+            job=lambda wildcards: PUBLISHED_PROMPTS.model_dump_json(),
+        message:
+            "published prompts on {PUBLISHED_PROMPTS.size}"
+        script:
+            "../scripts/evaluate_published_prompts.py"

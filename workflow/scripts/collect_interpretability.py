@@ -1,4 +1,4 @@
-"""Joins the tables of the prompts' neighbours of all sizes."""
+"""Joins the tables of the prompts' neighbours of all sizes, and finds each task's words."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with script_setup(snakemake):
-    from promptscale.reporting.neighbours import combine
+    from promptscale.reporting import neighbour_words, neighbours
 
-    combine(list(map(Path, snakemake.input)), Path(snakemake.output[0]))
+    summary = Path(snakemake.output.interpretability)
+    neighbours.combine(list(map(Path, snakemake.input.summaries)), summary)
+    listed = list(map(Path, snakemake.input.neighbours))
+    words = Path(snakemake.output.domain_words)
+    neighbour_words.combine(listed, neighbours.read(summary), words)

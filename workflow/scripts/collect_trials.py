@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with script_setup(snakemake):
-    from promptscale.config.jobs import PromptTuningJob
+    from promptscale.config.jobs import AnyTuningJob
     from promptscale.experiments.hyperparameter_search import collect
 
-    jobs = parse_jobs(PromptTuningJob, snakemake)
+    jobs = parse_jobs(AnyTuningJob, snakemake)
     collect(list(zip(jobs, map(Path, snakemake.input), strict=True)), Path(snakemake.output[0]))

@@ -2,10 +2,10 @@
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from random import Random
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from promptscale.config.axes import AXES, Setting, adaptation_steps, checkpoint_name, variant_name
 from promptscale.config.jobs import (
@@ -15,6 +15,7 @@ from promptscale.config.jobs import (
     MultitaskTuningJob,
     PromptDesignJob,
     PromptTuningJob,
+    Trial,
 )
 from promptscale.config.schema import Config
 from promptscale.config.settings import LanguageModeling, Optimizer
@@ -22,6 +23,7 @@ from promptscale.errors import ConfigError
 
 Block = tuple[Sequence[str], Sequence[int]]  # tasks and seeds of a job
 Job = TypeVar("Job", bound=AnyJob)
+SearchedMethod = Literal["prompt_tuning", "model_tuning"]
 
 
 def prompt_settings(config: Config) -> dict[str, list[Setting]]:
@@ -75,6 +77,16 @@ def convergence_jobs(config: Config) -> list[PromptTuningJob]:
     return _prompt_jobs(config, config.sizes, further, [convergence.task], config.seeds)
 
 
+def published_prompts_job(config: Config) -> PromptTuningJob | None:
+    """A job with a run for each published prompt, which is evaluated and not trained."""
+    if not (published := config.published_prompts):
+        return None
+    block = (published.tasks, config.seeds[:1])
+    checkpoint, settings = config.default_checkpoint, config.prompt_tuning
+    (job,) = _jobs(PromptTuningJob, config, published.size, checkpoint, [block], settings=settings)
+    return job
+
+
 def model_jobs(config: Config) -> list[ModelTuningJob | MultitaskTuningJob]:
     """Model tuning per task, and on the mixture of all."""
     jobs: list[ModelTuningJob | MultitaskTuningJob] = []
@@ -113,40 +125,65 @@ def prompt_design_jobs(config: Config) -> list[PromptDesignJob]:
     return jobs
 
 
-def trials(config: Config) -> list[tuple[int, int, Optimizer]]:
-    """The trials of the search: batch size, steps and optimiser, drawn with the search's seed."""
-    if not (search := config.hyperparameter_search):
+def trials(
+    config: Config, method: SearchedMethod = "prompt_tuning"
+) -> list[tuple[int, int, Optimizer]]:
+    """The trials of a method's search: batch size, steps and optimiser.
+
+    They are drawn with the search's seed, so both methods try the same settings.
+    """
+    search, settings = config.hyperparameter_search, getattr(config, method)
+    if not (search and settings):
         return []
     space, draw = search.space, Random(search.seed)
     low, high = map(math.log, space.learning_rate)
     drawn = []
-    for _ in range(search.trials):
+    for _ in range(search.trials if method == "prompt_tuning" else search.model_tuning_trials):
         rounded = float(f"{math.exp(draw.uniform(low, high)):.3g}")
         fields = {
             "learning_rate": min(max(rounded, space.learning_rate[0]), space.learning_rate[1])
         }
         for name in ("parameter_scaling", "warmup_steps", "decay_factor", "steps_per_decay"):
             fields[name] = draw.choice(getattr(space, name))
-        optimizer = config.prompt_tuning.optimizer.model_copy(update=fields)
+        optimizer = settings.optimizer.model_copy(update=fields)
         drawn.append((draw.choice(space.batch_size), draw.choice(space.steps), optimizer))
     return drawn
 
 
-def search_jobs(config: Config) -> list[PromptTuningJob]:
-    """The jobs of the search: a job for all trials of a batch size and number of steps."""
+def search_jobs(config: Config) -> list[PromptTuningJob | ModelTuningJob]:
+    """The jobs of the search.
+
+    All trials of prompt tuning with the same batch size and number of steps are a job. A trial of
+    model tuning has a job for every so many tasks as `runs_per_job` allows.
+    """
     if not (search := config.hyperparameter_search):
         return []
-    by_shape: dict[tuple[int, int], list[Optimizer]] = {}
-    for batch_size, steps, optimizer in trials(config):
-        by_shape.setdefault((batch_size, steps), []).append(optimizer)
-    checkpoint, block = config.default_checkpoint, (config.tasks, config.seeds[:1])
-    jobs = []
-    for (batch_size, steps), optimizers in by_shape.items():
-        shape = {"batch_size": batch_size, "steps": steps}
-        settings = config.prompt_tuning.model_copy(update=shape)
-        fields: dict[str, Any] = {"settings": settings, "trials": tuple(optimizers)}
-        jobs += _jobs(PromptTuningJob, config, search.size, checkpoint, [block], **fields)
+    jobs: list[PromptTuningJob | ModelTuningJob] = []
+    blocks: list[Block] = [(config.tasks, config.seeds[:1])]
+    for settings, group in _trials_by_shape(config, "prompt_tuning"):
+        fields: dict[str, Any] = {"settings": settings, "trials": tuple(group)}
+        jobs += _jobs(
+            PromptTuningJob, config, search.size, config.default_checkpoint, blocks, **fields
+        )
+    blocks = _blocks(config.tasks, config.seeds[:1], config.runs_per_job.model_tuning)
+    for settings, group in _trials_by_shape(config, "model_tuning"):
+        for trial in group:
+            fields = {"settings": settings, "trials": (trial,)}
+            jobs += _jobs(
+                ModelTuningJob, config, search.size, settings.checkpoint, blocks, **fields
+            )
     return jobs
+
+
+def _trials_by_shape(config: Config, method: SearchedMethod) -> Iterator[tuple[Any, list[Trial]]]:
+    """The trials of each batch size and number of steps, with the settings that they share."""
+    by_shape: dict[tuple[int, int], list[Trial]] = {}
+    for number, (batch_size, steps, optimizer) in enumerate(trials(config, method)):
+        trial = Trial(number=number, optimizer=optimizer)
+        by_shape.setdefault((batch_size, steps), []).append(trial)
+    for (batch_size, steps), group in by_shape.items():
+        shape = {"batch_size": batch_size, "steps": steps}
+        yield getattr(config, method).model_copy(update=shape), group
 
 
 def all_jobs(config: Config) -> dict[str, AnyJob]:

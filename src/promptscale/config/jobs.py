@@ -18,6 +18,7 @@ from promptscale.config.sequences import (
     Gradient,
     Sequences,
     after,
+    examples_per_row,
     prefix_lm,
     span_corruption,
 )
@@ -34,6 +35,7 @@ from promptscale.config.settings import (
 )
 from promptscale.config.sizes import ModelConfig
 from promptscale.config.tasks import SUPER_GLUE
+from promptscale.config.tasks import task as task_named
 from promptscale.config.values import Label, Strict
 
 _LONGEST_PART = 120  # characters of a part of a path, of which file systems allow 255
@@ -47,6 +49,13 @@ class JobRun(NamedTuple):
     task: str
     seed: int
     trial: int = 0  # of a hyperparameter search
+
+
+class Trial(Strict):
+    """A trial of a hyperparameter search: its number, from 0, and its optimiser."""
+
+    number: int
+    optimizer: Optimizer
 
 
 def tasks_name(tasks: Sequence[str]) -> str:
@@ -146,12 +155,36 @@ class _TaskJob(Strict):
 
 
 class TuningJob(_TaskJob):
-    """A job that trains on tasks; `method` names its class in `promptscale.training.methods`."""
+    """A job that trains on tasks; `method` names its class in `promptscale.training.methods`.
+
+    With `trials`, a part of a hyperparameter search: a run per trial, task and seed, with the
+    optimiser of its trial.
+    """
 
     settings: Supervised
+    trials: tuple[Trial, ...] = ()
     gradient: ClassVar[Gradient] = "weights"  # of a training step
     names_tasks: ClassVar[bool] = False  # inputs start with their task's name
     saved_parameters: ClassVar[int] = 0  # a tuned model leaves its predictions alone
+
+    @property
+    def runs(self) -> tuple[JobRun, ...]:
+        """The job's runs, in the order of the train state's leading axis."""
+        runs, numbers = super().runs, [trial.number for trial in self.trials] or [0]
+        return tuple(run._replace(trial=number) for number in numbers for run in runs)
+
+    @property
+    def stem(self) -> str:
+        """The part of names that the job's runs share: method, size, checkpoint, trials."""
+        if not self.trials:
+            return super().stem
+        numbers = _joined("-", (trial.number for trial in self.trials))
+        return f"hyperparameter_search/{super().stem}/trials_{numbers}"
+
+    def run_name(self, run: JobRun) -> str:
+        """The name of a run in `runs.csv`, or of a trial's run in a hyperparameter search."""
+        trial = f"/trial_{run.trial}" if self.trials else ""
+        return f"{self.stem}{trial}/{run.task}/seed_{run.seed}"
 
     @property
     def prompt_length(self) -> int:
@@ -164,9 +197,20 @@ class TuningJob(_TaskJob):
         return self.prompts is not None and self.prompts.sentinel
 
     @property
+    def packs(self) -> bool:
+        """Whether a batch has as many examples as its rows hold when they are packed."""
+        return isinstance(self.settings, ModelTuning) and self.settings.pack
+
+    def max_target_length(self, run: JobRun) -> int:
+        """The length that a run's training targets are cut to."""
+        limits = (task_named(task).max_target_length for task in self.tasks_trained_on(run))
+        return self.settings.max_target_length or max(limits)
+
+    @property
     def optimizers(self) -> tuple[Optimizer, ...]:
         """The settings of each run's optimiser."""
-        return (self.settings.optimizer,) * len(self.runs)
+        of_trials = {trial.number: trial.optimizer for trial in self.trials}
+        return tuple(of_trials.get(run.trial, self.settings.optimizer) for run in self.runs)
 
     @property
     def trained_parameters(self) -> int:
@@ -188,60 +232,52 @@ class TuningJob(_TaskJob):
         """
         settings, sentinel = self.settings, int(self.sentinel)
         evaluations = -(-settings.steps // settings.evaluate_every)
-        trained: dict[str, float] = defaultdict(float)  # batches of a task's examples
+        prefix = _NAME_TOKENS if self.names_tasks else 0
         answered: Counter[str] = Counter()  # times that a task's dev set is answered
+        trained: dict[tuple[str, float], float] = defaultdict(float)  # by task and target length
+        inputs: dict[str, tuple[float, ...]] = {}
         for run in self.runs:
             tasks = self.tasks_trained_on(run)
-            sizes = [self.lengths(task, "train").examples for task in tasks]
-            for task, size in zip(tasks, sizes, strict=True):
-                trained[task] += settings.steps * size / sum(sizes)
+            longest, longest_target = settings.max_input_length, self.max_target_length(run)
+            splits = [self.lengths(task, "train") for task in tasks]
+            mixture = tuple(
+                (
+                    split.examples / sum(other.examples for other in splits),
+                    tuple(float(min(prefix + tokens, longest)) for tokens in split.inputs),
+                    float(min(sentinel + split.target, longest_target)),
+                )
+                for split in splits
+            )
+            examples = float(settings.steps * settings.batch_size)
+            if self.packs:
+                examples *= examples_per_row(mixture, longest, longest_target)
+            for task, (share, inputs[task], target) in zip(tasks, mixture, strict=True):
+                trained[task, target] += examples * share
             answered.update(dict.fromkeys(self.selecting_tasks(run), evaluations))
             answered.update(self.transfer_tasks.get(run.task, ()))
-        prefix = _NAME_TOKENS if self.names_tasks else 0
-        sequences: list[Sequences] = []
-        for task, batches in trained.items():
-            split = self.lengths(task, "train")
-            number = batches * settings.batch_size
-            inputs = [min(prefix + tokens, settings.max_input_length) for tokens in split.inputs]
-            target = min(sentinel + split.target, settings.max_target_length)
-            sequences.append(
-                Sequences(number, after(self.prompt_length, inputs), target, self.gradient)
-            )
+        sequences = [
+            Sequences(number, after(self.prompt_length, inputs[task]), target, self.gradient)
+            for (task, target), number in trained.items()
+        ]
         for task, times in answered.items():
             split = self.lengths(task, "validation")
             number, target = times * split.examples, sentinel + split.longest_target
-            inputs = [prefix + tokens for tokens in split.inputs]
-            sequences.append(
-                Sequences(number, after(self.prompt_length, inputs), target, "nothing")
-            )
+            before = after(self.prompt_length + prefix, split.inputs)
+            sequences.append(Sequences(number, before, target, "nothing"))
         return tuple(sequences)
 
 
 class PromptTuningJob(TuningJob):
     """Prompts on a checkpoint, a prompt per task and seed, trained together.
 
-    With `trials`, a part of a hyperparameter search: a prompt per trial, task and seed, with the
-    optimiser of its trial. `variant` is the part of the runs' names that shows the axes of the
-    ablations beyond the paper's (`axes.variant_name`).
+    `variant` is the part of the runs' names that shows the axes of the ablations beyond the paper's
+    (`axes.variant_name`).
     """
 
     method: Literal["prompt_tuning"] = "prompt_tuning"
     settings: PromptTuning
     variant: str = ""
-    trials: tuple[Optimizer, ...] = ()
     gradient: ClassVar[Gradient] = "inputs"
-
-    @property
-    def runs(self) -> tuple[JobRun, ...]:
-        """The job's runs, in the order of the train state's leading axis."""
-        trials, runs = range(max(len(self.trials), 1)), super().runs
-        return tuple(run._replace(trial=trial) for trial in trials for run in runs)
-
-    @property
-    def optimizers(self) -> tuple[Optimizer, ...]:
-        """The settings of each run's optimiser: its trial's in a search."""
-        trials = self.trials or (self.settings.optimizer,)
-        return tuple(trials[run.trial] for run in self.runs)
 
     @property
     def prompts(self) -> PromptTuning:
@@ -261,17 +297,8 @@ class PromptTuningJob(TuningJob):
     @property
     def stem(self) -> str:
         """The part of names that the job's runs share: method, size, checkpoint, setting."""
-        settings = self.settings
-        if self.trials:
-            part = f"batch_{settings.batch_size}-steps_{settings.steps}"
-            return f"hyperparameter_search/{self.size}/{self.checkpoint}/{part}"
-        setting = setting_name(Setting(self.checkpoint, settings)) + self.variant
-        return f"{super().stem}/{setting}"
-
-    def run_name(self, run: JobRun) -> str:
-        """The name of a run in `runs.csv`, or of a trial's run in a hyperparameter search."""
-        trial = f"/trial_{run.trial}" if self.trials else ""
-        return f"{self.stem}{trial}/{run.task}/seed_{run.seed}"
+        setting = setting_name(Setting(self.checkpoint, self.settings)) + self.variant
+        return super().stem if self.trials else f"{super().stem}/{setting}"
 
 
 class ModelTuningJob(TuningJob):

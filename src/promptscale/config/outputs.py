@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from promptscale.config.axes import AXES, PAPER_AXES
-from promptscale.config.grid import all_jobs, source, start_of
+from promptscale.config.grid import all_jobs, prompt_jobs, source, start_of
+from promptscale.config.jobs import PromptTuningJob
 from promptscale.config.schema import Config
 from promptscale.config.tasks import MRQA, SUPER_GLUE, TASKS
 from promptscale.storage.location import is_remote
@@ -55,6 +56,12 @@ def vocabulary(config: Config) -> str:
     return f"{config.paths.results}/vocabulary/sentencepiece.model"
 
 
+def prompts(config: Config) -> dict[str, str]:
+    """The files of the published prompts by task."""
+    published = config.published_prompts
+    return {task: f"{published.folder}/{task}.npy" for task in published.tasks} if published else {}
+
+
 def unusable_folders(config: Config) -> list[str]:
     """A sentence for each folder of the results that cannot be made, as a file is in its place."""
     folders = {f"paths.{key}": path for key, path in config.paths}
@@ -72,6 +79,7 @@ def missing_files(config: Config) -> list[str]:
     files = {"data.vocabulary": data.vocabulary, "prompt_tuning.initialization.file": start.file}
     for name, path in data.substitutes.items():
         files[f"data.substitutes.{name}"] = str(Path(data.local_files or "", path))
+    files |= {f"the published prompt of {task}": path for task, path in prompts(config).items()}
     folders = {"data.local_files": data.local_files}
     if not data.download:
         folders["data.data_dir"] = data.data_dir
@@ -134,6 +142,12 @@ def largest_size(config: Config) -> str:
     return max(config.sizes, key=lambda size: config.all_sizes[size].num_parameters)
 
 
+def labelled_jobs(config: Config) -> list[PromptTuningJob]:
+    """The jobs along the pre-training objective, of which a task has labels."""
+    jobs = prompt_jobs(config, "pretraining_objective")
+    return [job for job in jobs if any(TASKS[task].labels for task in job.tasks)]
+
+
 def figures(config: Config) -> list[str]:
     """The figures that the results allow: curves over sizes need at least two sizes."""
     names = ["figure4"]
@@ -147,13 +161,16 @@ def figures(config: Config) -> list[str]:
 
 def tables(config: Config) -> list[str]:
     """The tables that the results allow; Table 6 comes with the hyperparameter search alone."""
-    names = ["table4", *(f"table{number}" for number in range(7, 17)), "interpretability"]
+    counted = [f"table{number}" for number in range(7, 17)]
+    names = ["table4", *counted, "interpretability", "text_numbers"]
     shift = config.domain_shift.evaluate_on if config.domain_shift and config.model_tuning else {}
     further = {
         "table1": set(shift.get("squad", ())) >= set(MRQA),
         "table2": all({*_TRANSFER} - {task} <= {*shift.get(task, ())} for task in _TRANSFER),
         "table3": config.ensembles and set(config.tasks) >= set(SUPER_GLUE),
         "table5": config.convergence,
+        "error_modes": labelled_jobs(config),
         "serving": len(config.tasks) > 1,
+        "domain_words": len(config.tasks) > 1,
     }
     return sorted([*names, *(name for name, allowed in further.items() if allowed)])

@@ -12,7 +12,7 @@ from promptscale.config.accelerators import accelerators
 from promptscale.config.axes import AXES, adaptation_steps
 from promptscale.config.faults import known, shown
 from promptscale.config.schema import Config, Data
-from promptscale.config.settings import Optimizer, PromptTuning
+from promptscale.config.settings import ModelTuning, Optimizer, PromptTuning
 from promptscale.config.sizes import SIZES
 from promptscale.config.tasks import GENERATED_ROWS, TASKS
 from promptscale.errors import ConfigError
@@ -56,6 +56,8 @@ def _names(config: Config) -> Sentences:
     yield from known(
         "multitask_tuning.auxiliary", multitask.auxiliary if multitask else (), TRAINABLE
     )
+    published = config.published_prompts
+    yield from known("published_prompts.tasks", published.tasks if published else (), TRAINABLE)
     for task, others in shift.evaluate_on.items() if shift else ():
         yield from known("domain_shift.evaluate_on", [task], TRAINABLE)
         yield from known(f"domain_shift.evaluate_on.{task}", others, TASKS)
@@ -68,6 +70,8 @@ def _names_of_the_grid(config: Config) -> Sentences:
     yield from known("domain_shift.sizes", shift.sizes if shift else (), config.sizes)
     yield from known("ensembles.sizes", vote.sizes if vote else (), config.sizes)
     yield from known("hyperparameter_search.size", [search.size] if search else (), config.sizes)
+    published = config.published_prompts
+    yield from known("published_prompts.size", [published.size] if published else (), config.sizes)
     task = config.convergence and config.convergence.task
     yield from known("convergence.task", [task] if task else (), config.tasks)
     if vote and not set(config.seeds) <= set(vote.seeds):
@@ -176,7 +180,7 @@ def _prompts(config: Config) -> Sentences:
                 f"checkpoint {checkpoint!r} too; only span corruption has sentinels."
             )
             return
-        if prompts.sentinel and prompts.max_target_length < 3:
+        if prompts.sentinel and prompts.max_target_length == 2:
             yield "prompt_tuning.max_target_length is 2; it should be 3 or more with a sentinel."
             return
     used = {prompts.initialization.method for _, prompts in settings}
@@ -218,11 +222,17 @@ def _optimizers(config: Config) -> Sentences:
         return
     space, key = search.space, "hyperparameter_search.space"
     decays = space.decay_factor != (None,)
-    if decays and config.prompt_tuning.optimizer.schedule == "rsqrt":
-        yield (
-            f"{key}.decay_factor has no effect with prompt_tuning.optimizer.schedule 'rsqrt'; it "
-            "should be [null]."
-        )
+    searched: dict[str, PromptTuning | ModelTuning] = {"prompt_tuning": config.prompt_tuning}
+    if search.model_tuning_trials and config.model_tuning:
+        searched["model_tuning"] = config.model_tuning
+    for method, settings in searched.items():
+        if decays and settings.optimizer.schedule == "rsqrt":
+            yield (
+                f"{key}.decay_factor has no effect with {method}.optimizer.schedule 'rsqrt'; it "
+                "should be [null]."
+            )
+    if search.model_tuning_trials and not config.model_tuning:
+        yield "hyperparameter_search.model_tuning_trials needs the section model_tuning."
     if not decays and "steps_per_decay" in space.model_fields_set:
         yield f"{key}.steps_per_decay has no effect without a decay_factor."
 

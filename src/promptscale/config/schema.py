@@ -105,12 +105,21 @@ class SearchSpace(Strict):
 
 
 class HyperparameterSearch(Strict):
-    """Random search for prompt tuning's optimiser (appendix A.1, Table 6)."""
+    """Random search for the optimisers of prompt tuning and model tuning (A.2, Table 6)."""
 
     size: str
-    trials: Annotated[Positive, Field(le=10_000)] = 40  # of the paper's 77, 40 were prompt tuning
+    trials: Annotated[Positive, Field(le=10_000)] = 40  # of prompt tuning
+    model_tuning_trials: Annotated[NotNegative, Field(le=10_000)] = 0  # the paper: 37
     seed: NotNegative = 0
     space: SearchSpace = SearchSpace()
+
+
+class PublishedPrompts(Strict):
+    """Prompts that others trained, evaluated on the default checkpoint of a size."""
+
+    size: str
+    folder: LocalPath  # holds `TASK.npy` of each task
+    tasks: Values[str] = ("sst2", "mrpc", "rte")  # the tasks of the authors' published prompts
 
 
 class RunsPerJob(Strict):
@@ -174,7 +183,11 @@ class Config(Strict):
     ensembles: Ensembles | None = None
     convergence: Convergence | None = None
     hyperparameter_search: HyperparameterSearch | None = None
+    published_prompts: PublishedPrompts | None = None
     evaluation: EvaluationSettings = EvaluationSettings()
+    paper_curves: Flag = (
+        False  # Figures 1 and 3 show the paper's curves beside results of other sizes
+    )
     runs_per_job: RunsPerJob = RunsPerJob()
     hardware: dict[str, Hardware] = Field(default={})
     budget: Budget = Budget()

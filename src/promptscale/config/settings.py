@@ -70,7 +70,7 @@ class Supervised(_Training):
     steps: Steps
     evaluate_every: Steps = 1000
     max_input_length: Length = 512  # tokens with EOS; longer training inputs are cut
-    max_target_length: Length = 62
+    max_target_length: Length | None = None  # None: T5's limit for the task
 
 
 class PromptInitialization(Strict):
@@ -104,6 +104,8 @@ class ModelTuning(Supervised):
 
     checkpoint: str = "span_corruption"
     restore_accumulators: Flag = True
+    # A batch has as many examples as T5X packs into `batch_size` rows.
+    pack: Flag = False
 
 
 class MultitaskTuning(ModelTuning):

@@ -52,6 +52,11 @@ class Task(Strict):
         """The metrics whose mean is the score: F1 alone for SQuAD and MRQA (appendix A.1)."""
         return ("f1",) if self.kind == "qa" else self.metrics
 
+    @property
+    def max_target_length(self) -> int:
+        """The tokens of a training target with EOS: T5's limits for SQuAD and for SuperGLUE."""
+        return 97 if self.kind == "qa" else 62
+
     def tfds_split(self, split: str) -> str:
         """TFDS's name for our `split`.
 

@@ -2,7 +2,8 @@
 
 Each epoch visits every example once, in an order drawn by a counter-based generator from (seed,
 epoch). A batch that reaches the end of an epoch continues in the next epoch, so all batches are
-full. A run that resumes at a step needs no other state.
+full. A run that resumes at a step needs no other state. `promptscale.data.packing` has batches of
+as many examples as fit into packed rows.
 Letters: B batch.
 """
 
@@ -22,10 +23,20 @@ def epoch_order(seed: int, epoch: int, size: int) -> Int[np.ndarray, " size"]:
     return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(size)
 
 
+def stream(seed: int, start: int, end: int, size: int) -> Int[np.ndarray, " B"]:
+    """The examples at the places from `start` to `end` of a run's stream, out of `size` examples.
+
+    The stream is the epochs in their orders, end to end.
+    """
+    first = start // size
+    epochs = range(first, -(-end // size))
+    orders = np.concatenate([epoch_order(seed, epoch, size) for epoch in epochs])
+    return orders[start - first * size : end - first * size]
+
+
 def indices(seed: int, step: int, batch_size: int, size: int) -> Int[np.ndarray, " B"]:
     """The examples in batch `step` (from 0) of a run with this seed, out of `size` examples."""
-    places = (divmod(i, size) for i in range(step * batch_size, (step + 1) * batch_size))
-    return np.array([epoch_order(seed, epoch, size)[position] for epoch, position in places])
+    return stream(seed, step * batch_size, (step + 1) * batch_size, size)
 
 
 def pad(sequences: Sequence[np.ndarray], length: int) -> Int[np.ndarray, "B length"]:

@@ -18,6 +18,7 @@ from promptscale import prompts
 from promptscale.config.jobs import PromptTuningJob
 from promptscale.config.tasks import task as task_named
 from promptscale.data.vocabulary import UNK_ID, Vocabulary
+from promptscale.reporting.neighbour_words import word_of
 from promptscale.reporting.neighbours import write
 from promptscale.storage.atomic import atomic_write
 
@@ -108,8 +109,9 @@ def run(
       embedding: the embedding of the checkpoint.
       vocabulary: the vocabulary of the checkpoint.
       summary: the path of the table of `reporting.neighbours.SCHEMA`.
-      neighbours: the path of a table with the columns size, task, initialization, seed, row, rank,
-        id, piece, cosine, label (the word that the row was started with, or empty).
+      neighbours: the path of a table with the columns size, task, initialization, prompt_length,
+        seed, row, rank, id, piece, cosine, label (the word that the row was started with, or
+        empty), in_labels (whether the piece is a word of the task's class labels, or of a label).
     """
     space = Space.of(embedding, vocabulary)
     control = space.random_cohesion()
@@ -119,17 +121,20 @@ def run(
             prompt = prompts.load(folder / run.task / f"seed_{run.seed}.npy")
             ids, cosines = space.nearest(prompt)
             words = task_named(run.task).class_label_words
+            labels = [vocabulary.encode(word) for word in words]
+            of_labels = {word_of(vocabulary.piece(token)) for ids in labels for token in ids}
+            pieces = np.vectorize(vocabulary.piece, otypes=[object])
             method = job.settings.initialization.method
             started = words if method == "class_label" else ()
             named = {
-                "size": job.size, "task": run.task, "initialization": method, "seed": run.seed
+                "size": job.size, "task": run.task, "initialization": method,
+                "prompt_length": job.settings.prompt_length, "seed": run.seed,
             }  # fmt: skip
             summaries.append({
                 **named,
-                "prompt_length": job.settings.prompt_length,
                 "origin": job.origin,
                 "label": job.label,
-                **summarize(space, ids, [vocabulary.encode(word) for word in words]),
+                **summarize(space, ids, labels),
                 "cohesion_random": control,
             })  # fmt: skip
             listed += [
@@ -138,11 +143,12 @@ def run(
                     "row": row,
                     "rank": rank + 1,
                     "id": int(ids[row, rank]),
-                    "piece": vocabulary.piece(int(ids[row, rank])),
+                    "piece": piece,
                     "cosine": round(float(cosines[row, rank]), 4),
                     "label": started[row] if row < len(started) else "",
+                    "in_labels": word_of(piece) in of_labels,
                 }
-                for row, rank in np.ndindex(ids.shape)
+                for (row, rank), piece in np.ndenumerate(pieces(ids))
             ]
     write(pd.DataFrame(summaries), summary)
     with atomic_write(neighbours) as partial:

@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Int
 
-from promptscale.config.jobs import TuningJob
+from promptscale.config.jobs import JobRun, TuningJob
 from promptscale.config.tasks import task as task_named
 from promptscale.data.batches import indices, padded_length
-from promptscale.data.microbatches import Shapes, StepBatch, Work, step_batch
+from promptscale.data.microbatches import Lengths, Shapes, StepBatch, Work, step_batch
+from promptscale.data.packing import PackedBatches
 from promptscale.data.prepared import Examples, Ragged, read
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.distributed.mesh import Devices
@@ -35,19 +37,19 @@ def batches(
     examples = [mixtures[job.tasks_trained_on(run)] for run in job.runs]
     numbers = range(len(job.runs))
     pools = [numbers] if shared else [range(run, run + 1) for run in numbers]
-    longest = settings.max_input_length, settings.max_target_length
-    lengths = (
-        np.minimum(np.concatenate([pair[side].lengths + 1 for pair in examples]), longest[side])
-        for side in (0, 1)
-    )
+    longest = [(settings.max_input_length, job.max_target_length(run)) for run in job.runs]
+    lengths = [
+        [np.minimum(side.lengths + 1, most) for side, most in zip(pair, limits, strict=True)]
+        for pair, limits in zip(examples, longest, strict=True)
+    ]
+    chosen = [_chosen(job, *fields) for fields in zip(job.runs, lengths, longest, strict=True)]
     shapes = Shapes.fitting(
-        *lengths,
-        rows=settings.steps * settings.batch_size * len(job.runs),
+        *map(np.concatenate, zip(*lengths, strict=True)),
+        rows=settings.steps * sum(len(indices_of(0)) for indices_of in chosen),
         before=job.prompt_length,
         budget=devices.token_budget,
         devices=devices.data_axis,
     )
-    size = settings.batch_size
     flops = step_flops(job.architecture, job.gradient)
 
     def batch(step: int) -> StepBatch:
@@ -56,18 +58,34 @@ def batches(
         return StepBatch([rows for part in parts for rows in part.rows], work)
 
     def pool_batch(step: int, pool: Sequence[int]) -> StepBatch:
-        chosen = {
-            run: indices(job.runs[run].seed, step, size, len(examples[run][0])) for run in pool
-        }
+        numbers_of = {run: chosen[run](step).tolist() for run in pool}
         inputs, targets = (
-            [examples[run][side][int(index)] for run in pool for index in chosen[run]]
+            [
+                examples[run][side][number][: longest[run][side] - 1]
+                for run, numbers in numbers_of.items()
+                for number in numbers
+            ]
             for side in (0, 1)
         )
-        run_of_row = np.repeat(np.asarray(pool, np.int32), size)
-        place = np.tile(np.arange(size, dtype=np.int32), len(pool))
+        sizes = [len(numbers) for numbers in numbers_of.values()]
+        run_of_row = np.repeat(np.asarray(pool, np.int32), sizes)
+        place = np.concatenate([np.arange(size, dtype=np.int32) for size in sizes])
         return step_batch(shapes, devices, inputs, targets, run_of_row, place, flops)
 
     return batch
+
+
+def _chosen(
+    job: TuningJob, run: JobRun, lengths: Sequence[Lengths], longest: tuple[int, int]
+) -> Callable[[int], Int[np.ndarray, " B"]]:
+    """A function from step to the examples of a run's batch."""
+    rows = job.settings.batch_size
+    if not job.packs:
+        return lambda step: indices(run.seed, step, rows, len(lengths[0]))
+    inputs_length, targets_length = longest
+    return PackedBatches(
+        run.seed, *lengths, rows=rows, inputs_length=inputs_length, targets_length=targets_length
+    ).indices
 
 
 def dev_sets(job: TuningJob, validation: Splits, vocabulary: Vocabulary) -> dict[str, DevSet]:

@@ -27,8 +27,8 @@ from promptscale.planning.flops import forward
 PADDING = {
     "language_modeling": 0.18,
     "prompt_tuning": 0.12,
-    "model_tuning": 0.18,
-    "model_tuning_multitask": 0.11,
+    "model_tuning": 0.16,
+    "model_tuning_multitask": 0.1,
     "prompt_design": 0.13,
 }
 _FLOAT = 4  # bytes; what is trained is float32

@@ -76,6 +76,7 @@ def jobs(config: Config) -> dict[str, int]:
         "interpret_prompts": len(config.sizes),
         "collect_interpretability": 1,
         "serve": int(len(config.tasks) > 1),
+        "count_error_modes": int(bool(outputs.labelled_jobs(config))),
         "figures": 1,
         "tables": 1,
         "claims": 1,

@@ -24,16 +24,19 @@ class Context:
 
     Attributes:
       tables: the paths of the tidy tables by name: `runs`, `majority`, `datasets`, `trials`,
-        `interpretability`, `serving`; each builder reads the tables that it needs.
+        `interpretability`, `domain_words`, `error_modes`, `serving`; each builder reads the
+        tables that it needs.
       default: the description of the default setting of prompt tuning (`axes.describe`).
       architectures: the architecture of every size.
       convergence_task: the task of Table 5.
+      paper_curves: whether Figures 1 and 3 show the paper's curves beside results of other sizes.
     """
 
     tables: Mapping[str, Path]
     default: Row
     architectures: Mapping[str, ModelConfig] = dataclasses.field(default_factory=lambda: SIZES)
     convergence_task: str = "boolq"
+    paper_curves: bool = False
 
     @classmethod
     def of(
@@ -42,11 +45,12 @@ class Context:
         default: Row,
         architectures: Mapping[str, Mapping[str, int]],
         convergence_task: str = "boolq",
+        paper_curves: bool = False,
     ) -> "Context":
         """A context from plain data; `architectures` are those that are not built in."""
         further = {name: ModelConfig(**fields) for name, fields in architectures.items()}
         paths = {name: Path(path) for name, path in tables.items()}
-        return cls(paths, default, SIZES | further, convergence_task)
+        return cls(paths, default, SIZES | further, convergence_task, paper_curves)
 
     @functools.cached_property
     def runs(self) -> pd.DataFrame:
@@ -64,9 +68,15 @@ class Context:
         return runs_table.diverged(self.runs)
 
     @functools.cached_property
-    def neighbours(self) -> pd.DataFrame:
-        """The rows of `interpretability.csv`."""
+    def interpretability(self) -> pd.DataFrame:
+        """The rows of `interpretability.csv`, of all initialisations and prompt lengths."""
         return neighbours.read(self.path("interpretability"))
+
+    @functools.cached_property
+    def neighbours(self) -> pd.DataFrame:
+        """The rows of `interpretability.csv` that have the default setting's prompt length."""
+        rows = self.interpretability
+        return rows[rows["prompt_length"] == self.default["prompt_length"]]
 
     @functools.cached_property
     def majority(self) -> pd.Series:
@@ -100,6 +110,10 @@ class Context:
     def is_papers(self, rows: pd.DataFrame) -> bool:
         """Whether results are of the paper's configuration (`provenance.is_papers`)."""
         return provenance.is_papers(rows, self.architectures)
+
+    def shows_paper(self, rows: pd.DataFrame) -> bool:
+        """Whether to show the paper's curves: with results of its configuration, or on request."""
+        return self.paper_curves or self.is_papers(rows)
 
     def caption(self, rows: pd.DataFrame) -> str:
         """The sentence that says what results are of, and how many of their runs diverged.

@@ -202,5 +202,5 @@ def aggregate(scores: pd.DataFrame, by: Sequence[str], value: str = "score") -> 
     Returns:
       Columns `by`, `mean`, `sd` (ddof 1 as seaborn's "sd"; nan for a single row) and `n`.
     """
-    groups = scores.groupby(list(by), sort=False)[value]
+    groups = scores.groupby(list(by), sort=False, dropna=False)[value]
     return groups.agg(mean="mean", sd="std", n="size").reset_index()

@@ -59,9 +59,10 @@ class TrainingResult:
         axis N.
       optimizer: the optimiser's state after the last step; leading axis N.
       rows: a row per run, evaluation and metric: `run` (0 to N-1), `eval_task` (empty for the
-        training loss), `step`, `metric`, `value`, `selected`, `wall_seconds`,
-        `accelerator_seconds`. A diverged run is last evaluated as it was before the step at which
-        it diverged, and has a row of metric `diverged` there, of value 1.
+        training loss), `step`, `metric`, `value`, `selected`, `wall_seconds` (the run's share of
+        the training's), `accelerator_seconds` (that share times the devices). A diverged run is
+        last evaluated as it was before the step at which it diverged, and has a row of metric
+        `diverged` there, of value 1.
       predictions: each run's at its selected step; empty where that was before a restart.
     """
 
@@ -162,14 +163,14 @@ def train(
 def _report(
     progress: _Progress, results: Sequence[DevResult], train_state: TrainState, first: int
 ) -> list[int]:
-    """Adds the rows of an evaluation; each run is charged its share of the devices' time.
+    """Adds the rows of an evaluation; each run is charged its share of the time.
 
     `first` are the steps of an earlier job. Returns the steps that each run has taken.
     """
     loss, tokens, diverged = map(to_host, train_state[2:])
     steps = np.where(diverged > 0, diverged - first - 1, progress.step).tolist()
     reported = {(row["run"], row["step"]) for row in progress.rows}
-    share = progress.seconds * jax.device_count() / len(results)
+    share = progress.seconds / len(results)
     for run, (scores, _) in enumerate(results):
         if progress.diverged[run]:
             continue
@@ -191,8 +192,8 @@ def _report(
                 "step": steps[run],
                 "metric": metric,
                 "value": value,
-                "wall_seconds": round(progress.seconds, 3),
-                "accelerator_seconds": round(share, 3),
+                "wall_seconds": round(share, 3),
+                "accelerator_seconds": round(share * jax.device_count(), 3),
             })  # fmt: skip
         shown = "  ".join(f"{task} {metric} {value:.4g}" for task, metric, value in values)
         log.info("step %d  run %d  %s", steps[run], run, shown)

@@ -169,6 +169,7 @@ _JSON_LINES: dict[str, type[_Row]] = {
 _TABLES = {
     "mrpc": ("Quality", "#1 ID", "#2 ID", "#1 String", "#2 String"),
     "qqp": ("is_duplicate", "question1", "question2"),
+    "sst2": ("label", "sentence"),
 }  # the first column is the label
 
 

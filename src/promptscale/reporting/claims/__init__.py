@@ -1,78 +1,67 @@
 """The paper's claims as tests on the results.
 
-Every claim has a statistic that is positive where the claim is true: a difference between scores
-(mean over tasks, points of 0 to 100), less the claim's threshold if it names any. The statistic has
-a value per seed; its mean has a 95 % t-interval over the seeds. A claim about every size or every
-choice has a part for each and is true only if all parts are; its interval is that of the lowest
-part (`interval`). A claim *holds* if its interval lies above zero, and *does not hold* if it lies
-below. Otherwise, and with fewer than two seeds, there are *not enough runs* to tell. "At least as
-good as" means: not worse by `tests.MARGIN` points or more.
+Every claim has a statistic that is positive where the claim is true: a combination of mean scores
+(points of 0 to 100), less the claim's threshold if it names any (`statistics.thresholds`). A claim
+of several parts, such as a claim about every size, or that two scores are equal within a margin
+(not lower and not higher: two one-sided tests), is true only if all parts are. The statistic has a
+95 % interval from the variance over seeds (`intervals`, `variances`). docs/claims.md says how often
+results like the paper's pass.
 """
 
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from promptscale.reporting.claims import tests
-from promptscale.reporting.claims.evidence import AbsentError
+from promptscale.reporting.claims.evidence import AbsentError, Statistic
+from promptscale.reporting.claims.intervals import Interval, lowest
+from promptscale.reporting.claims.statistics import statistic_of
 from promptscale.reporting.context import Context
 from promptscale.reporting.provenance import provenance
 from promptscale.storage.atomic import atomic_write
 
-HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "not enough runs"
+HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
+UNTESTABLE, ABSENT = "cannot be tested here", "not run"
 CLAIMS = pd.read_csv(Path(__file__).with_name("claims.csv"), dtype=str)
+_UNKNOWN = Interval(np.nan, np.nan, np.nan)
 
 
 def evaluate(context: Context) -> pd.DataFrame:
     """Tests all claims on the given results.
 
     Returns:
-      A row per claim: the columns of `CLAIMS`, `value`, `low` and `high` (nan where there are no
-      runs), `n`, `verdict`, `origin` and `label`.
+      A row per claim: the columns of `CLAIMS`, `value`, `low` and `high` (nan where they are
+      unknown), `n` (the fewest seeds of a mean; 0 for exact numbers), `verdict`, `origin` and
+      `label`.
     Raises:
       ResultsError: results of several origins or labels.
     """
     source = provenance(context.runs)
-    values = [_values(name, context) for name in CLAIMS["claim"]]
-    intervals = pd.DataFrame(map(interval, values), columns=["value", "low", "high"])
-    decided = [intervals["low"] > 0, intervals["high"] < 0]
-    return CLAIMS.join(intervals).assign(
-        n=list(map(len, values)),
-        verdict=np.select(decided, [HOLDS, FAILS], UNDECIDED),
-        **source._asdict(),
-    )
+    rows = [_row(name, context) for name in CLAIMS["claim"]]
+    columns = [*Interval._fields, "n", "verdict"]
+    return CLAIMS.join(pd.DataFrame(rows, columns=columns)).assign(**source._asdict())
 
 
-def _values(claim: str, context: Context) -> pd.DataFrame:
-    """The claim's statistic: a row per seed and a column per part; empty without its runs."""
+def _row(claim: str, context: Context) -> tuple[float, float, float, int, str]:
     try:
-        return pd.DataFrame(getattr(tests, claim)(context)).dropna()
+        statistic = statistic_of(claim)(context)
     except AbsentError:
-        return pd.DataFrame()
+        return (*_UNKNOWN, 0, ABSENT)
+    used = {cell for part in statistic.parts for cell, weight in part.weights.items() if weight}
+    n = min((len(statistic.samples[cell]) for cell in used), default=0)
+    interval, verdict = judged(statistic)
+    return (*interval, n, verdict)
 
 
-def interval(values: pd.DataFrame) -> tuple[float, float, float]:
-    """The mean of a statistic and its 95 % t-interval over seeds, for the lowest of its parts.
-
-    The part that is truly the lowest is unknown, so each end is the lowest of all parts' ends. The
-    upper ends are taken at the level 0.025 / parts (Bonferroni), as the lowest of several upper
-    ends is low by chance more often than a single end. `values` has a row per seed and a column
-    per part.
-
-    Returns:
-      The mean, nan if there is none; the ends, nan for fewer than two seeds.
-    """
-    if values.empty:
-        return np.nan, np.nan, np.nan
-    means = values.mean()
-    if len(values) < 2:
-        return float(means.min()), np.nan, np.nan
-    errors = values.std(ddof=1) / np.sqrt(len(values))
-    below, above = stats.t.ppf([0.975, 1 - 0.025 / values.shape[1]], len(values) - 1)
-    low, high = means - below * errors, means + above * errors
-    return float(means.min()), float(low.min()), float(high.min())
+def judged(statistic: Statistic) -> tuple[Interval, str]:
+    """The interval of a statistic, and the verdict by the rule that all claims share."""
+    parts = statistic.parts
+    interval = lowest(parts, statistic.samples) if parts else _UNKNOWN
+    if not statistic.testable:
+        return interval, UNTESTABLE
+    if interval.low > 0:
+        return interval, HOLDS
+    return interval, FAILS if interval.high < 0 else UNDECIDED
 
 
 def write_claims(context: Context, stem: Path) -> None:
@@ -89,9 +78,11 @@ def write_claims(context: Context, stem: Path) -> None:
 
 
 _RULE = (
-    "A statistic is positive where its claim is true; its mean over seeds has a 95 % t-interval. "
-    "*Holds*: the interval is above zero; *does not hold*: below; *not enough runs*: the runs "
-    "cannot tell."
+    "A statistic is positive where its claim is true. Its 95 % interval is from the variance over "
+    "seeds. *Holds*: the interval is above zero. *Does not hold*: it is below zero. *Undecided*: "
+    "it has both signs. *Cannot be tested here*: the scores that are compared are not above those "
+    "of the best constant answer, or these models have no counterpart of the paper's. *Not run*: "
+    "the results lack the runs."
 )
 
 
@@ -105,7 +96,7 @@ def markdown(claims: pd.DataFrame, caption: str) -> str:
         "",
         f"{held} of {len(claims)} hold. {_RULE}",
         "",
-        "| Claim | Section | Statistic | Mean [interval] | n | Verdict |",
+        "| Claim | Section | Statistic | Value [interval] | n | Verdict |",
         "|---|---|---|---:|---:|---|",
     ]
     for row in claims.to_dict("records"):
@@ -113,6 +104,6 @@ def markdown(claims: pd.DataFrame, caption: str) -> str:
         if not pd.isna(row["low"]) and row["low"] < row["high"]:
             value += f" [{row['low']:.3g}, {row['high']:.3g}]"
         shown = [row[name] for name in ("statement", "section", "statistic")]
-        cells = [*shown, value, str(row["n"]), f"**{row['verdict']}**"]
+        cells = [*shown, value, str(row["n"] or "–"), f"**{row['verdict']}**"]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

@@ -7,7 +7,7 @@ from promptscale.config.tasks import SUPER_GLUE
 from promptscale.reporting import paper
 from promptscale.reporting.comparisons import by_size
 from promptscale.reporting.context import Context
-from promptscale.reporting.figures import style
+from promptscale.reporting.figures import paper_curves, style
 
 LINES = {
     "model_tuning": style.Line("Model Tuning", style.ORANGE, "o"),
@@ -23,7 +23,7 @@ def data(context: Context) -> pd.DataFrame:
 
     Prompt tuning is that of the default setting; ensembles are in Table 3 only. GPT-3's published
     few-shot scores over the same tasks are added to results of the paper's configuration, if GPT-3
-    was evaluated on all of these tasks.
+    was evaluated on all of these tasks; so are the paper's curves (`paper_curves.beside`).
 
     Returns:
       The columns of `comparisons.by_size`, with `method` for the curve.
@@ -33,6 +33,7 @@ def data(context: Context) -> pd.DataFrame:
     scores = context.scores
     other = scores["method"].isin(set(LINES) - {"prompt_tuning"})
     means = by_size(context, scores[other | context.has_default(scores)], "method")
+    means = paper_curves.beside(context, means, "method", paper.curves(1))
     tasks = tuple(means["tasks"].iloc[0].split())
     if context.is_papers(means) and set(tasks) <= set(SUPER_GLUE):
         shared = means.loc[0, ["tasks", "origin", "label"]]
@@ -46,13 +47,15 @@ def data(context: Context) -> pd.DataFrame:
 def draw(context: Context, data: pd.DataFrame) -> Figure:
     """Draws what `data` returned, and the score of constant answers as a dotted line."""
     tasks = data["tasks"].iloc[0]
+    published = paper_curves.are_papers(data, "method") | (data["method"] == "gpt3_prompt_design")
     with style.theme():
         figure = Figure(figsize=(style.COLUMN_WIDTH, 2.9), layout="constrained")
         axes = figure.subplots()
         style.curves(axes, data, LINES, "method", "score")
+        paper_curves.draw(axes, data, LINES, "method")
         axes.set_ylabel(style.score_label(tasks))
         floor = float(context.majority[tasks.split()].mean())
         axes.axhline(floor, color="0.35", linewidth=0.8, linestyle=":", label="Majority Class")
         style.legend_below(figure, axes, columns=2)
-        style.badge(figure, context.caption(data[data["method"] != "gpt3_prompt_design"]))
+        style.badge(figure, context.caption(data[~published]))
     return figure

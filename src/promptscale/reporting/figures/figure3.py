@@ -1,22 +1,24 @@
 """Figure 3: ablations of prompt tuning, a panel per axis."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 from matplotlib.figure import Figure, FigureBase
 
-from promptscale.config.axes import AXES, PAPER_AXES, Axis
+from promptscale.config.axes import AXES, PAPER_AXES, Axis, adaptation_steps
 from promptscale.errors import ResultsError
+from promptscale.reporting import paper
 from promptscale.reporting.comparisons import along_axis, by_size
 from promptscale.reporting.context import Context
-from promptscale.reporting.figures import style
+from promptscale.reporting.figures import paper_curves, style
 
 
 def data(context: Context, names: Sequence[str] = ()) -> pd.DataFrame:
     """The numbers of some panels: per curve, size and seed the mean score over tasks.
 
     The panels are those of the axes `names`; by default those of the paper's axes, and of further
-    axes that have several curves.
+    axes that have several curves. The paper's curves are added to results of its configuration
+    (`paper_curves.beside`).
 
     Returns:
       The columns of `comparisons.by_size`, and `panel` and `is_default`.
@@ -31,10 +33,14 @@ def data(context: Context, names: Sequence[str] = ()) -> pd.DataFrame:
         title = f"Figure 3({axis.panel.letter}), {axis.panel.title}"
         if rows.empty:
             raise ResultsError(f"The results have no runs for {title}.")
-        means = by_size(context, rows, "curve")
+        letter = axis.panel.letter
+        means = by_size(context, rows, "curve").astype({"curve": str})
+        means = paper_curves.beside(
+            context, means, "curve", paper.curves(3, letter), _names_of_curves(letter)
+        )
         default = axis.curve(context.default, context.default)
         means.insert(1, "is_default", means["curve"] == default)
-        means.insert(0, "panel", axis.panel.letter)
+        means.insert(0, "panel", letter)
         parts.append(means)
     return pd.concat(parts, ignore_index=True)
 
@@ -53,7 +59,7 @@ def draw(context: Context, data: pd.DataFrame) -> Figure:
         lows, highs = zip(*(axes.get_ylim() for axes in figure.axes), strict=True)
         for axes in figure.axes:  # all panels have the same range of scores
             axes.set_ylim(min(lows), max(highs))
-        style.badge(figure, context.caption(data))
+        style.badge(figure, context.caption(data[~paper_curves.are_papers(data, "curve")]))
     return figure
 
 
@@ -66,12 +72,22 @@ def lines(axis: Axis, curves: Sequence[str], default: str) -> dict[str, style.Li
     return {name: styled.get(name, marked) for name in labels}
 
 
+def _names_of_curves(letter: str) -> Callable[[str], str]:
+    """From the names of a panel's curves in `paper/figures.csv` to our names of these curves."""
+    if letter == "d":
+        return lambda curve: str(adaptation_steps(curve))
+    return lambda curve: curve.removeprefix("length_")
+
+
 def _draw_panel(figure: FigureBase, data: pd.DataFrame, axis: Axis) -> None:
     data = data.assign(curve=data["curve"].astype(str))
     default = data.loc[data["is_default"], "curve"].unique()
-    styled = lines(axis, list(dict.fromkeys(data["curve"])), default[0] if len(default) else "")
+    curves = data.loc[~paper_curves.are_papers(data, "curve"), "curve"]
+    styled = lines(axis, list(dict.fromkeys(curves)), default[0] if len(default) else "")
     axes = figure.subplots()
     style.curves(axes, data, styled, "curve", "score")
+    paper_curves.draw(axes, data, styled, "curve")
     axes.set_ylabel(style.score_label(data["tasks"].iloc[0]))
     axes.set_title(f"({axis.panel.letter}) {axis.panel.title}")
-    style.legend_below(figure, axes, columns=-(-len(styled) // 2))  # two rows: panels align
+    entries = len(axes.get_legend_handles_labels()[0])
+    style.legend_below(figure, axes, columns=-(-entries // 2))  # two rows: panels align

@@ -20,7 +20,8 @@ _NOTES = (
         "labels among the neighbours of any token, and of how many tokens each."
     ),
     (
-        "Shared: tokens whose nearest neighbour is another token's too. Cohesion: mean cosine "
+        "Shared: tokens whose nearest neighbour is another token's too; a longer prompt has more "
+        "tokens to share it with. Cohesion: mean cosine "
         "between the neighbours of one token; random: the same for random vectors of the "
         "embedding's spread."
     ),
@@ -28,23 +29,24 @@ _NOTES = (
 
 
 def build(context: Context) -> Table:
-    """The table by size and initialisation, mean and sd over prompts (tasks and seeds).
+    """The table by size, initialisation and prompt length, mean and sd over tasks and seeds.
 
     Raises:
       ResultsError: prompts of several origins or labels.
     """
-    summary = context.neighbours
+    summary = context.interpretability
     order = [*_TITLES, *sorted({*summary["initialization"]} - {*_TITLES})]
     frame = summary.assign(
         parameters=summary["size"].map(context.num_parameters),
         order=summary["initialization"].map(order.index),
     )
     records: list[dict[str, Cell]] = []
-    for _, part in frame.groupby(["parameters", "order", "size"]):
-        size, method = part[["size", "initialization"]].iloc[0]
+    for _, part in frame.groupby(["parameters", "order", "size", "prompt_length"]):
+        size, method, length = part[["size", "initialization", "prompt_length"]].iloc[0]
         records.append({
             "Size": size,
             "Initialisation": _TITLES.get(method, method),
+            "Prompt Length": int(length),
             "Labels kept (%)": spread(100 * part["labels_persisting"] / part["labels"]),
             "Labels found (%)": spread(100 * part["labels_found"] / part["labels"]),
             "Tokens per label": spread(part["rows_per_label"]),

@@ -8,12 +8,16 @@ from promptscale.errors import ResultsError
 from promptscale.reporting.context import Context
 from promptscale.reporting.tables import (
     domain_shift,
+    domain_words,
+    error_modes,
     neighbours,
+    published_prompts,
     table3,
     table4,
     table5,
     table6,
     tables7to16,
+    text_numbers,
     throughput,
 )
 from promptscale.reporting.tables.table import Table, write
@@ -27,8 +31,12 @@ BUILDERS: dict[str, Callable[[Context], Table]] = {
     "table6": table6.build,
     "table7": tables7to16.sizes,
     **{f"table{n}": functools.partial(tables7to16.labels, number=n) for n in range(8, 17)},
+    "domain_words": domain_words.build,
+    "error_modes": error_modes.build,
     "interpretability": neighbours.build,
     "serving": throughput.build,
+    "published_prompts": published_prompts.build,
+    "text_numbers": text_numbers.build,
 }
 
 

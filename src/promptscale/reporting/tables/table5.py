@@ -1,4 +1,4 @@
-"""Table 5: accelerator time until convergence, by prompt length and model size."""
+"""Table 5: wall time until convergence, by prompt length and model size."""
 
 import pandas as pd
 
@@ -10,8 +10,9 @@ from promptscale.reporting.tables.table import Cell, Table
 
 _NOTE = (
     "Converged: the first evaluation whose score is at least 99% of the mean selected score of the "
-    "configuration. Time is accelerator time, that of one device times their number; prompts "
-    "trained together share it equally, and evaluation and compilation count."
+    "configuration. Time is wall time; prompts trained together share it equally. Evaluation "
+    "counts, and the compilation of the training step does not. A time is known up to the time "
+    "between two evaluations."
 )
 
 
@@ -22,8 +23,9 @@ def convergence(context: Context) -> pd.DataFrame:
     value for that model configuration"; we read 1% as relative, docs/deviations.md).
 
     Returns:
-      Columns `prompt_length`, `size`, `seed`, `seconds` (of accelerator time; nan if it never
-      came within 1%), for prompt tuning with the default setting apart from its length.
+      Columns `prompt_length`, `size`, `seed`, `seconds` (a run's share of the wall time; nan if it
+      never came within 1%) and `between` (the seconds from an evaluation to the next, on average),
+      for prompt tuning with the default setting apart from its length.
     Raises:
       ResultsError: no such runs on the context's task.
     """
@@ -38,8 +40,10 @@ def convergence(context: Context) -> pd.DataFrame:
     means = scores[scores["selected"]].groupby(configuration)["value"].mean().rename("mean")
     scores = scores.merge(means.reset_index(), on=configuration)
     reached = scores["value"] >= 0.99 * scores["mean"]
-    scores = scores.assign(seconds=scores["accelerator_seconds"].where(reached))
-    return scores.groupby([*configuration, "seed"])["seconds"].min().reset_index()
+    scores = scores.assign(seconds=scores["wall_seconds"].where(reached))
+    runs_of = scores.groupby([*configuration, "seed"])
+    times = runs_of["seconds"].min().to_frame()
+    return times.assign(between=runs_of["wall_seconds"].max() / runs_of.size()).reset_index()
 
 
 def build(context: Context) -> Table:
@@ -48,8 +52,10 @@ def build(context: Context) -> Table:
     Raises:
       ResultsError: no such runs on the context's task, or runs of several origins or labels.
     """
-    grouped = convergence(context).groupby(["prompt_length", "size"])["seconds"]
-    times = grouped.agg(mean="mean", sd="std", n="count", seeds="size").reset_index()
+    times = convergence(context).groupby(["prompt_length", "size"], as_index=False).agg(
+        mean=("seconds", "mean"), sd=("seconds", "std"), n=("seconds", "count"),
+        seeds=("seed", "size"), between=("between", "mean"),
+    )  # fmt: skip
     times["parameters"] = times["size"].map(context.num_parameters)
     printed = {
         (row["prompt_length"], row["size"]): f"{row['mean']} ± {row['sd']}"
@@ -68,6 +74,7 @@ def build(context: Context) -> Table:
             "Prompt Length": row["prompt_length"],
             "Size": row["size"],
             f"Time ({unit})": " ± ".join(moments) or None,
+            f"Between Evaluations ({unit})": form(row["between"]),
             "Seeds": f"{row['n']} of {row['seeds']}",
             **({"Paper": printed.get(key)} if in_paper else {}),
         })  # fmt: skip

@@ -1,4 +1,4 @@
-"""The tasks with labels in the miniature world: SuperGLUE without ReCoRD, MRPC, QQP and DPR.
+"""The tasks with labels in the miniature world: SuperGLUE without ReCoRD, GLUE's and DPR.
 
 Each function makes a row as TFDS's builder yields it, without `idx`; `multirc` makes all rows of a
 split, with `idx`.
@@ -52,6 +52,12 @@ def rte(rng: Random) -> Row:
 def _entailment(stated: list[Fact], target: Fact) -> Row:
     hypothesis = target.put(target.relation.claim)
     return {"premise": world.passage(stated), "hypothesis": hypothesis}
+
+
+def sst2(rng: Random) -> Row:
+    """A sentence that affirms or denies a fact: its sentiment is positive or negative."""
+    (fact,) = world.facts(rng, [rng.choice(world.POLAR)], [rng.choice((1, -1))])
+    return {"sentence": f"{fact.text} .", "label": "positive" if fact.polarity == 1 else "negative"}
 
 
 def mrpc(rng: Random) -> Row:

@@ -55,7 +55,7 @@ def _c4(rng: Random, count: int) -> Iterator[Row]:
         }
 
 
-_INDEXED = ("boolq", "cb", "copa", "rte", "wic", "wsc", "mrpc", "qqp")
+_INDEXED = ("boolq", "cb", "copa", "rte", "wic", "wsc", "mrpc", "qqp", "sst2")
 _ROWS: dict[str, Rows] = {
     **{task: _indexed(getattr(classification, task)) for task in _INDEXED},
     "multirc": classification.multirc,
