@@ -1,0 +1,5 @@
+"""`python -m promptscale.cli`."""
+
+from promptscale.cli import app
+
+app()

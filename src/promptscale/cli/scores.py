@@ -1,0 +1,25 @@
+"""The command `scores`: dev scores of a table of runs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from promptscale.config import axes
+
+
+def scores(
+    runs: Annotated[Path, typer.Argument(help="A table of runs.")] = Path("results/runs.csv"),
+) -> None:
+    """Print the dev score of every setting: mean and standard deviation over seeds."""
+    # Imported here, because pandas would delay the other commands.
+    from promptscale.reporting import provenance, runs_table
+
+    selected = runs_table.selected_scores(runs_table.read_runs(runs))
+    caption = provenance.caption(selected)  # refuses results of several origins or labels
+    columns = [column.name for column in axes.columns()]
+    setting = ["task", "eval_task", "method", "size", "checkpoint", *columns]
+    table = runs_table.aggregate(selected, setting).round(1).sort_values(setting)
+    different = [column for column in setting if table[column].nunique() > 1]
+    print(table[[*different, "mean", "sd", "n"]].to_string(index=False, na_rep="-"))
+    print(caption)
