@@ -5,12 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from promptscale.checkpoints.read import read_embedding
 from promptscale.config.jobs import ModelTuningJob, PromptTuningJob
 from promptscale.config.settings import EvaluationSettings, ModelTuning, PromptTuning
-from promptscale.distributed.mesh import SINGLE_DEVICE, Layout
+from promptscale.data.vocabulary import Vocabulary
+from promptscale.distributed.mesh import SINGLE_DEVICE, Devices, Layout
 from promptscale.experiments.evaluator import Evaluator
 from promptscale.experiments.tuning import Files, run
+from promptscale.model import T5
 from promptscale.reporting.runs_table import read_runs
+from promptscale.training.methods import METHODS
 from tests import tiny
 from tests.checkpoints import synthetic_checkpoints as synthetic
 
@@ -128,3 +132,23 @@ def test_a_state_of_other_inputs_is_not_resumed(folder, tmp_path, monkeypatch, c
     tune(folder, tmp_path, "prompt_tuning", digest="after", **settings)
     assert "is of other settings and is not used" in caplog.text
     assert "resuming" not in caplog.text
+
+
+def test_sampled_prompts_start_from_different_pieces(folder):
+    """They start from no sentinel and from no row of the embedding that belongs to no token."""
+    vocabulary = Vocabulary(folder / "pieces.model")
+    pieces = vocabulary.num_pieces
+    assert pieces < vocabulary.size < tiny.architecture().vocab_size
+    settings = PromptTuning(
+        steps=1, batch_size=1, prompt_length=pieces, optimizer={"learning_rate": 0.3},
+        initialization={"method": "sampled_vocab"},
+    )  # fmt: skip
+    job = PromptTuningJob(
+        settings=settings, origin="generated", label="Miniature", size="tiny",
+        architecture=tiny.architecture(), checkpoint="span_corruption", tasks=(TASK,), seeds=(0,),
+        evaluation=EvaluationSettings(),
+    )  # fmt: skip
+    method = METHODS[job.method](job, T5(tiny.architecture()), vocabulary, None)
+    (prompt,) = np.asarray(method.start(str(folder / "checkpoint"), Devices()).trainable)
+    rows = read_embedding(str(folder / "checkpoint"))[:pieces]
+    np.testing.assert_array_equal(prompt[prompt[:, 0].argsort()], rows[rows[:, 0].argsort()])

@@ -92,7 +92,8 @@ class PromptTuning(Method):
         checkpoint = load_model(
             location, job.architecture, devices, activations=settings.activations
         )
-        embedding = read_embedding(location)
+        # Prompts start from pieces: not from sentinels, nor from rows that belong to no token.
+        embedding = read_embedding(location)[: self.vocabulary.num_pieces]
         initial = [
             prompts.initialize(
                 settings.initialization,
