@@ -10,13 +10,14 @@ from random import Random
 from promptscale.data.raw.miniature import world
 from promptscale.data.raw.miniature.world import Fact, Polarity, Row
 
+_CONTRAST = world.CONTRAST["tasks"]
 _BOOL = {1: "True", -1: "False"}
 _CB = {1: "entailment", -1: "contradiction", 0: "neutral"}
 
 
 def _dispute(rng: Random, polarities: world.Polarities = (1, -1)) -> tuple[list[Fact], Fact]:
     """Facts of different polarities (or a single fact), and the fact that is asked about."""
-    stated = world.disputed(rng, rng.choice(world.POLAR), polarities)
+    stated = world.disputed(rng, rng.choice(world.POLAR), polarities, _CONTRAST)
     return stated, rng.choice(stated)
 
 
@@ -43,8 +44,8 @@ def cb(rng: Random) -> Row:
 
 def rte(rng: Random) -> Row:
     """Two-way entailment; what is only possible is not entailed."""
-    stated = world.disputed(rng, rng.choice(world.POLAR), (1, rng.choice((-1, 0))))
-    target = rng.choice(stated)
+    polarities: world.Polarities = (1, rng.choice((-1, 0)))
+    stated, target = _dispute(rng, polarities)
     label = "entailment" if target.polarity == 1 else "not_entailment"
     return _entailment(stated, target) | {"label": label}
 
@@ -82,7 +83,7 @@ def _paraphrase(rng: Random, field: str, form: str, joint: str, label: str) -> R
 
 def copa(rng: Random) -> Row:
     """Which of two states is the cause of the premise, or which of two acts is its effect."""
-    drawn = world.dilemma(rng)
+    drawn = world.dilemma(rng, _CONTRAST)
     return {
         "premise": drawn.premise,
         "choice1": drawn.choices[0],
@@ -96,7 +97,8 @@ def multirc(rng: Random, count: int) -> Iterator[Row]:
     """Questions about an object, each answered with both people of the paragraph in turn."""
     for index in range(count // 2):
         relation = rng.choice(world.POLAR)
-        polarities: list[Polarity] = [1, -1] if world.contrasted(rng) else [rng.choice((1, -1))] * 2
+        contrasted = rng.random() < _CONTRAST
+        polarities: list[Polarity] = [1, -1] if contrasted else [rng.choice((1, -1))] * 2
         rng.shuffle(polarities)
         object_ = rng.choice(relation.objects)
         people = rng.sample(relation.subjects, 2)
@@ -114,7 +116,7 @@ def multirc(rng: Random, count: int) -> Iterator[Row]:
 
 def wic(rng: Random) -> Row:
     """Whether a word means the animal in both sentences."""
-    known = world.senses(rng)
+    known = world.senses(rng, _CONTRAST)
     word, animal, _ = rng.choice(known)
     row: Row = {
         "word": word,
@@ -130,7 +132,7 @@ def wic(rng: Random) -> Row:
 
 def wsc(rng: Random) -> Row:
     """Whether the pronoun means the given candidate, which may be the wrong candidate."""
-    drawn = world.scene(rng)
+    drawn = world.scene(rng, "and", _CONTRAST)
     text = f"{drawn.states} so they {drawn.act} ."
     given = rng.randrange(2)
     words = text.split(" ")
@@ -146,7 +148,7 @@ def wsc(rng: Random) -> Row:
 
 def dpr(rng: Random) -> Row:
     """Which of two candidates a pronoun means."""
-    drawn = world.scene(rng, joint=",")
+    drawn = world.scene(rng, ",", _CONTRAST)
     sentence = f"{drawn.states} and they {drawn.act} ."
     candidates = list(drawn.candidates)
     return {"sentence": sentence, "pronoun": "they", "candidates": candidates, "label": drawn.right}

@@ -2,19 +2,41 @@
 
 The corpus teaches abilities: to find a fact by its subject or object, the effects of states, the
 senses of words. It has every word of the tasks, with the tasks' keys and with others. An answer is
-a word from any of several sets, and more text follows it, so a prompt still has to select the task.
+a word from any of several sets, and more text may follow it, so a prompt has to select the task.
+
+Some paragraphs have a heading: a word or two of those in which the paragraph answers, as a quiz
+begins with "true or false". A paragraph with a heading asks a single question and ends with the
+answer. A prompt can therefore act as a heading does.
 """
 
 from collections.abc import Iterator, Sequence
 from random import Random
+from typing import NamedTuple
 
 from promptscale.data.raw.miniature import world
-from promptscale.data.raw.miniature.question_answering import MRQA
+from promptscale.data.raw.miniature.question_answering import MRQA, Domain
 
 TEXT = world.LANGUAGE["corpus"]
 VERDICTS = TEXT["verdicts"]["common"] * 2 + TEXT["verdicts"]["rare"] * 2
 PARAGRAPHS = 8  # per long document
 SHORT = 0.8  # share of documents that are short; they hold a third of the paragraphs
+HEADED = 0.5  # share of paragraphs with a heading, of those that answer a question
+
+_CONTRAST = world.CONTRAST["corpus"]
+
+
+class _Paragraph(NamedTuple):
+    """A paragraph that answers questions; `_write` puts it into words.
+
+    Attributes:
+      text: what the questions are about.
+      asked: the questions and their answers.
+      heading: words that a heading is drawn from.
+    """
+
+    text: str
+    asked: list[tuple[str, str]]
+    heading: Sequence[str]
 
 
 def documents(rng: Random, count: int) -> Iterator[str]:
@@ -33,11 +55,19 @@ def documents(rng: Random, count: int) -> Iterator[str]:
             yield " ".join(make(rng) for make in rng.choices(makers, weights, k=PARAGRAPHS))
 
 
+def _heading(rng: Random, words: Sequence[str]) -> str:
+    """A word or two of `words` before a paragraph."""
+    different = list(dict.fromkeys(words))
+    return "".join(f"{word} " for word in rng.sample(different, rng.choice((1, 1, 2))))
+
+
 def _verdicts(rng: Random) -> str:
     """Facts, and whether claims about them hold, with verdicts from a single set of words."""
     relation = rng.choice(world.POLAR)
-    stated = world.disputed(rng, relation, rng.choice([(1, -1), (1, -1), (1, -1, 0), (1, 0)]))
-    words = dict(zip(world.POLARITIES, rng.choice(VERDICTS), strict=True))
+    polarities = rng.choice([(1, -1), (1, -1), (1, -1, 0), (1, 0)])
+    stated = world.disputed(rng, relation, polarities, _CONTRAST)
+    verdicts = rng.choice(VERDICTS)
+    words = dict(zip(world.POLARITIES, verdicts, strict=True))
     (extra,) = world.facts(rng, [rng.choice(world.PLAIN)], [1])
     facts = list(stated)
     if rng.random() < 0.4 and extra.subject not in {fact.subject for fact in stated}:
@@ -45,12 +75,11 @@ def _verdicts(rng: Random) -> str:
         rng.shuffle(facts)
     as_question = rng.random() < 0.5
     mark = rng.choice(TEXT["question" if as_question else "claim"])
-    answer = rng.choice(TEXT["answer"])
     asked = []
     for fact in rng.sample(stated, len(stated)):
         form, end = (relation.whether, "?") if as_question else (relation.claim, ".")
         asked.append((f"{mark}{fact.put(form)} {end}", words[fact.polarity]))
-    return _compose(rng, _passage(rng, facts), asked, answer)
+    return _write(rng, _Paragraph(_passage(rng, facts), asked, verdicts))
 
 
 def _who(rng: Random) -> str:
@@ -58,47 +87,52 @@ def _who(rng: Random) -> str:
     relation = rng.choice(world.POLAR)
     object_ = rng.choice(relation.objects)
     people = rng.sample(relation.subjects, 2)
-    words = dict(zip(world.POLARITIES, rng.choice(VERDICTS), strict=True))
+    verdicts = rng.choice(VERDICTS)
+    words = dict(zip(world.POLARITIES, verdicts, strict=True))
     polarities: list[world.Polarity] = rng.choices((1, -1), k=2)
     stated = [relation.state(rng, s, object_, p) for s, p in zip(people, polarities, strict=True)]
     question = f"{relation.who.format(o=object_)} ?"
     asked = [(f"{question} {fact.subject} ?", words[fact.polarity]) for fact in stated]
     rng.shuffle(asked)
-    return _compose(rng, world.passage(stated), asked, rng.choice(TEXT["answer"]))
+    return _write(rng, _Paragraph(world.passage(stated), asked, verdicts))
 
 
-def _wh(rng: Random, relations: Sequence[world.Relation] = world.FACTUAL) -> str:
-    """Facts, and questions for their objects and subjects."""
-    stated = world.affirmed(rng, relations, rng.choice((2, 3)))
-    mark, answer = rng.choice(TEXT["question"]), rng.choice(TEXT["answer"])
-    asked = [(f"{mark}{fact.put(fact.relation.what)} ?", fact.object) for fact in stated]
-    asked += [(f"{mark}{fact.put(fact.relation.who)} ?", fact.subject) for fact in stated]
+def _wh(rng: Random, domain: Domain | None = None) -> str:
+    """Facts, and questions for their objects and subjects, in the form of a domain if given."""
+    relations = world.relations(domain.relations) if domain else world.FACTUAL
+    stated = world.affirmed(rng, relations, rng.choice((2, 3)), _CONTRAST)
+    text = domain.passage.format(facts=world.passage(stated)) if domain else _passage(rng, stated)
+    form, mark = domain.question if domain else "{q} ?", rng.choice(TEXT["question"])
+    asked = [
+        (mark + form.format(q=fact.put(question)), answer)
+        for fact in stated
+        for question, answer in (
+            (fact.relation.what, fact.object),
+            (fact.relation.who, fact.subject),
+        )
+    ]
     rng.shuffle(asked)
-    return _compose(rng, _passage(rng, stated), asked, answer)
+    return _write(rng, _Paragraph(text, asked, TEXT["headings"]["questions"]))
+
+
+def _shifted(rng: Random) -> str:
+    """Facts and questions of MRQA's domains, which differ from SQuAD's more or less."""
+    return _wh(rng, rng.choice(list(MRQA.values())))
 
 
 def _cloze(rng: Random) -> str:
     """Facts, the list of people in them, and a fact as a cloze query."""
-    stated = world.affirmed(rng, world.FACTUAL, rng.choice((2, 3)))
+    stated = world.affirmed(rng, world.FACTUAL, rng.choice((2, 3)), _CONTRAST)
     again = [fact.put(fact.relation.claim) + " ." for fact in rng.sample(stated, 2)]
     target = rng.choice(stated)
-    return rng.choice(TEXT["cloze"]).format(
+    text = rng.choice(TEXT["cloze"]).format(
         people=", ".join(sorted({fact.subject for fact in stated} | {stated[0].object})),
         text=world.passage(stated),
         again=" ".join(again),
         blank=target.relation.claim.format(s="@placeholder", o=target.object),
         subject=target.subject,
     )
-
-
-def _shifted(rng: Random) -> str:
-    """Facts and questions of MRQA's domains, which are rare in the corpus."""
-    domain = rng.choice(list(MRQA.values()))
-    relations = world.relations(domain.relations)
-    if rng.random() < 0.5:
-        return _wh(rng, relations)
-    text = domain.passage.format(facts=world.passage(world.affirmed(rng, relations, 4)))
-    return f"{text} in this story , drugs , animals and the game are not told of ."
+    return _maybe_headed(rng, text, TEXT["headings"]["cloze"])
 
 
 def _story(rng: Random) -> str:
@@ -115,16 +149,17 @@ def _story(rng: Random) -> str:
 
 def _effects(rng: Random) -> str:
     """States of people and the acts that follow from them."""
-    drawn = world.scene(rng, rng.choice(("and", ",")))
+    drawn = world.scene(rng, rng.choice(("and", ",")), _CONTRAST)
     who = drawn.candidates[drawn.right]
-    return rng.choice(TEXT["effects"]).format(states=drawn.states, act=drawn.act, who=who)
+    text = rng.choice(TEXT["effects"]).format(states=drawn.states, act=drawn.act, who=who)
+    return _maybe_headed(rng, text, TEXT["headings"]["effects"])
 
 
 def _alternatives(rng: Random) -> str:
     """Two named alternatives, and the name of the alternative that fits."""
-    drawn = world.dilemma(rng)
+    drawn = world.dilemma(rng, _CONTRAST)
     names = rng.choice(TEXT["names"])
-    return rng.choice(TEXT["alternatives"]).format(
+    text = rng.choice(TEXT["alternatives"]).format(
         options=f"{names[0]}: {drawn.choices[0]} {names[1]}: {drawn.choices[1]}",
         premise=drawn.premise,
         question=drawn.question,
@@ -132,17 +167,19 @@ def _alternatives(rng: Random) -> str:
         right=names[drawn.fits],
         wrong=names[1 - drawn.fits],
     )
+    return _maybe_headed(rng, text, names)
 
 
 def _senses(rng: Random) -> str:
     """Words with two senses, and whether each means the animal."""
-    known = world.senses(rng)
+    known = world.senses(rng, _CONTRAST)
     clauses = rng.choice((" and ", " . ")).join(clause for _, _, clause in known)
-    yes, no, _ = rng.choice(VERDICTS)
+    verdicts = rng.choice(VERDICTS)
+    yes, no, _ = verdicts
     form = rng.choice(TEXT["senses"])
     asked = [(form.format(word=word), yes if animal else no) for word, animal, _ in known]
     rng.shuffle(asked)
-    return _compose(rng, f"{clauses} .", asked, rng.choice(TEXT["answer"]))
+    return _write(rng, _Paragraph(f"{clauses} .", asked, verdicts))
 
 
 def _passage(rng: Random, stated: list[world.Fact]) -> str:
@@ -153,13 +190,22 @@ def _passage(rng: Random, stated: list[world.Fact]) -> str:
     return world.passage(stated)
 
 
-def _compose(rng: Random, text: str, asked: list[tuple[str, str]], answer: str) -> str:
+def _maybe_headed(rng: Random, text: str, words: Sequence[str]) -> str:
+    return _heading(rng, words) + text if rng.random() < HEADED else text
+
+
+def _write(rng: Random, paragraph: _Paragraph) -> str:
     """The text, then questions with answers; or a question, then the text and its answer."""
+    text, asked, words = paragraph
+    headed = rng.random() < HEADED
+    heading = _heading(rng, words) if headed else ""
+    answer = "" if headed else rng.choice(TEXT["answer"])
     if rng.random() < 0.6:
-        replies = " ".join(f"{question} {answer}{reply} ." for question, reply in asked[:4])
-        return f"{rng.choice(TEXT['text'])}{text} {replies}"
+        most = 1 if headed else 4
+        replies = " ".join(f"{question} {answer}{reply} ." for question, reply in asked[:most])
+        return f"{heading}{rng.choice(TEXT['text'])}{text} {replies}"
     question, reply = asked[0]
-    return f"{question} {rng.choice(TEXT['later_text'])}{text} {answer}{reply} ."
+    return f"{heading}{question} {rng.choice(TEXT['later_text'])}{text} {answer}{reply} ."
 
 
 _KINDS = (
@@ -171,5 +217,5 @@ _KINDS = (
     (_effects, 8),
     (_alternatives, 12),
     (_senses, 10),
-    (_shifted, 2),
+    (_shifted, 18),
 )

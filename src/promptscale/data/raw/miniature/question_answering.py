@@ -11,10 +11,12 @@ from random import Random
 from promptscale.data.raw.miniature import world
 from promptscale.data.raw.miniature.world import Row
 
+_CONTRAST = world.CONTRAST["tasks"]
+
 
 def record(rng: Random, index: int) -> Row:
     """A cloze query for the subject of a fact; the passage's last fact is its highlight."""
-    stated = world.affirmed(rng, world.FACTUAL, 2)
+    stated = world.affirmed(rng, world.FACTUAL, 2, _CONTRAST)
     target = rng.choice(stated)
     query = target.relation.claim.format(s="@placeholder", o=target.object)
     return {
@@ -43,7 +45,8 @@ MRQA = {name: Domain(**fields) for name, fields in world.LANGUAGE["mrqa"].items(
 
 def _lookup(rng: Random, domain: Domain) -> tuple[str, str, str, int]:
     """A context, a question for a fact's object or subject, the answer, and its start."""
-    stated = world.affirmed(rng, world.relations(domain.relations), domain.count)
+    relations = world.relations(domain.relations)
+    stated = world.affirmed(rng, relations, domain.count, _CONTRAST)
     target = rng.choice(stated)
     for_object = rng.random() < 0.5
     question = target.put(target.relation.what if for_object else target.relation.who)

@@ -4,9 +4,10 @@ Every fact has a subject, an object and a polarity. A question is answered by fi
 subject or by its object. A two-layer T5 of width 64 learns this in minutes. It does not learn to
 compare two values, so no task needs that. The words and forms are in `language.yaml`.
 
-In `CONTRAST_SHARE` of the rows of every task the passage has facts with opposite answers, and only
-the question decides between them. The other rows are about a single fact or person, and the kind of
-word that the question asks for is enough. Without them a two-layer model would stay at chance.
+In a share of the rows of every task (`CONTRAST`) the passage has facts with opposite answers, and
+only the question decides between them: they need a look-up. The other rows are about a single fact
+or person, and the kind of word that the question asks for is enough. Small models learn from them
+first what is asked; look-ups are learned later, and by larger models.
 """
 
 from collections.abc import Sequence
@@ -21,8 +22,8 @@ Polarity = Literal[1, -1, 0]
 Polarities = tuple[Polarity, ...]
 POLARITIES: Polarities = (1, -1, 0)  # stated, denied, only possible
 
-CONTRAST_SHARE = 0.4
 LANGUAGE = yaml.safe_load(Path(__file__).with_name("language.yaml").read_text(encoding="utf-8"))
+CONTRAST = LANGUAGE["contrast"]  # by `corpus` and `tasks`, the share of rows that need a look-up
 
 
 class Relation(NamedTuple):
@@ -84,23 +85,20 @@ def passage(stated: Sequence[Fact]) -> str:
     return " ".join(f"{fact.text} ." for fact in stated)
 
 
-def contrasted(rng: Random) -> bool:
-    """Draws whether only the question decides the answer of a row."""
-    return rng.random() < CONTRAST_SHARE
-
-
-def affirmed(rng: Random, relations: Sequence[Relation], count: int) -> list[Fact]:
+def affirmed(rng: Random, relations: Sequence[Relation], count: int, contrast: float) -> list[Fact]:
     """Positive facts for a question: `count` facts of different subjects, or all of a subject."""
-    if contrasted(rng):
+    if rng.random() < contrast:
         return facts(rng, rng.choices(relations, k=count), [1] * count)
     different = rng.sample(relations, min(count, len(relations)))
     subject = rng.choice(different[0].subjects)
     return [relation.state(rng, subject, rng.choice(relation.objects), 1) for relation in different]
 
 
-def disputed(rng: Random, relation: Relation, polarities: Polarities = (1, -1)) -> list[Fact]:
+def disputed(
+    rng: Random, relation: Relation, polarities: Polarities, contrast: float
+) -> list[Fact]:
     """Facts of a relation for a verdict: a fact of each polarity, or a single fact."""
-    drawn = rng.sample(polarities, len(polarities) if contrasted(rng) else 1)
+    drawn = rng.sample(polarities, len(polarities) if rng.random() < contrast else 1)
     return facts(rng, [relation] * len(drawn), drawn)
 
 
@@ -113,11 +111,11 @@ class Dilemma(NamedTuple):
     fits: int
 
 
-def dilemma(rng: Random) -> Dilemma:
+def dilemma(rng: Random, contrast: float) -> Dilemma:
     """A person's state and the act that follows; the wrong choice fits another state or none."""
     person = rng.choice(LANGUAGE["people"])
     right, other = rng.sample(sorted(LANGUAGE["effects"].items()), 2)
-    wrong = other if contrasted(rng) else rng.choice(sorted(LANGUAGE["absurd"].items()))
+    wrong = other if rng.random() < contrast else rng.choice(sorted(LANGUAGE["absurd"].items()))
     question = rng.choice(("cause", "effect"))
     forms = f"{person} was {{}} .", f"{person} {{}} ."  # of a state and of its act
     known, sought = (1, 0) if question == "cause" else (0, 1)
@@ -136,12 +134,12 @@ class Scene(NamedTuple):
     right: int
 
 
-def scene(rng: Random, joint: str = "and") -> Scene:
+def scene(rng: Random, joint: str, contrast: float) -> Scene:
     """Two people in different states, or a person and a thing that cannot act."""
     effects = LANGUAGE["effects"]
     a, b = rng.sample(LANGUAGE["people"], 2)
     x, y = rng.sample(sorted(effects), 2)
-    if contrasted(rng):
+    if rng.random() < contrast:
         right = rng.randrange(2)
         return Scene(f"{a} was {x} {joint} {b} was {y}", effects[(x, y)[right]], (a, b), right)
     thing = rng.choice(LANGUAGE["things"])
@@ -150,9 +148,9 @@ def scene(rng: Random, joint: str = "and") -> Scene:
     return Scene(f"{thing} were near {joint} {a} was {x}", effects[x], (thing, a), 1)
 
 
-def senses(rng: Random) -> list[tuple[str, bool, str]]:
+def senses(rng: Random, contrast: float) -> list[tuple[str, bool, str]]:
     """A word in a sense, or two words in opposite senses: (word, is animal, clause) for each."""
-    alive = rng.sample((True, False), 2 if contrasted(rng) else 1)
+    alive = rng.sample((True, False), 2 if rng.random() < contrast else 1)
     words = rng.sample(LANGUAGE["ambiguous"], len(alive))
     return [
         (word, animal, f"the {word} {rng.choice(LANGUAGE['alive' if animal else 'tool'])}")
