@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from promptscale.config.axes import AXES
 from promptscale.config.rules import TRAINABLE
 from promptscale.config.schema import Config
+from promptscale.config.settings import UnadaptedObjective
 from promptscale.config.sizes import ModelConfig
 from promptscale.config.tasks import MRQA, SUPER_GLUE
 
@@ -93,13 +94,14 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
     seeds = draw(
         st.lists(st.sampled_from([0, 1, 7, 2**31 - 1]), min_size=1, max_size=3, unique=True)
     )
+    pretraining_seeds = draw(st.sampled_from([[0], [4], [0, 7]]))[: len(seeds)]
     of_sizes = st.lists(st.sampled_from(sizes), min_size=1, unique=True)
     transfers = st.fixed_dictionaries({}, optional={
         "squad": st.sampled_from([list(MRQA), ["drop"]]), "mrpc": st.just(["qqp"]),
         "qqp": st.just(["mrpc"]), tasks[0]: st.sampled_from([["race"], ["duorc", "re"]]),
     }).filter(bool)  # fmt: skip
     values = {
-        "pretraining_objective": st.sampled_from(["span_corruption", "span_corruption_sentinel"]),
+        "pretraining_objective": st.sampled_from(get_args(UnadaptedObjective)),
         "initialization": st.sampled_from(
             ["class_label", "sampled_vocab", "random_uniform", "text"]
         ),
@@ -120,17 +122,22 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
         "sizes": st.just(sizes),
         "domain_shift.sizes": of_sizes,
         "ensembles.sizes": of_sizes,
-        "ensembles.seeds": st.just([*seeds, 11]),
+        "ensembles.seeds": st.just([*seeds[:: len(pretraining_seeds)], 11]),
+        "pretraining_seeds": st.just(pretraining_seeds),
         "seeds": st.just(seeds),
         "tasks": st.just(tasks),
         "convergence.task": st.sampled_from(tasks),
         "evaluate_on": transfers,
         "data": st.fixed_dictionaries(
             {"generated": st.just(True)},
-            optional={"corpus_shards": st.just(2), "corpus_shards_used": st.integers(1, 2)},
+            optional={
+                "corpus_shards": st.just(2), "corpus_shards_used": st.integers(1, 2),
+                "seed": st.integers(0, 3),
+            },
         ),
         "checkpoints": st.just({
             "span_corruption": "train", "lm_adaptation": dict.fromkeys(adaptations, "train"),
+            "span_corruption_continued": dict.fromkeys(adaptations, "train"),
         }),
         "default_checkpoint": st.sampled_from(checkpoints),
         "model_tuning.checkpoint": st.sampled_from(checkpoints),

@@ -351,6 +351,7 @@ def test_the_scores_command_prints_mean_and_spread_over_seeds(tmp_path):
     row = {
         "method": "prompt_tuning", "size": "mini-xl", "task": "boolq", "eval_task": "boolq",
         "checkpoint": "lm_7", "objective": "lm_adaptation", "adaptation_steps": 7,
+        "pretraining_seed": 0,
         "prompt_length": 5, "initialization": "class_label", "step": 10, "metric": "score",
         "selected": True, "wall_seconds": 1.0, "accelerator_seconds": 1.0,
         "origin": "generated", "label": "Miniature",

@@ -87,6 +87,18 @@ def test_a_continued_adaptation_equals_one_long_adaptation(folder):
     assert not list(folder.glob("*.state*"))
 
 
+@pytest.mark.slow
+def test_the_control_of_adaptation_equals_a_longer_pre_training(folder):
+    """Span corruption goes on with the batches, the step and the accumulators where it ended."""
+    further = LONG - PRETRAINING
+    long = train(folder, "span_corruption", LONG, "longer", None)
+    name = f"span_corruption_continued_{further}"
+    continued = train(folder, name, further, "control", "pretrained", first=PRETRAINING)
+    assert continued.step == long.step == LONG
+    for name, array in continued.params.items():
+        np.testing.assert_allclose(array, long.params[name], rtol=1e-4, atol=1e-5)
+
+
 def test_a_diverged_training_ends_in_a_sentence_and_writes_no_checkpoint(folder):
     with pytest.raises(DivergedError, match=r"tiny lm_4 diverged at step 1: its loss"):
         train(folder, "lm_4", 4, "diverged", "pretrained", factor=1e-30)

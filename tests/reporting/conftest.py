@@ -47,6 +47,7 @@ def run_rows(
                     "adaptation_steps": 400 if adapted else 0,
                     "prompt_length": length if tuned else 0,
                     "initialization": "class_label" if tuned else "",
+                    "pretraining_seed": 0,
                     "seed": seed,
                     "step": step,
                     "metric": metric,

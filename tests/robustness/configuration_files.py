@@ -133,6 +133,7 @@ _DATA = [
     real({"substitutes": {"boolq/test": "x"}}, "data.substitutes has 'boolq/test'; known are"),
     real({"local_files": "bad.yaml"}, "data.local_files is 'bad.yaml', which is a file"),
     real({"local_files": "gs://bucket/x"}, "local_files is 'gs://bucket/x'; it should be a local"),
+    real({"seed": 7}, "data.seed is 7, but data.generated is false; published data have no seed"),
     real({"vocabulary": "."}, "data.vocabulary is '.', which is a folder; it should be a file"),
     real({"vocabulary": "gs:vocabulary"}, "data.vocabulary is refused: .*with two slashes"),
     real({"data_dir": "absent"}, "data.data_dir is 'absent', which does not exist"),

@@ -187,6 +187,11 @@ _TOGETHER = [
     changed("pretraining", None, "the section pretraining is needed"),
     changed("lm_adaptation", None, "the section lm_adaptation is needed"),
     changed(
+        "ablations",
+        {"pretraining_objective": ["span_corruption_continued"]},
+        r"has 'span_corruption_continued_\d+'; known are span_corruption",
+    ),
+    changed(
         "lm_adaptation.steps", 7, "each key of `checkpoints.lm_adaptation` is a number of steps"
     ),
     changed(

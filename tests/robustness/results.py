@@ -15,8 +15,8 @@ from tests.robustness.case import Case, command
 _RUN = {
     "run": "a/0", "method": "prompt_tuning", "size": "mini-small", "task": "cb", "eval_task": "cb",
     "checkpoint": "lm_400", "prompt_length": "20", "initialization": "class_label",
-    "objective": "lm_adaptation", "adaptation_steps": "400", "seed": "0", "step": "100",
-    "metric": "score", "value": "50.0", "selected": "True", "wall_seconds": "1.0",
+    "objective": "lm_adaptation", "adaptation_steps": "400", "pretraining_seed": "0", "seed": "0",
+    "step": "100", "metric": "score", "value": "50.0", "selected": "True", "wall_seconds": "1.0",
     "accelerator_seconds": "1.0", "origin": "generated", "label": "Miniature",
 }  # fmt: skip
 _LOSS = _RUN | {"metric": "loss"}

@@ -18,6 +18,11 @@ SERVED = [
     and job.checkpoint == CONFIG.default_checkpoint
     and job.settings == CONFIG.prompt_tuning
 ]
+# The models whose prompts are interpreted.
+INTERPRETED = {
+    "size": CONFIG.sizes,
+    "checkpoint": grid.checkpoints_of(CONFIG, CONFIG.default_checkpoint),
+}
 
 
 rule vote:
@@ -77,28 +82,28 @@ rule collect_datasets:
 
 rule interpret_prompts:
     input:
-        checkpoint=checkpoint_path("{size}", CONFIG.default_checkpoint),
+        checkpoint=checkpoint_path("{size}", "{checkpoint}"),
         vocabulary=VOCABULARY,
         prompts=interpreted_prompts,
     output:
-        summary=f"{RESULTS}/interpretability/{{size}}/summary.csv",
-        neighbours=f"{RESULTS}/interpretability/{{size}}/neighbours.csv",
+        summary=f"{RESULTS}/interpretability/{{size}}/{{checkpoint}}/summary.csv",
+        neighbours=f"{RESULTS}/interpretability/{{size}}/{{checkpoint}}/neighbours.csv",
     log:
-        f"{RESULTS}/logs/interpretability/{{size}}.log",
+        f"{RESULTS}/logs/interpretability/{{size}}-{{checkpoint}}.log",
     conda:
         "../../envs/cpu.yaml"
     params:
         jobs=interpreted_specifications,
     message:
-        "neighbours of the prompts of {wildcards.size}"
+        "neighbours of the prompts of {wildcards.size} {wildcards.checkpoint}"
     script:
         "../scripts/interpret_prompts.py"
 
 
 rule collect_interpretability:
     input:
-        summaries=expand(rules.interpret_prompts.output.summary, size=CONFIG.sizes),
-        neighbours=expand(rules.interpret_prompts.output.neighbours, size=CONFIG.sizes),
+        summaries=expand(rules.interpret_prompts.output.summary, **INTERPRETED),
+        neighbours=expand(rules.interpret_prompts.output.neighbours, **INTERPRETED),
     output:
         interpretability=f"{RESULTS}/interpretability.csv",
         domain_words=f"{RESULTS}/domain_words.csv",

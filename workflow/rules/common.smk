@@ -34,6 +34,11 @@ ENSEMBLES = grid.ensemble_jobs(CONFIG)
 PUBLISHED_PROMPTS = grid.published_prompts_job(CONFIG)
 LABELLED_JOBS = outputs.labelled_jobs(CONFIG)
 TRAINED_MODELS = outputs.trained_checkpoints(CONFIG)
+CHECKPOINTS = {
+    seeded
+    for name in CONFIG.checkpoint_names
+    for seeded in grid.checkpoints_of(CONFIG, name)
+}
 FIGURE_NAMES = outputs.figures(CONFIG)
 # Rules whose jobs count towards the configuration's budget.
 BUDGETED = {
@@ -83,7 +88,7 @@ def job_names(*methods):
 
 wildcard_constraints:
     size=alternatives(CONFIG.sizes),
-    checkpoint=alternatives(CONFIG.checkpoint_names),
+    checkpoint=alternatives(CHECKPOINTS),
     task=alternatives(TASKS),
     split="train|validation",
     shard=r"\d+",
@@ -313,7 +318,8 @@ def interpreted_jobs(wildcards):
     """The jobs whose prompts are interpreted: all initialisations, and all prompt lengths."""
     axes = ("initialization", "prompt_length")
     jobs = {job.name: job for axis in axes for job in grid.prompt_jobs(CONFIG, axis)}
-    return [job for job in jobs.values() if job.size == wildcards.size]
+    model = (wildcards.size, wildcards.checkpoint)
+    return [job for job in jobs.values() if (job.size, job.checkpoint) == model]
 
 
 def interpreted_prompts(wildcards):
@@ -359,6 +365,7 @@ def model_location(wildcards):
         "data",
         "architectures",
         "checkpoints",
+        "pretraining_seeds",
         "pretraining",
         "lm_adaptation",
     }

@@ -14,6 +14,8 @@ if CONFIG.data.generated:
             f"{RESULTS}/logs/generate_world.log",
         conda:
             "../../envs/cpu.yaml"
+        params:
+            seed=CONFIG.data.seed,
         message:
             "generating the miniature world"
         script:

@@ -43,7 +43,7 @@ rule import_checkpoint:
     log:
         f"{RESULTS}/logs/models/{{size}}-{{checkpoint}}.log",
     wildcard_constraints:
-        checkpoint=alternatives(set(CONFIG.checkpoint_names) - TRAINED),
+        checkpoint=alternatives(CHECKPOINTS - TRAINED),
     conda:
         "../../envs/cpu.yaml"
     resources:

@@ -11,4 +11,5 @@ if TYPE_CHECKING:
 with script_setup(snakemake):
     from promptscale.data.raw.miniature.generate import generate
 
-    generate(Path(snakemake.output.data_dir), Path(snakemake.output.vocabulary), seed=0)
+    data_dir, vocabulary = Path(snakemake.output.data_dir), Path(snakemake.output.vocabulary)
+    generate(data_dir, vocabulary, seed=snakemake.params.seed)

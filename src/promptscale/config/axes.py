@@ -21,6 +21,8 @@ from promptscale.config.settings import (
 )
 from promptscale.config.values import NotNegative, Positive
 
+_CONTINUED = "span_corruption_continued"
+_SEED = "-pretraining_"
 Value = str | int | float
 Row = Mapping[Any, Any]  # of `runs.csv`, or the description of a setting
 
@@ -32,14 +34,41 @@ class Setting(NamedTuple):
     prompts: PromptTuning | None
 
 
+def further_steps(checkpoint: str) -> int:
+    """Steps after pre-training: n of `lm_<n>` and `span_corruption_continued_<n>`, else 0."""
+    last = unseeded_name(checkpoint).rpartition("_")[2]
+    return int(last) if last.isdigit() else 0
+
+
 def adaptation_steps(checkpoint: str) -> int:
-    """Steps of LM adaptation in a checkpoint's name: n of `lm_<n>`, 0 of `span_corruption`."""
-    return int(checkpoint.removeprefix("lm_")) if checkpoint.startswith("lm_") else 0
+    """Steps of LM adaptation in a checkpoint's name: n of `lm_<n>`, else 0."""
+    return further_steps(checkpoint) if checkpoint.startswith("lm_") else 0
 
 
 def checkpoint_name(steps: int) -> str:
     """The name of the checkpoint after `steps` steps of LM adaptation."""
     return f"lm_{steps}" if steps else "span_corruption"
+
+
+def continued_name(steps: int) -> str:
+    """The name of the checkpoint after `steps` further steps of span corruption."""
+    return f"{_CONTINUED}_{steps}"
+
+
+def seeded_name(checkpoint: str, pretraining_seed: int) -> str:
+    """The name of such a checkpoint of another pre-training than the first."""
+    return f"{checkpoint}{_SEED}{pretraining_seed}"
+
+
+def unseeded_name(checkpoint: str) -> str:
+    """The name of such a checkpoint of the first pre-training."""
+    return checkpoint.partition(_SEED)[0]
+
+
+def pretraining_seed(checkpoint: str) -> int | None:
+    """The seed in a checkpoint's name; None for the first pre-training."""
+    seed = checkpoint.partition(_SEED)[2]
+    return int(seed) if seed else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,7 +175,9 @@ def _changed(field: str, setting: Setting, value: Value) -> Setting:
 
 
 def _objective(setting: Setting) -> str:
-    objective = "lm_adaptation" if adaptation_steps(setting.checkpoint) else "span_corruption"
+    objective = "span_corruption"
+    if further_steps(setting.checkpoint):
+        objective = "lm_adaptation" if adaptation_steps(setting.checkpoint) else _CONTINUED
     return f"{objective}_sentinel" if setting.prompts and setting.prompts.sentinel else objective
 
 
@@ -162,6 +193,8 @@ _INITIALIZATIONS = {
 _OBJECTIVES = {
     "span_corruption": "Span Corruption",
     "span_corruption_sentinel": "Span Corruption + Sentinel",
+    "span_corruption_continued": "Span Corruption (continued)",
+    "span_corruption_continued_sentinel": "Span Corruption (continued) + Sentinel",
 }
 
 
@@ -179,8 +212,9 @@ def _objective_curve(row: Row, default: Row) -> str | None:
 
 
 def _steps_curve(row: Row, default: Row) -> str | None:
-    """The steps of LM adaptation; targets with a sentinel are left out."""
-    return None if row["objective"].endswith("_sentinel") else str(row["adaptation_steps"])
+    """The steps of LM adaptation; continued span corruption and sentinels are left out."""
+    shown = row["objective"] in ("span_corruption", "lm_adaptation")
+    return str(row["adaptation_steps"]) if shown else None
 
 
 def _named(titles: Mapping[str, str], curves: Sequence[str]) -> dict[str, str]:
@@ -205,7 +239,10 @@ def _in_thousands(curves: Sequence[str]) -> dict[str, str]:
 
 
 def _with_objective(setting: Setting, objective: str) -> Setting:
-    unadapted = setting._replace(checkpoint="span_corruption")
+    checkpoint = "span_corruption"
+    if objective.startswith(_CONTINUED):
+        checkpoint = continued_name(adaptation_steps(setting.checkpoint))
+    unadapted = setting._replace(checkpoint=checkpoint)
     return _changed("sentinel", unadapted, objective.endswith("_sentinel"))
 
 

@@ -7,7 +7,17 @@ from random import Random
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
-from promptscale.config.axes import AXES, Setting, adaptation_steps, checkpoint_name, variant_name
+from promptscale.config.axes import (
+    AXES,
+    Setting,
+    adaptation_steps,
+    checkpoint_name,
+    continued_name,
+    further_steps,
+    pretraining_seed,
+    seeded_name,
+    variant_name,
+)
 from promptscale.config.jobs import (
     AnyJob,
     LanguageModelingJob,
@@ -52,14 +62,18 @@ def _default_jobs(
 
 
 def ensemble_jobs(config: Config) -> dict[str, list[PromptTuningJob]]:
-    """By size, the jobs whose prompts vote: those of the default, and those of further seeds."""
+    """By size, the jobs whose prompts vote: those of the default, and those of further seeds.
+
+    All of them are prompts of the first pre-trained model.
+    """
     if not (ensembles := config.ensembles):
         return {}
+    grids = [seed for seed in config.seeds if seed in ensembles.seeds]
     further = [seed for seed in ensembles.seeds if seed not in config.seeds]
     return {
         size: [
             job
-            for seeds in (config.seeds, further)
+            for seeds in (grids, further)
             for job in _default_jobs(config, size, config.tasks, seeds)
         ]
         for size in ensembles.sizes
@@ -93,8 +107,12 @@ def model_jobs(config: Config) -> list[ModelTuningJob | MultitaskTuningJob]:
     for size in config.sizes:
         jobs += _model_jobs(config, size, config.tasks)
         if multitask := config.multitask_tuning:
-            slices = _slices(config.seeds, config.runs_per_job.model_tuning)
-            blocks = [(config.tasks, seeds) for seeds in slices]
+            runs = config.runs_per_job.model_tuning
+            blocks = [
+                (config.tasks, seeds)
+                for group in _by_model(config, config.seeds)
+                for seeds in _slices(group, runs)
+            ]
             start = multitask.checkpoint
             jobs += _jobs(MultitaskTuningJob, config, size, start, blocks, settings=multitask)
     return jobs
@@ -117,7 +135,8 @@ def domain_shift_jobs(config: Config) -> list[PromptTuningJob | ModelTuningJob]:
 
 def prompt_design_jobs(config: Config) -> list[PromptDesignJob]:
     """Text prompts for the default checkpoint of every size."""
-    checkpoint, blocks = config.default_checkpoint, [(config.tasks, config.seeds)]
+    checkpoint = config.default_checkpoint
+    blocks = [(config.tasks, seeds) for seeds in _by_model(config, config.seeds)]
     jobs = []
     if design := config.prompt_design:
         for size in config.sizes:
@@ -165,7 +184,7 @@ def search_jobs(config: Config) -> list[PromptTuningJob | ModelTuningJob]:
         jobs += _jobs(
             PromptTuningJob, config, search.size, config.default_checkpoint, blocks, **fields
         )
-    blocks = _blocks(config.tasks, config.seeds[:1], config.runs_per_job.model_tuning)
+    blocks = _blocks(config, config.tasks, config.seeds[:1], config.runs_per_job.model_tuning)
     for settings, group in _trials_by_shape(config, "model_tuning"):
         for trial in group:
             fields = {"settings": settings, "trials": (trial,)}
@@ -221,18 +240,21 @@ def language_modeling_job(config: Config, size: str, checkpoint: str) -> Languag
     Raises:
       KeyError: the configuration has no settings for such a training.
     """
-    steps = adaptation_steps(checkpoint)
-    first = adaptation_steps(start_of(config, checkpoint) or "")
+    seed = pretraining_seed(checkpoint)
+    steps, first = further_steps(checkpoint), further_steps(start_of(config, checkpoint) or "")
     settings = config.pretraining
     if steps and config.lm_adaptation:
         settings = LanguageModeling(steps=steps - first, **dict(config.lm_adaptation))
     if settings is None:
         raise KeyError(f"{checkpoint} is not trained in this configuration")
+    if steps and not adaptation_steps(checkpoint) and config.pretraining:
+        first += config.pretraining.steps  # span corruption goes on with the next batch
     return LanguageModelingJob(
         size=size,
         architecture=config.all_sizes[size],
         checkpoint=checkpoint,
         first_step=first,
+        seed=config.pretraining_seeds[0] if seed is None else seed,
         settings=settings,
     )
 
@@ -241,20 +263,43 @@ def start_of(config: Config, checkpoint: str) -> str | None:
     """The checkpoint that the training of `checkpoint` continues; None for pre-training.
 
     An adaptation continues the longest shorter adaptation: with a schedule that does not depend on
-    the number of steps, the result is the same.
+    the number of steps, the result is the same. Span corruption is continued in the same way.
     """
-    steps = adaptation_steps(checkpoint)
+    steps = further_steps(checkpoint)
     if not steps:
         return None
-    shorter = [other for other in config.checkpoints.lm_adaptation if other < steps]
-    return checkpoint_name(max(shorter, default=0))
+    shorter = max((other for other in _sources(config, checkpoint) if other < steps), default=0)
+    name = checkpoint_name if adaptation_steps(checkpoint) or not shorter else continued_name
+    seed = pretraining_seed(checkpoint)
+    return name(shorter) if seed is None else seeded_name(name(shorter), seed)
+
+
+def checkpoint_of(config: Config, checkpoint: str, seed: int) -> str:
+    """The name of the checkpoint that a setting with `checkpoint` starts from for a prompt's seed.
+
+    The models of the first pre-training have the names of the configuration.
+    """
+    pretrained = config.pretraining_seed(seed)
+    first = pretrained == config.pretraining_seeds[0]
+    return checkpoint if first else seeded_name(checkpoint, pretrained)
+
+
+def checkpoints_of(config: Config, checkpoint: str) -> list[str]:
+    """The names of a checkpoint for all pre-trainings."""
+    return list(dict.fromkeys(checkpoint_of(config, checkpoint, seed) for seed in config.seeds))
 
 
 def source(config: Config, size: str, checkpoint: str) -> str:
     """The source of a checkpoint: `train`, or its location."""
-    steps, checkpoints = adaptation_steps(checkpoint), config.checkpoints
-    template = checkpoints.lm_adaptation[steps] if steps else checkpoints.span_corruption
+    steps = further_steps(checkpoint)
+    template = _sources(config, checkpoint)[steps] if steps else config.checkpoints.span_corruption
     return template.replace("{size}", size)
+
+
+def _sources(config: Config, checkpoint: str) -> Mapping[int, str]:
+    """By steps, the sources of the checkpoints after pre-training that share the objective."""
+    adapted, sources = adaptation_steps(checkpoint), config.checkpoints
+    return sources.lm_adaptation if adapted else sources.span_corruption_continued
 
 
 def _prompt_jobs(
@@ -264,7 +309,7 @@ def _prompt_jobs(
     tasks: Sequence[str],
     seeds: Sequence[int],
 ) -> list[PromptTuningJob]:
-    blocks = _blocks(tasks, seeds, config.runs_per_job.prompt_tuning)
+    blocks = _blocks(config, tasks, seeds, config.runs_per_job.prompt_tuning)
     jobs = []
     for size, setting in itertools.product(sizes, settings):
         variant = variant_name(setting, config.default_setting)
@@ -278,7 +323,7 @@ def _prompt_jobs(
 def _model_jobs(config: Config, size: str, tasks: Sequence[str]) -> list[ModelTuningJob]:
     if not (tuning := config.model_tuning):
         return []
-    blocks = _blocks(tasks, config.seeds, config.runs_per_job.model_tuning)
+    blocks = _blocks(config, tasks, config.seeds, config.runs_per_job.model_tuning)
     shift = _domain_shift(config, size)
     return _jobs(ModelTuningJob, config, size, tuning.checkpoint, blocks, shift, settings=tuning)
 
@@ -298,14 +343,18 @@ def _jobs(
     others: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
     **fields: Any,
 ) -> list[Job]:
-    """A job of a kind for each block of tasks and seeds; `others` are evaluated on too."""
+    """A job of a kind for each block of tasks and seeds; `others` are evaluated on too.
+
+    The seeds of a block start from the same pre-trained model.
+    """
     return [
         kind(
             origin=config.origin,
             label=config.label,
             size=size,
             architecture=config.all_sizes[size],
-            checkpoint=checkpoint,
+            checkpoint=checkpoint_of(config, checkpoint, seeds[0]),
+            pretraining_seed=config.pretraining_seed(seeds[0]),
             tasks=tuple(tasks),
             seeds=tuple(seeds),
             transfer_tasks={task: others[task] for task in tasks if task in others},
@@ -316,13 +365,23 @@ def _jobs(
     ]
 
 
-def _blocks(tasks: Sequence[str], seeds: Sequence[int], runs: int) -> list[Block]:
+def _by_model(config: Config, seeds: Iterable[int]) -> list[list[int]]:
+    """The seeds in groups that start from the same pre-trained model."""
+    groups: dict[int, list[int]] = {}
+    for seed in seeds:
+        groups.setdefault(config.pretraining_seed(seed), []).append(seed)
+    return list(groups.values())
+
+
+def _blocks(config: Config, tasks: Sequence[str], seeds: Sequence[int], runs: int) -> list[Block]:
     """Tasks x seeds in blocks of at most `runs`; a task's seeds stay together if they fit."""
-    if not seeds:
-        return []
-    if runs >= len(seeds):
-        return [(group, seeds) for group in _slices(tasks, runs // len(seeds))]
-    return [((task,), part) for task in tasks for part in _slices(seeds, runs)]
+    blocks: list[Block] = []
+    for group in _by_model(config, seeds):
+        if runs >= len(group):
+            blocks += [(some, group) for some in _slices(tasks, runs // len(group))]
+        else:
+            blocks += [((task,), part) for task in tasks for part in _slices(group, runs)]
+    return blocks
 
 
 def _slices(items: Sequence, size: int) -> list[Sequence]:

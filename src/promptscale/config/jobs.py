@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
-from promptscale.config.axes import Setting, adaptation_steps, describe, setting_name
+from promptscale.config.axes import Setting, adaptation_steps, describe, setting_name, unseeded_name
 from promptscale.config.lengths import Lengths, lengths
 from promptscale.config.sequences import (
     Gradient,
@@ -82,6 +82,7 @@ class _TaskJob(Strict):
     checkpoint: str
     tasks: tuple[str, ...]
     seeds: tuple[int, ...]
+    pretraining_seed: int = 0  # of the model that the runs start from
     transfer_tasks: Mapping[str, tuple[str, ...]] = Field(default={})
     evaluation: EvaluationSettings
 
@@ -143,7 +144,8 @@ class _TaskJob(Strict):
         return {
             "method": self.method,
             "size": self.size,
-            "checkpoint": self.checkpoint,
+            "checkpoint": unseeded_name(self.checkpoint),
+            "pretraining_seed": self.pretraining_seed,
             **describe(Setting(self.checkpoint, self.prompts)),
             "origin": self.origin,
             "label": self.label,

@@ -74,8 +74,14 @@ def _names_of_the_grid(config: Config) -> Sentences:
     yield from known("published_prompts.size", [published.size] if published else (), config.sizes)
     task = config.convergence and config.convergence.task
     yield from known("convergence.task", [task] if task else (), config.tasks)
-    if vote and not set(config.seeds) <= set(vote.seeds):
+    firsts = {s for s in config.seeds if config.pretraining_seed(s) == config.pretraining_seeds[0]}
+    if vote and not firsts <= set(vote.seeds):
         yield "ensembles.seeds must contain the seeds of all other runs."
+    elif vote and (others := {*vote.seeds} & {*config.seeds} - firsts):
+        yield (
+            f"ensembles.seeds has {min(others)}, but the prompts of this seed are tuned on another "
+            "pre-trained model than those of the first seed; take a seed that is not in seeds."
+        )
 
 
 def _checkpoint_names(config: Config) -> Sentences:
@@ -90,12 +96,23 @@ def _checkpoint_sources(config: Config) -> Sentences:
     checkpoints = config.checkpoints
     sources = {
         "checkpoints.span_corruption": checkpoints.span_corruption,
-        **{f"checkpoints.lm_adaptation.{n}": x for n, x in checkpoints.lm_adaptation.items()},
+        **{
+            f"checkpoints.{key}.{n}": source
+            for key in ("lm_adaptation", "span_corruption_continued")
+            for n, source in getattr(checkpoints, key).items()
+        },
     }
     if checkpoints.span_corruption == "train" and not config.pretraining:
         yield "checkpoints.span_corruption is 'train', so the section pretraining is needed."
-    if "train" in checkpoints.lm_adaptation.values() and not config.lm_adaptation:
-        yield "checkpoints.lm_adaptation has 'train', so the section lm_adaptation is needed."
+    for key in ("lm_adaptation", "span_corruption_continued"):
+        if "train" in getattr(checkpoints, key).values() and not config.lm_adaptation:
+            yield f"checkpoints.{key} has 'train', so the section lm_adaptation is needed."
+    if len(config.pretraining_seeds) > len(config.seeds):
+        yield "pretraining_seeds has more values than seeds, whose runs take the models in turn."
+    if len(config.pretraining_seeds) > 1 and (
+        given := [key for key, source in sources.items() if source != "train"]
+    ):
+        yield f"pretraining_seeds has several values, so {given[0]} should be 'train'."
     keys: dict[str, str] = {}  # by the location of a size's checkpoint
     for key, location in sources.items():
         if location == "train":
@@ -131,6 +148,8 @@ def _data(config: Config) -> Sentences:
         )
     if data.download and is_remote(data.data_dir):
         yield f"data.data_dir is {data.data_dir!r}; a download needs a local folder."
+    if data.seed and not data.generated:
+        yield f"data.seed is {data.seed}, but data.generated is false; published data have no seed."
     if not data.generated and data.vocabulary is None:
         yield "data.vocabulary is needed: the path of a SentencePiece model."
     if data.corpus_shards_used > data.corpus_shards:
@@ -251,8 +270,13 @@ def _sections(config: Config) -> Iterator[tuple[str, Optimizer]]:
 
 def _continued_adaptation(config: Config) -> Sentences:
     """An adaptation that continues another would begin its schedule anew."""
-    sources = config.checkpoints.lm_adaptation
-    continued = [n for n in sources if sources[n] == "train" and min(sources) < n]
+    checkpoints = config.checkpoints
+    continued = [
+        n
+        for sources in (checkpoints.lm_adaptation, checkpoints.span_corruption_continued)
+        for n in sources
+        if sources[n] == "train" and min(sources) < n
+    ]
     if not (continued and config.lm_adaptation):
         return
     optimizer = config.lm_adaptation.optimizer

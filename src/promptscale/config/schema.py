@@ -11,7 +11,7 @@ import pydantic
 from pydantic import Field, field_validator
 
 from promptscale.config import faults
-from promptscale.config.axes import AXES, Setting, checkpoint_name
+from promptscale.config.axes import AXES, Setting, checkpoint_name, continued_name
 from promptscale.config.settings import (
     EvaluationSettings,
     LanguageModeling,
@@ -69,6 +69,8 @@ class Checkpoints(Strict):
     span_corruption: CheckpointSource
     # by the steps of adaptation
     lm_adaptation: dict[StepsKey, CheckpointSource] = Field(default={})
+    # by the further steps of span corruption: the control for an adaptation of as many steps
+    span_corruption_continued: dict[StepsKey, CheckpointSource] = Field(default={})
 
 
 class DomainShift(Strict):
@@ -147,6 +149,7 @@ class Data(Strict):
     """The sources of raw rows."""
 
     generated: Flag = False  # generate the miniature's datasets and vocabulary
+    seed: NotNegative = 0  # of the generated datasets
     # TFDS's folder of prepared datasets; below the results if not given
     data_dir: OptionalLocation = ""
     download: Flag = False  # let TFDS download what data_dir lacks
@@ -169,6 +172,8 @@ class Config(Strict):
     sizes: Values[str]
     tasks: Values[str]
     seeds: Values[NotNegative] = (0, 1, 2)
+    # A model of each size is pre-trained with each of these; the `seeds` take the models in turn.
+    pretraining_seeds: Values[NotNegative] = (0,)
     data: Data
     checkpoints: Checkpoints
     default_checkpoint: str
@@ -199,8 +204,17 @@ class Config(Strict):
 
     @property
     def checkpoint_names(self) -> tuple[str, ...]:
-        """Names of the checkpoints of each size: `span_corruption`, `lm_<steps>`."""
-        return tuple(map(checkpoint_name, (0, *self.checkpoints.lm_adaptation)))
+        """Names of the checkpoints of each size, such as `span_corruption` and `lm_<steps>`."""
+        adapted = map(checkpoint_name, (0, *self.checkpoints.lm_adaptation))
+        return (*adapted, *map(continued_name, self.checkpoints.span_corruption_continued))
+
+    def pretraining_seed(self, seed: int) -> int:
+        """The seed of the pre-training whose model the runs of `seed` start from.
+
+        Seeds beyond `seeds` are those of an ensemble, which votes on the first model.
+        """
+        place = self.seeds.index(seed) if seed in self.seeds else 0
+        return self.pretraining_seeds[place % len(self.pretraining_seeds)]
 
     @property
     def default_setting(self) -> Setting:

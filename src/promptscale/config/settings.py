@@ -27,7 +27,13 @@ from promptscale.config.values import (
 )
 
 Initialization = Literal["class_label", "sampled_vocab", "random_uniform", "text", "file"]
-UnadaptedObjective = Literal["span_corruption", "span_corruption_sentinel"]
+UnadaptedObjective = Literal[
+    "span_corruption",
+    "span_corruption_sentinel",
+    # Span corruption went on for as many steps as the default's LM adaptation has.
+    "span_corruption_continued",
+    "span_corruption_continued_sentinel",
+]
 Objective = Literal[UnadaptedObjective, "lm_adaptation"]
 # Results of two origins are never mixed.
 Origin = Literal["generated", "real"]

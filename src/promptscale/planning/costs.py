@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from promptscale.config import grid, outputs
 from promptscale.config.accelerators import Work, accelerators
-from promptscale.config.axes import adaptation_steps
+from promptscale.config.axes import further_steps
 from promptscale.config.jobs import AnyJob, LanguageModelingJob
 from promptscale.config.schema import Config
 from promptscale.config.sequences import Gradient
@@ -165,7 +165,7 @@ def estimate(config: Config, accelerator: str = "") -> Estimate:
             shares.setdefault(kind, {}).setdefault((work, basis), []).append(share)
         return cost.hours
 
-    for size, checkpoint in sorted(models, key=lambda pair: adaptation_steps(pair[1])):
+    for size, checkpoint in sorted(models, key=lambda pair: further_steps(pair[1])):
         start = grid.start_of(config, checkpoint)
         before = reached.get((size, start), 0.0) if start else 0.0
         reached[size, checkpoint] = before + add(models[size, checkpoint])

@@ -60,6 +60,7 @@ def schema() -> pa.DataFrameSchema:
             "eval_task": _text(),
             "checkpoint": _text(),
             **{column.name: _of_setting(column) for column in axes.columns()},
+            "pretraining_seed": at_least_zero("int64"),
             "seed": at_least_zero("int64"),
             "step": at_least_zero("int64"),
             "metric": _text(),
@@ -152,7 +153,7 @@ def selected_scores(runs: pd.DataFrame) -> pd.DataFrame:
     """
     selected = runs[(runs["metric"] == "score") & runs["selected"]]
     names = [
-        *("run", "method", "size", "task", "checkpoint"),
+        *("run", "method", "size", "task", "checkpoint", "pretraining_seed"),
         *(column.name for column in axes.columns()),
         *("origin", "label", "eval_task", "seed", "step", "value"),
     ]

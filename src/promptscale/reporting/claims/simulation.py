@@ -98,7 +98,7 @@ def drawn(distribution: pd.DataFrame, generator: np.random.Generator) -> Context
     """Results with scores drawn from the `distribution` of a panel."""
     rows = [row for cell in distribution.to_dict("records") for row in _rows(cell, generator)]
     runs = pd.DataFrame(rows).assign(
-        checkpoint="", step=1, metric="score", selected=True, wall_seconds=0.0,
+        checkpoint="", pretraining_seed=0, step=1, metric="score", selected=True, wall_seconds=0.0,
         accelerator_seconds=0.0, origin="real", label="T5 1.1",
     )  # fmt: skip
     runs["value"] = runs["value"].clip(0, 100)

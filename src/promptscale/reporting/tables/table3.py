@@ -71,7 +71,9 @@ def _members(context: Context) -> tuple[pd.DataFrame, pd.DataFrame]:
     if ensembles.empty:
         raise ResultsError("The results have no ensemble of prompts.")
     size = context.largest(ensembles["size"])
+    voted = ensembles[ensembles["size"] == size]
     single = selected[context.has_default(selected) & (selected["size"] == size)]
+    single = single[single["pretraining_seed"].isin(voted["pretraining_seed"])]
     single = single[single["task"].isin(SUPER_GLUE) & (single["task"] == single["eval_task"])]
     provenance(pd.concat([single, ensembles]))
-    return single, ensembles[ensembles["size"] == size]
+    return single, voted

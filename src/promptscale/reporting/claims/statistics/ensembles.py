@@ -48,7 +48,8 @@ def _ensemble(context: Context) -> tuple[dict[str, np.ndarray], dict[str, float]
         raise AbsentError
     size = context.largest(voted["size"])
     voted = voted[voted["size"] == size]
-    rows = runs_table.in_domain(scores[context.has_default(scores) & (scores["size"] == size)])
+    members = (scores["size"] == size) & scores["pretraining_seed"].isin(voted["pretraining_seed"])
+    rows = runs_table.in_domain(scores[context.has_default(scores) & members])
     seeds = rows["seed"].nunique()
     single: dict[str, np.ndarray] = {}
     together: dict[str, float] = {}

@@ -6,17 +6,22 @@ from promptscale.reporting.claims.evidence import AbsentError, Scores, Statistic
 from promptscale.reporting.claims.statistics.thresholds import SMALL_SHARE
 from promptscale.reporting.context import Context
 
-_SPAN, _SENTINEL = "span_corruption", "span_corruption_sentinel"
+
+def _span(context: Context, ending: str = "") -> str:
+    """Span corruption for as many steps as the default's model was trained, if results have it."""
+    equally_long = f"span_corruption_continued{ending}"
+    trained = (context.scores["objective"] == equally_long).any()
+    return equally_long if trained else f"span_corruption{ending}"
 
 
 def adaptation_beats_span_corruption(context: Context) -> Statistic:
     """The default's LM adaptation less span corruption, mean over sizes."""
-    return _adaptation_less(context, _SPAN)
+    return _adaptation_less(context, _span(context))
 
 
 def adaptation_beats_sentinel(context: Context) -> Statistic:
     """The default's LM adaptation less span corruption with a sentinel, mean over sizes."""
-    return _adaptation_less(context, _SENTINEL)
+    return _adaptation_less(context, _span(context, "_sentinel"))
 
 
 def _adaptation_less(context: Context, objective: str) -> Statistic:
@@ -26,19 +31,21 @@ def _adaptation_less(context: Context, objective: str) -> Statistic:
 
 def sentinel_helps_little(context: Context) -> Statistic:
     """A share of the gain by LM adaptation, less the gain by a sentinel, mean over sizes."""
-    scores = _objectives(context, _SPAN, _SENTINEL)
-    span = scores.over(_SPAN)
-    part = SMALL_SHARE * (scores.over(scores.default) - span) - (scores.over(_SENTINEL) - span)
+    objective, marked = _span(context), _span(context, "_sentinel")
+    scores = _objectives(context, objective, marked)
+    span = scores.over(objective)
+    part = SMALL_SHARE * (scores.over(scores.default) - span) - (scores.over(marked) - span)
     return scores.statistic([part])
 
 
 def middle_sizes_fail(context: Context) -> Statistic:
     """Under span corruption, the smallest size less each size between it and the largest."""
-    scores = _objectives(context, _SPAN)
+    objective = _span(context)
+    scores = _objectives(context, objective)
     smallest, *middle, _ = scores.sizes
     if not middle:
         raise AbsentError
-    parts = [scores.at(_SPAN, smallest) - scores.at(_SPAN, size) for size in middle]
+    parts = [scores.at(objective, smallest) - scores.at(objective, size) for size in middle]
     return scores.statistic(parts)
 
 
