@@ -61,3 +61,12 @@ def test_the_corpus_has_text_of_every_shifted_domain(documents):
     for name in ("drop", "textbookqa", "bioasq", "race"):
         form = re.escape(question_answering.MRQA[name].passage.partition("{")[0])
         assert sum(bool(re.search(form, text)) for text in texts) > 0.01 * len(texts)
+
+
+def test_a_paragraph_with_a_heading_ends_with_the_answer(documents):
+    """Prompts have to make the model stop after the answer, so the corpus stops there as well."""
+    people = {*world.LANGUAGE["people"], *world.LANGUAGE["things"]}
+    names = {name for pair in corpus.TEXT["names"] for name in pair}
+    for starts, answers in (({"pronoun", "resolution"}, people), (names, names)):
+        ends = [text[-1] for text in documents if len(text) < 60 and text[0] in starts]
+        assert len(ends) > 20 and set(ends) <= answers

@@ -11,7 +11,6 @@ answer. A prompt can therefore act as a heading does.
 
 from collections.abc import Iterator, Sequence
 from random import Random
-from typing import NamedTuple
 
 from promptscale.data.raw.miniature import world
 from promptscale.data.raw.miniature.question_answering import MRQA, Domain
@@ -23,20 +22,6 @@ SHORT = 0.8  # share of documents that are short; they hold a third of the parag
 HEADED = 0.5  # share of paragraphs with a heading, of those that answer a question
 
 _CONTRAST = world.CONTRAST["corpus"]
-
-
-class _Paragraph(NamedTuple):
-    """A paragraph that answers questions; `_write` puts it into words.
-
-    Attributes:
-      text: what the questions are about.
-      asked: the questions and their answers.
-      heading: words that a heading is drawn from.
-    """
-
-    text: str
-    asked: list[tuple[str, str]]
-    heading: Sequence[str]
 
 
 def documents(rng: Random, count: int) -> Iterator[str]:
@@ -79,7 +64,7 @@ def _verdicts(rng: Random) -> str:
     for fact in rng.sample(stated, len(stated)):
         form, end = (relation.whether, "?") if as_question else (relation.claim, ".")
         asked.append((f"{mark}{fact.put(form)} {end}", words[fact.polarity]))
-    return _write(rng, _Paragraph(_passage(rng, facts), asked, verdicts))
+    return _write(rng, _passage(rng, facts), asked, verdicts)
 
 
 def _who(rng: Random) -> str:
@@ -94,7 +79,7 @@ def _who(rng: Random) -> str:
     question = f"{relation.who.format(o=object_)} ?"
     asked = [(f"{question} {fact.subject} ?", words[fact.polarity]) for fact in stated]
     rng.shuffle(asked)
-    return _write(rng, _Paragraph(world.passage(stated), asked, verdicts))
+    return _write(rng, world.passage(stated), asked, verdicts)
 
 
 def _wh(rng: Random, domain: Domain | None = None) -> str:
@@ -112,7 +97,7 @@ def _wh(rng: Random, domain: Domain | None = None) -> str:
         )
     ]
     rng.shuffle(asked)
-    return _write(rng, _Paragraph(text, asked, TEXT["headings"]["questions"]))
+    return _write(rng, text, asked, TEXT["headings"]["questions"])
 
 
 def _shifted(rng: Random) -> str:
@@ -125,14 +110,16 @@ def _cloze(rng: Random) -> str:
     stated = world.affirmed(rng, world.FACTUAL, rng.choice((2, 3)), _CONTRAST)
     again = [fact.put(fact.relation.claim) + " ." for fact in rng.sample(stated, 2)]
     target = rng.choice(stated)
-    text = rng.choice(TEXT["cloze"]).format(
+    return _fill(
+        rng,
+        "cloze",
+        TEXT["headings"]["cloze"],
         people=", ".join(sorted({fact.subject for fact in stated} | {stated[0].object})),
         text=world.passage(stated),
         again=" ".join(again),
         blank=target.relation.claim.format(s="@placeholder", o=target.object),
         subject=target.subject,
     )
-    return _maybe_headed(rng, text, TEXT["headings"]["cloze"])
 
 
 def _story(rng: Random) -> str:
@@ -151,15 +138,18 @@ def _effects(rng: Random) -> str:
     """States of people and the acts that follow from them."""
     drawn = world.scene(rng, rng.choice(("and", ",")), _CONTRAST)
     who = drawn.candidates[drawn.right]
-    text = rng.choice(TEXT["effects"]).format(states=drawn.states, act=drawn.act, who=who)
-    return _maybe_headed(rng, text, TEXT["headings"]["effects"])
+    words = TEXT["headings"]["effects"]
+    return _fill(rng, "effects", words, states=drawn.states, act=drawn.act, who=who)
 
 
 def _alternatives(rng: Random) -> str:
     """Two named alternatives, and the name of the alternative that fits."""
     drawn = world.dilemma(rng, _CONTRAST)
     names = rng.choice(TEXT["names"])
-    text = rng.choice(TEXT["alternatives"]).format(
+    return _fill(
+        rng,
+        "alternatives",
+        names,
         options=f"{names[0]}: {drawn.choices[0]} {names[1]}: {drawn.choices[1]}",
         premise=drawn.premise,
         question=drawn.question,
@@ -167,7 +157,6 @@ def _alternatives(rng: Random) -> str:
         right=names[drawn.fits],
         wrong=names[1 - drawn.fits],
     )
-    return _maybe_headed(rng, text, names)
 
 
 def _senses(rng: Random) -> str:
@@ -179,7 +168,7 @@ def _senses(rng: Random) -> str:
     form = rng.choice(TEXT["senses"])
     asked = [(form.format(word=word), yes if animal else no) for word, animal, _ in known]
     rng.shuffle(asked)
-    return _write(rng, _Paragraph(f"{clauses} .", asked, verdicts))
+    return _write(rng, f"{clauses} .", asked, verdicts)
 
 
 def _passage(rng: Random, stated: list[world.Fact]) -> str:
@@ -190,13 +179,18 @@ def _passage(rng: Random, stated: list[world.Fact]) -> str:
     return world.passage(stated)
 
 
-def _maybe_headed(rng: Random, text: str, words: Sequence[str]) -> str:
-    return _heading(rng, words) + text if rng.random() < HEADED else text
+def _fill(rng: Random, kind: str, words: Sequence[str], **fields: str) -> str:
+    """A form of a kind with these fields, maybe after a heading that is drawn from `words`."""
+    headed = rng.random() < HEADED
+    form = rng.choice(TEXT[kind]["headed" if headed else "plain"])
+    return (_heading(rng, words) if headed else "") + form.format(**fields)
 
 
-def _write(rng: Random, paragraph: _Paragraph) -> str:
-    """The text, then questions with answers; or a question, then the text and its answer."""
-    text, asked, words = paragraph
+def _write(rng: Random, text: str, asked: list[tuple[str, str]], words: Sequence[str]) -> str:
+    """The text, then questions with answers; or a question, then the text and its answer.
+
+    `words` are those that a heading is drawn from.
+    """
     headed = rng.random() < HEADED
     heading = _heading(rng, words) if headed else ""
     answer = "" if headed else rng.choice(TEXT["answer"])
