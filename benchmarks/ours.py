@@ -118,6 +118,7 @@ def micro_batches(
         lengths["inputs"],
         lengths["targets"],
         rows=MANY,
+        pools=MANY,
         before=case["prompt_length"] if prompted else 0,
         budget=devices.token_budget,
         devices=devices.data_axis,

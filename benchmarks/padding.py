@@ -77,6 +77,7 @@ def main() -> None:
         shapes = Shapes.fitting(
             *map(np.concatenate, zip(*pools, strict=True)),
             rows=settings.steps * len(pools[0][0]),
+            pools=settings.steps * len(groups),
             before=before,
             budget=hardware.token_budget or 2**13,
             devices=machine.devices // min(hardware.model_axis, machine.devices),

@@ -46,6 +46,7 @@ class Requests:
             lengths,
             np.zeros_like(lengths),
             rows=times * len(inputs),
+            pools=times,
             before=prompt_length,
             budget=devices.decoded_positions,
             devices=devices.data_axis,

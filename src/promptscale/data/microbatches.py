@@ -2,8 +2,9 @@
 
 All rows of all runs of a step form a pool. Sorted by length they pass through the model in
 micro-batches: a shape is a power of two of rows, and lengths from a short list that fits the job's
-data. So few programs are compiled, few positions are padding, and no row is empty on a single
-device. What passes together is a function of the lengths alone, known to every host.
+data. So few programs are compiled, few positions are padding, and rows are empty only where that
+spares a short job more than it costs. What passes together is a function of the lengths alone,
+known to every host.
 Letters: M rows of the pool, R rows and S, T positions of a micro-batch.
 """
 
@@ -77,13 +78,15 @@ class Shapes:
       before: the number of positions before each input, such as those of a prompt.
       budget: the number of positions that a device may have at a time; a row always passes.
       devices: how many devices share a micro-batch, each with an equal number of rows.
+      pools: how many pools are cut; the more, the less it matters that a program is compiled.
     """
 
     inputs: tuple[int, ...]
     targets: tuple[int, ...]
     before: int
     budget: int
-    devices: int = 1
+    devices: int
+    pools: int
 
     @classmethod
     def fitting(
@@ -92,16 +95,20 @@ class Shapes:
         targets: Lengths,
         *,
         rows: int,
+        pools: int,
         before: int = 0,
         budget: int,
         devices: int = 1,
     ) -> "Shapes":
         """The shapes that cost the least for `rows` rows with these distributions of lengths.
 
+        The rows come in `pools` pools.
+
         Lengths come from a ladder that all jobs share, so that jobs share compiled programs. The
         last is that of the longest row. A further length pays for the compilation of its program.
         """
-        return cls(_cheapest(inputs, rows), _cheapest(targets, rows), before, budget, devices)
+        sides = (_cheapest(inputs, rows), _cheapest(targets, rows))
+        return cls(*sides, before, budget, devices, pools)
 
     def cut(self, inputs: Lengths, targets: Lengths) -> Iterator[Cut]:
         """Cuts a pool with these lengths of inputs and targets, the longest rows first."""
@@ -140,8 +147,17 @@ class Shapes:
         return Work(len(inputs), positions, computed, operations)
 
     def _rows(self, length: int, targets: Lengths) -> int:
-        """The rows of the next micro-batch, as many on each device: a power of two that fits."""
-        rows = 1 << (max(1, len(targets) // self.devices).bit_length() - 1)
+        """The rows of the next micro-batch, as many on each device: a power of two that fits.
+
+        The last rows of a pool pass in falling powers of two, each a program, or in the next larger
+        power with empty rows, whichever costs less over all pools.
+        """
+        full, rest = divmod(len(targets), self.devices)
+        share = full + (rest > 0)
+        rows = 1 << (share - 1).bit_length()
+        empty = (rows - share) * (self.before + length + int(targets.max()))
+        if empty * self.pools > (share.bit_count() - 1) * _COMPILATION:
+            rows = 1 << (max(1, full).bit_length() - 1)
         while rows > 1:
             target = int(targets[: rows * self.devices].max())
             if rows * (self.before + length + target) <= self.budget:

@@ -149,6 +149,7 @@ def batches(
     shapes = Shapes.fitting(
         *map(np.append, stream.lengths(0), longest),
         rows=steps * stream.batch_size,
+        pools=steps,
         budget=devices.token_budget,
         devices=devices.data_axis,
     )

@@ -46,6 +46,7 @@ def batches(
     shapes = Shapes.fitting(
         *map(np.concatenate, zip(*lengths, strict=True)),
         rows=settings.steps * sum(len(indices_of(0)) for indices_of in chosen),
+        pools=settings.steps * len(pools),
         before=job.prompt_length,
         budget=devices.token_budget,
         devices=devices.data_axis,
