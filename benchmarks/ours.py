@@ -116,6 +116,7 @@ def micro_batches(
         for side in ("inputs", "targets")
     }
     prompted = method is PromptTuning
+    flops = step_flops(architecture, "inputs" if prompted else "weights")
     shapes = Shapes.fitting(
         lengths["inputs"],
         lengths["targets"],
@@ -124,8 +125,8 @@ def micro_batches(
         before=case["prompt_length"] if prompted else 0,
         budget=devices.token_budget,
         devices=devices.data_axis,
+        launch=devices.launch_flops / flops(1, 0),
     )
-    flops = step_flops(architecture, "inputs" if prompted else "weights")
     for batch in steps:
         numbers = range(len(batch))
         parts = []

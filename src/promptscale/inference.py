@@ -50,6 +50,8 @@ class Requests:
             before=prompt_length,
             budget=devices.decoded_positions,
             devices=devices.data_axis,
+            # Every token that a micro-batch generates reads all weights.
+            launch=devices.decoded_positions,
         )
         self._batches = []
         for cut in shapes.cut(lengths, np.zeros_like(lengths)):

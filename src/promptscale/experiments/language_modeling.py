@@ -146,15 +146,15 @@ def batches(
     A process reads the rows that its devices need.
     """
     longest = (stream.inputs_length, stream.targets_length)
+    flops = step_flops(architecture, "weights")
     shapes = Shapes.fitting(
         *map(np.append, stream.lengths(0), longest),
         rows=steps * stream.batch_size,
         pools=steps,
         budget=devices.token_budget,
         devices=devices.data_axis,
+        launch=devices.launch_flops / flops(1, 0),
     )
-
-    flops = step_flops(architecture, "weights")
 
     def batch(step: int) -> StepBatch:
         lengths = stream.lengths(step)

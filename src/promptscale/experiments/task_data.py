@@ -43,6 +43,7 @@ def batches(
         for pair, limits in zip(examples, longest, strict=True)
     ]
     chosen = [_chosen(job, *fields) for fields in zip(job.runs, lengths, longest, strict=True)]
+    flops = step_flops(job.architecture, job.gradient)
     shapes = Shapes.fitting(
         *map(np.concatenate, zip(*lengths, strict=True)),
         rows=settings.steps * sum(len(indices_of(0)) for indices_of in chosen),
@@ -50,8 +51,8 @@ def batches(
         before=job.prompt_length,
         budget=devices.token_budget,
         devices=devices.data_axis,
+        launch=devices.launch_flops / flops(1, 0),
     )
-    flops = step_flops(job.architecture, job.gradient)
 
     def batch(step: int) -> StepBatch:
         parts = [pool_batch(step, pool) for pool in pools]
