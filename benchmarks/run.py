@@ -24,10 +24,10 @@ from benchmarks import superglue
 from benchmarks.harness import Interpreters, measure, process_lifetimes
 from benchmarks.report import describe
 from benchmarks.suite import Material, lifetimes, on_cpu, on_gpu
+from promptscale.distributed.environment import CPU_FLAGS
 from promptscale.errors import ConfigError, PromptscaleError
 from promptscale.planning.machine import available_cores, available_memory_mb
 from promptscale.storage.atomic import atomic_write
-from promptscale.workflow_script import CPU_FLAGS
 
 FOLDER = Path("results/benchmarks")
 _SMALLEST_TIME = 20.0  # seconds that a comparison needs at least

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import importlib.util
 import logging
 import os
 import sys
@@ -12,13 +11,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from promptscale.distributed.environment import set_jax_variables
 from promptscale.errors import PromptscaleError
 from promptscale.storage.attempt_log import close_log, open_log
-
-_ACCELERATORS = ("jax_cuda13_plugin", "libtpu")  # JAX's plugins for GPU and TPU
-# XLA's YNN library on the CPU makes single matrix products faster, and its fusions of products with
-# other operations make the steps of these models slower (docs/benchmarks.md).
-CPU_FLAGS = "--xla_cpu_experimental_ynn_fusion_type=LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"
 
 
 @contextlib.contextmanager
@@ -39,15 +34,8 @@ def script_setup(snakemake: Any) -> Iterator[None]:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
     for library in ("absl", "jax"):
         logging.getLogger(library).setLevel(logging.WARNING)
-    os.environ.setdefault("PJRT_NPROC", str(snakemake.threads))
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    if not any(map(importlib.util.find_spec, _ACCELERATORS)):
-        os.environ.setdefault("XLA_FLAGS", CPU_FLAGS)
-    cache = snakemake.config.get("paths", {}).get("results", "results")
-    os.environ.setdefault(
-        "JAX_COMPILATION_CACHE_DIR", str(Path(cache, "state", "compiled").expanduser())
-    )
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    results = snakemake.config.get("paths", {}).get("results", "results")
+    set_jax_variables(snakemake.threads, Path(results, "state", "compiled"))
     # The worker of a TPU slice sets these variables. JAX detects the hosts of a slice by itself,
     # but not the processes of a job on CPUs.
     if (count := int(os.environ.get("JAX_NUM_PROCESSES", "1"))) > 1:
