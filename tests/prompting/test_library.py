@@ -197,12 +197,9 @@ def test_a_tuned_model_is_a_checkpoint(folder, model, tmp_path):
     card = tune(model, site.reviews(), tmp_path, options).card
     assert card.method == "model_tuning"
     trained = promptscale.load(tmp_path / "model", folder / "spiece.model")
+    assert trained.card == card
     rows = prepared.read_rows(tmp_path / "predictions.jsonl", ("inputs", "prediction"))
-    answers = trained.predict(
-        [row["inputs"] for row in rows], max_output_tokens=card.max_output_tokens
-    )
     predictions = [row["prediction"] for row in rows]
-    assert list(answers) == predictions
-    assert metrics.score(card.task, predictions, [
-        {"label": card.task.labels.index(row["targets"])} for row in rows
-    ]) == pytest.approx(card.scores)  # fmt: skip
+    assert list(trained.predict(row["inputs"] for row in rows)) == predictions
+    labels = [{"label": card.task.labels.index(row["targets"])} for row in rows]
+    assert metrics.score(card.task, predictions, labels) == pytest.approx(card.scores)

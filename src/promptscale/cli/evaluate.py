@@ -16,9 +16,11 @@ def evaluate(
     data: Annotated[
         Path, typer.Argument(help="A table, or a prepared split: TASK/validation of the results.")
     ],
-    prompt: Annotated[str, typer.Option(help="A folder of `tune`, or a .npy file.")],
     checkpoint: Checkpoint,
     vocabulary: VocabularyFile,
+    prompt: Annotated[
+        str, typer.Option(help="A folder of `tune`, or a .npy file; without it the model answers.")
+    ] = "",
     task: Annotated[
         str, typer.Option(help="A task of the paper, such as sst2; by default the prompt's own.")
     ] = "",
@@ -44,15 +46,14 @@ def evaluate(
     from promptscale.data.prepared import write_rows
     from promptscale.prompting import examples
     from promptscale.prompting.model import load
-    from promptscale.prompting.prompt import load_prompt
+    from promptscale.prompting.prompt import load_prompts
     from promptscale.prompting.template import DEFAULT, Template
 
-    tuned = load_prompt(prompt)
-    card = tuned.card
+    prompts, model = load_prompts([prompt] if prompt else []), load(checkpoint, vocabulary)
+    card = prompts[0].card if prompts else model.card
     defined = defined or (card.task if card else None)
     if defined is None:
-        raise ConfigError(f"The prompt {prompt} has no card with a task; name it with --task.")
-    model = load(checkpoint, vocabulary)
+        raise ConfigError(f"{prompt or checkpoint} has no card with a task; name it with --task.")
     with tempfile.TemporaryDirectory() as folder:
         prefix = data.with_suffix("")
         if data.suffix not in ("", ".safetensors"):
@@ -61,7 +62,7 @@ def evaluate(
             column = target_column or (card.target_column if card else "target")
             rows = examples.read_examples(data, columns, column, table_format)
             examples.prepare(defined, rows, model.vocabulary, prefix)
-        dev, texts = model.evaluate(tuned, prefix, defined)
+        dev, texts = model.evaluate(prompts, prefix, defined)
     scores = dev.score(texts)
     if predictions:
         write_rows(predictions, dev.prediction_rows(texts))

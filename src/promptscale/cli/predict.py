@@ -55,11 +55,10 @@ def predict(
     from promptscale.prompting.prompt import load_prompts
     from promptscale.prompting.template import DEFAULT, Template
 
-    prompts = load_prompts(prompt or [])
+    prompts, model = load_prompts(prompt or []), load(checkpoint, vocabulary)
     names = [item.name for item in prompts] or [""]
-    cards = [item.card for item in prompts]
+    cards = [item.card for item in prompts] or [model.card]
     templates = [Template(template or (card.template if card else DEFAULT)) for card in cards]
-    templates = templates or [Template(template or DEFAULT)]
     column = "" if vote or len(prompts) < 2 else _choosing_column(prompt_column, first)
     if vote and len({card.template for card in cards if card}) > 1 and not template:
         raise ConfigError("The prompts that vote have different templates; give a --template.")
@@ -73,7 +72,7 @@ def predict(
 
     # A copy that nobody reads would keep every row in memory.
     shown, inputs, *choices = itertools.tee(questions(), 2 if vote else 3)
-    answers = load(checkpoint, vocabulary).predict(
+    answers = model.predict(
         (text for text, _ in inputs),
         prompts,
         choose=(number for copy in choices for _, number in copy) if choices else None,

@@ -15,6 +15,7 @@ from promptscale.prompting.template import DEFAULT
 from promptscale.storage.atomic import atomic_write
 from promptscale.storage.reasons import named_errors
 
+IN_CHECKPOINT = "card.json"  # in the folder of a tuned model
 _PACKAGES = ("jax", "flax", "optax", "numpy")
 
 

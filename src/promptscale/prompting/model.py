@@ -26,7 +26,7 @@ from promptscale.experiments.ensembles import vote
 from promptscale.inference import Params
 from promptscale.model import T5
 from promptscale.prompting.answering import Answerer, Question, chunks
-from promptscale.prompting.card import Source
+from promptscale.prompting.card import IN_CHECKPOINT, Card, Source, read_card
 from promptscale.prompting.examples import task_of
 from promptscale.prompting.prompt import Prompt
 from promptscale.storage.fingerprint import tree_digest
@@ -42,6 +42,7 @@ class Model:
       vocabulary: its tokens.
       architecture: its sizes.
       activations: the dtype that it computes in.
+      card: what it was tuned for by a model tuning; None for any other checkpoint.
     """
 
     def __init__(
@@ -55,6 +56,8 @@ class Model:
         # Processors without arithmetic in bfloat16 emulate it slowly.
         default: Activations = "float32" if jax.default_backend() == "cpu" else "bfloat16"
         self.activations: Activations = activations or default
+        card = Path(self.checkpoint, IN_CHECKPOINT)
+        self.card: Card | None = read_card(card) if card.is_file() else None
         self._devices = Devices()
 
     @functools.cached_property
@@ -97,6 +100,8 @@ class Model:
         """
         for prompt in prompts:
             self._check(prompt)
+        if self.card and not prompts:
+            max_output_tokens = max_output_tokens or self.card.max_output_tokens
         return Answerer(
             self._network, self._params, self.vocabulary, self._devices, prompts, max_output_tokens
         )
@@ -135,14 +140,18 @@ class Model:
         ballots = chunks(answerer.answers(everyone), len(prompts))
         return (vote(task, [[text] for text in texts])[0] for texts in ballots)
 
-    def evaluate(self, prompt: Prompt, split: Path, task: Task) -> tuple[DevSet, list[str]]:
-        """The answers to a prepared split, without the suffix of its files, and what scores them.
+    def evaluate(
+        self, prompts: Sequence[Prompt], split: Path, task: Task
+    ) -> tuple[DevSet, list[str]]:
+        """Answers a prepared split with the first prompt, or without any; what scores the answers.
+
+        `split` is the path of its files without their suffixes.
 
         Raises:
           CheckpointError, DataError: the prompt or the split is damaged or does not fit.
         """
         dev = DevSet(task, prepared.read(split, self.architecture.vocab_size), self.vocabulary)
-        return dev, list(self.answerer([prompt], dev.limit).answers(map(Question, dev.inputs)))
+        return dev, list(self.answerer(prompts, dev.limit).answers(map(Question, dev.inputs)))
 
     @functools.cached_property
     def _network(self) -> T5:

@@ -21,11 +21,11 @@ from promptscale.data.vocabulary import Vocabulary
 from promptscale.errors import ConfigError, DivergedError
 from promptscale.experiments.tuning import Inputs, Trained, train_runs
 from promptscale.prompting import examples as example_files
-from promptscale.prompting.card import Card, Source, Sources, read_card, versions
+from promptscale.prompting.card import IN_CHECKPOINT, Card, Source, Sources, read_card, versions
 from promptscale.prompting.examples import Example
 from promptscale.prompting.model import Model
 from promptscale.prompting.options import Options, tuning_job
-from promptscale.prompting.prompt import FILE, Prompt, load_prompt
+from promptscale.prompting.prompt import Prompt, load_prompt
 from promptscale.prompting.template import Template
 from promptscale.storage.atomic import atomic_write
 from promptscale.storage.fingerprint import tree_digest
@@ -33,6 +33,7 @@ from promptscale.storage.fingerprint import tree_digest
 log = logging.getLogger(__name__)
 
 Pairs = Sequence[tuple[str, str]]
+PROMPT_CARD = "prompt.json"
 MODEL = "model"  # the tuned model in the folder of a model tuning
 # Paths may be written otherwise when a tuning is started again.
 _LOCATIONS = {name: {"location"} for name in Sources.model_fields}
@@ -187,15 +188,15 @@ def _finished(out: Path, training: str) -> Tuned | None:
     Raises:
       ConfigError: the folder has the result of another training.
     """
-    for path in (out / FILE, out / MODEL):
-        if (card_file := path.with_suffix(".json")).exists():
-            card = read_card(card_file)
+    for path in (out / PROMPT_CARD, out / MODEL / IN_CHECKPOINT):
+        if path.exists():
+            card = read_card(path)
             if card.training != training:
                 raise ConfigError(
                     f"{out} has the result of a tuning with other data, settings or another "
                     "checkpoint; name another folder with --out, or delete this one."
                 )
-            return Tuned(card, load_prompt(out, card.task.name) if path.name == FILE else None)
+            return Tuned(card, load_prompt(out, card.task.name) if path.parent == out else None)
     return None
 
 
@@ -210,9 +211,11 @@ def _write(out: Path, cards: Sequence[Card], trained: Trained) -> None:
     scores = scores.assign(seed=[cards[run].seed for run in scores["run"]])[columns]
     with atomic_write(out / "dev_scores.csv") as partial:
         scores.to_csv(partial, index=False)
-    runs = [(best, MODEL if cards[best].method == "model_tuning" else Path(FILE).stem)]
-    if len(cards) > 1 and cards[best].method == "prompt_tuning":
-        runs = [(run, f"seed_{card.seed}") for run, card in enumerate(cards)] + runs
-    for run, stem in runs:
+    if cards[best].method == "model_tuning":
+        trained.save(best, out / MODEL)
+        cards[best].save(out / MODEL / IN_CHECKPOINT)
+        return
+    stems = [(run, f"seed_{card.seed}") for run, card in enumerate(cards) if len(cards) > 1]
+    for run, stem in [*stems, (best, Path(PROMPT_CARD).stem)]:
         trained.save(run, out / stem)
         cards[run].save(out / f"{stem}.json")
