@@ -14,7 +14,7 @@ from promptscale.checkpoints.sharded import load_model
 from promptscale.config.settings import Optimizer
 from promptscale.config.sizes import ModelConfig
 from promptscale.data.microbatches import Shapes, StepBatch, Work, step_batch
-from promptscale.distributed import cpu
+from promptscale.distributed.environment import configure_cpu
 from promptscale.distributed.mesh import Devices, Layout
 from promptscale.inference import Requests, generator
 from promptscale.model import T5, parameter_shapes
@@ -27,7 +27,7 @@ MANY = 10**9  # rows of a training for which compilation costs nothing
 
 def prepare(case: dict[str, Any]) -> Callable[[], dict[str, Any]]:
     """The work of a case, see `benchmarks.cases.Case`."""
-    cpu.configure()
+    configure_cpu()
     if case["mode"] == "matmul":
         return matmul(case)
     architecture = ModelConfig(**case["architecture"])

@@ -34,25 +34,13 @@ class Requests:
         runs: Int[np.ndarray, " M"],
         limits: Int[np.ndarray, " M"],
         devices: Devices,
-        prompt_length: int = 0,
-        times: int = 1,
+        shapes: Shapes,
     ) -> None:
         """Takes for each input its run, and the number of tokens that its answer may have.
 
-        `times` is how often they will be answered.
+        `shapes` are those of the micro-batches (`request_shapes`).
         """
         lengths = np.array([len(ids) + 1 for ids in inputs])
-        shapes = Shapes.fitting(
-            lengths,
-            np.zeros_like(lengths),
-            rows=times * len(inputs),
-            pools=times,
-            before=prompt_length,
-            budget=devices.decoded_positions,
-            devices=devices.data_axis,
-            # Every token that a micro-batch generates reads all weights.
-            launch=devices.decoded_positions,
-        )
         self._batches = []
         for cut in shapes.cut(lengths, np.zeros_like(lengths)):
             rows = cut.rows[devices.local_rows(len(cut.rows))]
@@ -74,6 +62,26 @@ class Requests:
         answers = np.empty((self._size, generated.shape[1]), generated.dtype)
         answers[rows[rows >= 0]] = generated[rows >= 0]
         return answers
+
+
+def request_shapes(
+    lengths: Int[np.ndarray, " M"], devices: Devices, prompt_length: int = 0, times: int = 1
+) -> Shapes:
+    """The shapes of micro-batches of requests that are answered `times` times.
+
+    `lengths` are those of the inputs, with EOS.
+    """
+    return Shapes.fitting(
+        lengths,
+        np.zeros_like(lengths),
+        rows=times * len(lengths),
+        pools=times,
+        before=prompt_length,
+        budget=devices.decoded_positions,
+        devices=devices.data_axis,
+        # Every token that a micro-batch generates reads all weights.
+        launch=devices.decoded_positions,
+    )
 
 
 def encode_inputs(

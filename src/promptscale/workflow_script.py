@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from promptscale.distributed import cpu
+from promptscale.distributed.environment import configure_jax
 from promptscale.errors import PromptscaleError
 from promptscale.storage.attempt_log import close_log, open_log
 
@@ -34,14 +34,8 @@ def script_setup(snakemake: Any) -> Iterator[None]:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
     for library in ("absl", "jax"):
         logging.getLogger(library).setLevel(logging.WARNING)
-    os.environ.setdefault("PJRT_NPROC", str(snakemake.threads))
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    cpu.configure()
-    cache = snakemake.config.get("paths", {}).get("results", "results")
-    os.environ.setdefault(
-        "JAX_COMPILATION_CACHE_DIR", str(Path(cache, "state", "compiled").expanduser())
-    )
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    results = snakemake.config.get("paths", {}).get("results", "results")
+    configure_jax(snakemake.threads, Path(results, "state", "compiled"))
     # The worker of a TPU slice sets these variables. JAX detects the hosts of a slice by itself,
     # but not the processes of a job on CPUs.
     if (count := int(os.environ.get("JAX_NUM_PROCESSES", "1"))) > 1:

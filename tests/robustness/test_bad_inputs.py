@@ -13,6 +13,7 @@ from tests.robustness import (
     configurations,
     data,
     prepared,
+    prompting,
     prompts,
     results,
 )
@@ -27,6 +28,7 @@ TABLES = (
     prepared,
     results,
     commands,
+    prompting,
 )
 CASES = [case for table in TABLES for case in table.CASES]
 

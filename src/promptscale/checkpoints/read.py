@@ -27,7 +27,7 @@ def open_checkpoint(
       CheckpointError: nothing can be read there, or the arrays are not those of the model. Reading
         an array raises it for damage, for NaN and infinity, and beyond the range of float32.
     """
-    checkpoint = _open(location, with_optimizer)
+    checkpoint = open_unchecked(location, with_optimizer=with_optimizer)
     check_arrays(location, checkpoint, expected)
     return checkpoint.map(
         lambda name, array: finite(f"the array {name} of the checkpoint {location}", array)
@@ -57,14 +57,19 @@ def read_embedding(location: str) -> Float[np.ndarray, "V D"]:
     Raises:
       CheckpointError: nothing can be read there, or the checkpoint has no embedding.
     """
-    params = _open(location, with_optimizer=False).params
+    params = open_unchecked(location, with_optimizer=False).params
     if EMBEDDING not in params:
         raise CheckpointError(f"The checkpoint {location} has no {EMBEDDING}.")
     embedding = finite(f"the array {EMBEDDING} of the checkpoint {location}", params[EMBEDDING])
     return embedding.whole().astype(np.float32, copy=False)
 
 
-def _open(location: str, with_optimizer: bool) -> Checkpoint:
+def open_unchecked(location: str, *, with_optimizer: bool) -> Checkpoint:
+    """Opens a checkpoint of any format, whatever its arrays are.
+
+    Raises:
+      CheckpointError: nothing can be read there.
+    """
     location = resolve(location, CheckpointError)
     if not is_remote(location) and huggingface.is_checkpoint(Path(location)):
         return Checkpoint(0, huggingface.open_arrays(Path(location)), {})

@@ -6,7 +6,7 @@ from typing import Any
 import typer
 import typer.core
 
-from promptscale.cli import configuration, scores, tpu
+from promptscale.cli import configuration, evaluate, predict, scores, tpu, tune
 from promptscale.errors import PromptscaleError
 
 
@@ -34,6 +34,9 @@ for command in (
     configuration.check,
     configuration.plan,
     scores.scores,
+    tune.tune,
+    predict.predict,
+    evaluate.evaluate,
 ):
     app.command()(command)
 app.add_typer(tpu.app, name="tpu")

@@ -30,7 +30,7 @@ from promptscale.distributed.mesh import SINGLE_DEVICE, Devices, Layout
 from promptscale.errors import DataError
 from promptscale.evaluation.dev_set import DevSet
 from promptscale.experiments.task_data import Splits
-from promptscale.inference import Requests, generator
+from promptscale.inference import Requests, generator, request_shapes
 from promptscale.model import T5
 from promptscale.reporting.runs_table import write_runs
 from promptscale.storage.atomic import atomic_directory
@@ -130,7 +130,10 @@ def run(job: PromptDesignJob, files: Files, layout: Layout = SINGLE_DEVICE) -> N
                 limit=limit,
             )
             size = len(dev.rows)
-            requests = Requests(dev.inputs, np.zeros(size, int), np.full(size, dev.limit), devices)
+            shapes = request_shapes(np.array([len(ids) + 1 for ids in dev.inputs]), devices)
+            requests = Requests(
+                dev.inputs, np.zeros(size, int), np.full(size, dev.limit), devices, shapes
+            )
             answers = dev.texts(requests.answer(generate, params, None))
             texts = [cut(answer, separator, follows) for answer in answers]
             path = Path(task, f"seed_{job_run.seed}", f"{task}.jsonl")

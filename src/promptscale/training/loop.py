@@ -42,12 +42,14 @@ class Schedule:
     """When a training ends, evaluates and saves, in steps.
 
     `first`: the steps that an earlier job took; batches and dropout continue from there.
+    `patience`: the evaluations without a better score after which a run stops; 0: it does not.
     """
 
     steps: int
     evaluate_every: int
     save_every: int
     first: int = 0
+    patience: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,9 +81,17 @@ class _Progress:
     step: int
     best: list[float]
     best_step: list[int]
+    waited: list[int]  # evaluations since the best
     diverged: list[bool]
     rows: list[dict[str, Any]]
     seconds: float
+
+    def stopped(self, patience: int) -> list[bool]:
+        """Marks the runs that have diverged, or have waited long enough for a better score."""
+        return [
+            diverged or 0 < patience <= waited
+            for diverged, waited in zip(self.diverged, self.waited, strict=True)
+        ]
 
 
 def train(
@@ -110,10 +120,13 @@ def train(
         are reported and the last step is selected.
       peak_flops: the operations per second of all devices at their peak; 0: not known.
 
-    A run stops at the step at which it diverges. The training ends early if all runs have stopped.
+    A run stops at the step at which it diverges, and when the schedule's patience is at its end: it
+    is reported and selected no more. The training ends early if all runs have stopped.
     """
     runs = len(keys)
-    progress = _Progress(0, [-np.inf] * runs, [schedule.steps] * runs, [False] * runs, [], 0.0)
+    progress = _Progress(
+        0, [-np.inf] * runs, [schedule.steps] * runs, [0] * runs, [False] * runs, [], 0.0
+    )
     best = jax.tree.map(jnp.copy, train_state.trainable) if evaluate else None
     predictions: list[Predictions] = [{} for _ in range(runs)]
     if resumed := state.restore((train_state, best)):
@@ -127,7 +140,7 @@ def train(
         return earlier + time.perf_counter() - started - step.seconds
 
     work, reported = Work(), seconds()
-    while progress.step < schedule.steps and not all(progress.diverged):
+    while progress.step < schedule.steps and not all(progress.stopped(schedule.patience)):
         number = schedule.first + progress.step
         step_batch = batch(number)
         train_state = step(train_state, frozen, step_batch.rows, keys, number)
@@ -140,12 +153,13 @@ def train(
             log.info("step %d of %d: %s", progress.step, schedule.steps, throughput)
             results = evaluate(train_state.trainable) if evaluate else [DevResult({}, {})] * runs
             progress.seconds = seconds()
-            steps = _report(progress, results, train_state, schedule.first)
+            stopped = progress.stopped(schedule.patience)
+            steps = _report(progress, results, train_state, schedule.first, stopped)
             train_state = train_state._replace(
                 loss=jnp.zeros_like(train_state.loss), tokens=jnp.zeros_like(train_state.tokens)
             )
             if evaluate:
-                better = _select(progress, results, steps)
+                better = _select(progress, results, steps, stopped)
                 best = _replace_where(better, train_state.trainable, best)
                 for run in map(int, np.flatnonzero(better)):
                     predictions[run] = results[run].predictions
@@ -161,18 +175,23 @@ def train(
 
 
 def _report(
-    progress: _Progress, results: Sequence[DevResult], train_state: TrainState, first: int
+    progress: _Progress,
+    results: Sequence[DevResult],
+    train_state: TrainState,
+    first: int,
+    stopped: Sequence[bool],
 ) -> list[int]:
     """Adds the rows of an evaluation; each run is charged its share of the time.
 
-    `first` are the steps of an earlier job. Returns the steps that each run has taken.
+    `first` are the steps of an earlier job. Runs that have `stopped` get no rows. Returns the steps
+    that each run has taken.
     """
     loss, tokens, diverged = map(to_host, train_state[2:])
     steps = np.where(diverged > 0, diverged - first - 1, progress.step).tolist()
     reported = {(row["run"], row["step"]) for row in progress.rows}
     share = progress.seconds / len(results)
     for run, (scores, _) in enumerate(results):
-        if progress.diverged[run]:
+        if stopped[run]:
             continue
         values: list[tuple[str, str, float]] = []
         if (run, steps[run]) not in reported:
@@ -200,10 +219,17 @@ def _report(
     return steps
 
 
-def _select(progress: _Progress, results: Sequence[DevResult], steps: Sequence[int]) -> np.ndarray:
+def _select(
+    progress: _Progress,
+    results: Sequence[DevResult],
+    steps: Sequence[int],
+    stopped: Sequence[bool],
+) -> np.ndarray:
     """Marks [N] the runs whose mean score is the best so far, and records it and the step."""
     means = [np.mean([scores["score"] for scores in run.scores.values()]) for run in results]
-    better = np.array([mean > best for mean, best in zip(means, progress.best, strict=True)])
+    better = ~np.array(stopped) & (np.array(means) > np.array(progress.best))
+    progress.waited = [0 if best else waited + 1
+                       for best, waited in zip(better, progress.waited, strict=True)]  # fmt: skip
     for run in map(int, np.flatnonzero(better)):
         progress.best[run] = float(means[run])
         progress.best_step[run] = steps[run]

@@ -1,4 +1,4 @@
-"""The settings of a process that computes on CPUs."""
+"""The environment of a process that computes."""
 
 import importlib.util
 import subprocess
@@ -8,10 +8,10 @@ import pytest
 
 PROGRAM = """
 import ctypes, resource, sys, threading
-from promptscale.distributed import cpu
+from promptscale.distributed.environment import configure_cpu
 
 if sys.argv[1] == "configured":
-    cpu.configure()
+    configure_cpu()
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
 libc.free.argtypes, size = [ctypes.c_void_p], 10**8
