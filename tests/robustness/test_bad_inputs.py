@@ -11,6 +11,7 @@ from tests.robustness import (
     commands,
     configuration_files,
     configurations,
+    conversions,
     data,
     prepared,
     prompts,
@@ -27,6 +28,7 @@ TABLES = (
     prepared,
     results,
     commands,
+    conversions,
 )
 CASES = [case for table in TABLES for case in table.CASES]
 
