@@ -87,7 +87,8 @@ def write(folder: Path, prompt: Float[np.ndarray, "P D"], base_model: str | None
     }
     with atomic_directory(folder, CheckpointError) as partial:
         arrays = {_ARRAY: np.ascontiguousarray(prompt, np.float32)}
-        safetensors.numpy.save_file(arrays, partial / WEIGHTS, metadata={"format": "pt"})
+        content = safetensors.numpy.save(arrays, metadata={"format": "pt"})
+        (partial / WEIGHTS).write_bytes(content)
         text = json.dumps(config, indent=2) + "\n"
         (partial / CONFIG).write_text(text, encoding="utf-8")
 

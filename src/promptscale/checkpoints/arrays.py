@@ -79,13 +79,13 @@ def write(arrays: Sequence[tuple[Spec, Any]]) -> None:
 
 def _write(spec: Spec, array: Any) -> None:
     """Writes this process's parts; a part that several devices hold is written once."""
+    parts: Iterator[tuple[Index, Any]]
     if isinstance(array, jax.Array):
-        held = [shard for shard in array.addressable_shards if shard.replica_id == 0]
-        parts = ((shard.index, shard.data) for shard in held)
+        shards = [shard for shard in array.addressable_shards if shard.replica_id == 0]
+        is_writer, parts = bool(shards), ((shard.index, shard.data) for shard in shards)
     else:
-        held = [array] if multihost.is_primary() else []
-        parts = _parts(array)
-    if held:
+        is_writer, parts = multihost.is_primary(), _parts(array)
+    if is_writer:
         store = ts.open(spec, open=True, create=True, context=CONTEXT).result()
         for index, part in parts:
             store[index].write(np.asarray(part)).result()

@@ -67,10 +67,8 @@ def convert(
     if to in (Format.NPY, Format.PEFT) or (to == Format.T5X and prompts.is_prompt(source)):
         if dtype is not None:
             raise CheckpointError("--dtype is of checkpoints; a prompt is always float32.")
-        length, width = _convert_prompt(source, path, to, checkpoint, step)
-        print(
-            f"{target} is the prompt {source} of {length} tokens and width {width} as {to.value}."
-        )
+        shape = _convert_prompt(source, path, to, checkpoint, step)
+        print(f"{target} is the prompt {source} ({shape[0]} x {shape[1]}) as {to.value}.")
         return
     if checkpoint or step:
         option = "--checkpoint" if checkpoint else "--step"
@@ -103,7 +101,7 @@ def _convert_prompt(
             prompts.save_as_t5x(path, prompt, step)
         case _:
             prompts.save(path, prompt)
-    return prompt.shape
+    return prompt.shape[0], prompt.shape[1]
 
 
 def _output(target: str, to: Format, force: bool) -> Path:
@@ -139,4 +137,5 @@ class _Progress:
         """Takes the bytes that are read and those that there are."""
         if time.monotonic() >= self._due:
             self._due = time.monotonic() + _SECONDS
-            print(f"{done / 1e9:.1f} of {total / 1e9:.1f} GB are read", file=sys.stderr, flush=True)
+            text = f"{done / total:.0%} of {total / 1e6:,.0f} MB are read"
+            print(text, file=sys.stderr, flush=True)
