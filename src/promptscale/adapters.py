@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import safetensors.numpy
 from jaxtyping import Float
@@ -25,6 +26,7 @@ WEIGHTS = "adapter_model.safetensors"
 _ARRAY = "prompt_embeddings"
 _METHOD = "PROMPT_TUNING"
 _TASK = "SEQ_2_SEQ_LM"  # PEFT's name for encoder-decoders
+_DTYPES = {"F32": np.float32, "F16": np.float16, "BF16": jnp.bfloat16}  # of safetensors
 
 
 def read(folder: Store) -> np.ndarray:
@@ -41,26 +43,30 @@ def read(folder: Store) -> np.ndarray:
             f"The adapter {folder.location} has no {WEIGHTS}; PEFT's `save_pretrained` writes it "
             "(with safe_serialization=True in old versions)."
         )
+    file = f"The file {folder.location}/{WEIGHTS}"
     try:
-        arrays = safetensors.numpy.load(content)
-    except (SafetensorError, KeyError) as error:
+        tensors = dict(safetensors.deserialize(content))
+    except SafetensorError as error:
+        raise CheckpointError(f"{file} is damaged: {describe_content(content)}.") from error
+    if tensors.keys() != {_ARRAY}:
         raise CheckpointError(
-            f"The file {folder.location}/{WEIGHTS} cannot be read as arrays of float32, float16 or "
-            f"bfloat16: {describe_content(content)}."
-        ) from error
-    if arrays.keys() != {_ARRAY}:
-        raise CheckpointError(
-            f"The file {folder.location}/{WEIGHTS} should hold the array {_ARRAY} and no other; it "
-            f"holds {shortened(sorted(arrays)) or 'none'}."
+            f"{file} should hold the array {_ARRAY} and no other; it holds "
+            f"{shortened(sorted(tensors)) or 'none'}."
         )
-    prompt = arrays[_ARRAY]
-    if prompt.ndim == 2 and len(prompt) not in (length, 2 * length):
+    tensor = tensors[_ARRAY]
+    if tensor["dtype"] not in _DTYPES:
         raise CheckpointError(
-            f"The adapter {folder.location} has {len(prompt)} rows, but its {CONFIG} says "
-            f"`num_virtual_tokens` {length}."
+            f"{file} holds {tensor['dtype']}; a prompt is float32, float16 or bfloat16 "
+            f"({', '.join(_DTYPES)})."
         )
-    is_bfloat16 = prompt.dtype.kind == "V"  # which is no floating type of NumPy
-    return prompt[:length].astype(np.float32) if is_bfloat16 else prompt[:length]
+    stored = np.frombuffer(tensor["data"], _DTYPES[tensor["dtype"]]).reshape(tensor["shape"])
+    prompt = stored.astype(np.float32)
+    if prompt.ndim != 2 or len(prompt) not in (length, 2 * length):
+        raise CheckpointError(
+            f"The adapter {folder.location} has an array of shape {prompt.shape}, but its {CONFIG} "
+            f"says `num_virtual_tokens` {length}."
+        )
+    return prompt[:length]
 
 
 def write(folder: Path, prompt: Float[np.ndarray, "P D"], base_model: str | None) -> None:

@@ -235,20 +235,24 @@ CASES = [
     ),
     _adapter(
         "another length",
-        "has 5 rows, but .* says `num_virtual_tokens` 4",
+        r"has an array of shape \(5, 6\), but .* says `num_virtual_tokens` 4",
         _CONFIG | {"num_virtual_tokens": 4},
     ),
     _adapter("no weights", "has no adapter_model.safetensors; PEFT's", weights=None),
-    _adapter("empty weights", "safetensors cannot be read .*it is empty", weights=b""),
+    _adapter("empty weights", "safetensors is damaged: it is empty", weights=b""),
     _adapter("a pointer of Git LFS", "git lfs pull", weights=LFS),
     _adapter(
-        "float8", "cannot be read as arrays of float32", weights=raw_safetensors("F8_E4M3", 4)
+        "float8",
+        "should hold the array prompt_embeddings .* holds shared.weight",
+        weights=raw_safetensors("F8_E4M3", 4),
     ),
     _adapter(
         "other arrays", "should hold the array prompt_embeddings .*holds x", weights={"x": _PROMPT}
     ),
     _adapter(
-        "integers", "holds int8 of shape", weights={"prompt_embeddings": np.ones((5, 6), np.int8)}
+        "integers",
+        r"holds I8; a prompt is float32, float16 or bfloat16 \(F32",
+        weights={"prompt_embeddings": np.ones((5, 6), np.int8)},
     ),
     _adapter(
         "NaN",

@@ -99,7 +99,10 @@ def _parts(array: np.ndarray | LazyArray) -> Iterator[tuple[Index, np.ndarray]]:
     sides = chunks(array)
     starts = (range(0, whole, side) for whole, side in zip(array.shape, sides, strict=True))
     for corner in itertools.product(*starts):
-        index = tuple(slice(at, at + side) for at, side in zip(corner, sides, strict=True))
+        index = tuple(
+            slice(start, min(start + side, whole))  # TensorStore refuses an end beyond the array
+            for start, side, whole in zip(corner, sides, array.shape, strict=True)
+        )
         yield index, array.read(index)
 
 
