@@ -119,7 +119,7 @@ CASES = [
     _predict("a table for a prompt", "not a whole .npy file", "--prompt", "good.csv"),
     _predict(
         "another width",
-        r"q has the width 8, but the model t5_small has 16 \(d_model\)",
+        r"The prompt in q is .* x 8 .*, but the model's d_model is 16",
         *("--prompt", "q.npy"),
         write=lambda folder: np.save(folder / "q.npy", np.ones((3, 8), np.float32)),
     ),

@@ -11,6 +11,7 @@ from tests.robustness import (
     commands,
     configuration_files,
     configurations,
+    conversions,
     data,
     prepared,
     prompting,
@@ -29,6 +30,7 @@ TABLES = (
     results,
     commands,
     prompting,
+    conversions,
 )
 CASES = [case for table in TABLES for case in table.CASES]
 

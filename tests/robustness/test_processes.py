@@ -8,8 +8,10 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from promptscale import prompts
 from promptscale.errors import TpuError
 from promptscale.tpu.cloud import Cloud, Unavailable
 from promptscale.training import ownership
@@ -36,6 +38,16 @@ def test_a_closed_pipe_ends_a_command_without_a_word() -> None:
     process.stdout.close()
     assert process.stderr.read() == ""
     assert process.wait(60) == 1
+
+
+def test_a_closed_pipe_leaves_a_whole_output(tmp_path: Path) -> None:
+    prompts.save(tmp_path / "p.npy", np.ones((5, 6), np.float32))
+    process = _start("convert", str(tmp_path / "p.npy"), str(tmp_path / "a"), "--to", "peft")
+    assert process.stdout and process.stderr
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait(60) == 1
+    assert prompts.load(tmp_path / "a").shape == (5, 6)
 
 
 def test_an_interrupted_command_ends_without_a_traceback(tmp_path: Path) -> None:

@@ -1,45 +1,46 @@
-"""The architecture of a checkpoint, from the names and shapes of its arrays."""
+"""The architecture of a T5 1.1, read off the shapes of a checkpoint's arrays."""
 
 import re
 
-from promptscale.checkpoints.fit import EMBEDDING, check_arrays
-from promptscale.checkpoints.read import open_unchecked
-from promptscale.config.sizes import SIZES, ModelConfig
-from promptscale.model import parameter_shapes
+from promptscale.checkpoints import recognize
+from promptscale.checkpoints.fit import EMBEDDING
+from promptscale.checkpoints.t5x import Checkpoint
+from promptscale.config.sizes import ModelConfig
+from promptscale.errors import CheckpointError
 
-_LAYER = re.compile(r"(encoder|decoder)/layers_(\d+)/.*")
-_QUERY = "encoder/layers_0/attention/query/kernel"
-_GATE = "encoder/layers_0/mlp/wi_0/kernel"
-_POSITIONS = "encoder/relpos_bias/rel_embedding"
+_BIAS = "encoder/relpos_bias/rel_embedding"  # [H, buckets]
+_QUERY = "encoder/layers_0/attention/query/kernel"  # [D, H * head_dim]
+_MLP = "encoder/layers_0/mlp/wi_0/kernel"  # [D, F]
 
 
-def read_architecture(location: str) -> ModelConfig:
-    """The architecture of the T5 1.1 at `location`, in any format; no array is read.
+def architecture_of(location: str, checkpoint: Checkpoint) -> ModelConfig:
+    """The architecture that an opened checkpoint is of; `location` is for messages.
 
-    The largest distance of relative positions leaves no trace in a checkpoint: it is T5's, 128.
+    A checkpoint does not show `relative_attention_max_distance`; it is T5's, 128. Other arrays than
+    the embedding and the first encoder layer are not looked at; `fit.check_arrays` compares all.
 
     Raises:
-      CheckpointError: nothing can be read there, or the arrays are not those of a T5 1.1.
+      CheckpointError: the arrays that show the architecture are not there, or are no matrices.
     """
-    checkpoint = open_unchecked(location, with_optimizer=False)
-    shapes = {name: array.shape for name, array in checkpoint.params.items()}
-    ranks = [len(shapes.get(name, ())) for name in (EMBEDDING, _QUERY, _GATE, _POSITIONS)]
-    if ranks != [2, 2, 2, 2]:
-        # The comparison with a T5 1.1 names what is missing, and what the checkpoint is instead.
-        check_arrays(location, checkpoint, parameter_shapes(SIZES["small"]))
-    heads, buckets = shapes[_POSITIONS]
-    layers = [match.groups() for name in shapes if (match := _LAYER.fullmatch(name))]
-    numbers = {tower: {number for part, number in layers if part == tower}
-               for tower in ("encoder", "decoder")}  # fmt: skip
-    architecture = ModelConfig(
-        d_model=shapes[EMBEDDING][1],
-        d_ff=shapes[_GATE][1],
-        num_encoder_layers=len(numbers["encoder"]),
-        num_decoder_layers=max(1, len(numbers["decoder"])),
+    params = checkpoint.params
+    for name in (EMBEDDING, _BIAS, _QUERY, _MLP):
+        if name not in params or len(params[name].shape) != 2:
+            reason = recognize.describe_arrays(params) or f"it has no matrix {name}"
+            raise CheckpointError(f"The checkpoint {location} is not a T5 1.1: {reason}.")
+    heads, buckets = params[_BIAS].shape
+    return ModelConfig(
+        vocab_size=params[EMBEDDING].shape[0],
+        d_model=params[EMBEDDING].shape[1],
+        d_ff=params[_MLP].shape[1],
+        num_encoder_layers=_layers("encoder", checkpoint),
+        num_decoder_layers=_layers("decoder", checkpoint),
         num_heads=heads,
-        head_dim=max(1, shapes[_QUERY][1] // heads),
-        vocab_size=shapes[EMBEDDING][0],
+        head_dim=params[_QUERY].shape[1] // heads,
         relative_attention_num_buckets=buckets,
     )
-    check_arrays(location, checkpoint, parameter_shapes(architecture))
-    return architecture
+
+
+def _layers(tower: str, checkpoint: Checkpoint) -> int:
+    """The number of layers of a tower that have arrays."""
+    matches = (re.match(rf"{tower}/layers_(\d+)/", name) for name in checkpoint.params)
+    return len({match[1] for match in matches if match})

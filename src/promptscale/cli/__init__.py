@@ -6,7 +6,16 @@ from typing import Any
 import typer
 import typer.core
 
-from promptscale.cli import configuration, evaluate, predict, scores, tpu, tune
+from promptscale.cli import (
+    configuration,
+    convert,
+    evaluate,
+    inspection,
+    predict,
+    scores,
+    tpu,
+    tune,
+)
 from promptscale.errors import PromptscaleError
 
 
@@ -37,6 +46,8 @@ for command in (
     tune.tune,
     predict.predict,
     evaluate.evaluate,
+    convert.convert,
+    inspection.inspect,
 ):
     app.command()(command)
 app.add_typer(tpu.app, name="tpu")

@@ -12,15 +12,15 @@ import jax
 import jax.numpy as jnp
 from flax import traverse_util
 
-from promptscale.checkpoints.architecture import read_architecture
 from promptscale.checkpoints.fit import check_vocabulary
+from promptscale.checkpoints.read import open_t5
 from promptscale.checkpoints.sharded import load_model
 from promptscale.config.settings import Activations
 from promptscale.config.tasks import Task
 from promptscale.data import prepared
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.distributed.mesh import Devices
-from promptscale.errors import CheckpointError, ConfigError
+from promptscale.errors import ConfigError
 from promptscale.evaluation.dev_set import DevSet
 from promptscale.experiments.ensembles import vote
 from promptscale.inference import Params
@@ -29,6 +29,7 @@ from promptscale.prompting.answering import Answerer, Question, chunks
 from promptscale.prompting.card import IN_CHECKPOINT, Card, Source, read_card
 from promptscale.prompting.examples import task_of
 from promptscale.prompting.prompt import Prompt
+from promptscale.prompts import check_width
 from promptscale.storage.fingerprint import tree_digest
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ class Model:
     ) -> None:
         """Opens the checkpoint and the vocabulary; parameters are read when they are needed."""
         self.checkpoint = str(checkpoint)
-        self.architecture = read_architecture(self.checkpoint)
+        _, self.architecture = open_t5(self.checkpoint)
         self.vocabulary = Vocabulary(Path(vocabulary))
         check_vocabulary(self.vocabulary.path, self.vocabulary.size, self.architecture)
         # Processors without arithmetic in bfloat16 emulate it slowly.
@@ -166,12 +167,7 @@ class Model:
 
     def _check(self, prompt: Prompt) -> None:
         """Checks that a prompt fits the model, and warns if it was trained on another."""
-        width = prompt.array.shape[1]
-        if width != self.architecture.d_model:
-            raise CheckpointError(
-                f"The prompt {prompt.name} has the width {width}, but the model {self.checkpoint} "
-                f"has {self.architecture.d_model} (d_model); name the model that it was trained on."
-            )
+        check_width(prompt.name, prompt.array, self.architecture.d_model)
         if prompt.card and prompt.card.sources.checkpoint.digest != self.source.digest:
             log.warning(
                 "the prompt %s was trained on the checkpoint %s, whose files are not those of %s",

@@ -12,8 +12,6 @@ from promptscale.errors import CheckpointError, ConfigError
 from promptscale.prompting.card import Card, read_card
 from promptscale.storage.location import is_remote, resolve
 
-FILE = "prompt.npy"  # in the folder that a tuning leaves
-
 
 @dataclasses.dataclass(frozen=True)
 class Prompt:
@@ -40,7 +38,7 @@ def load_prompt(location: str | Path, name: str = "") -> Prompt:
     """Reads a prompt and its card, if it has one.
 
     Args:
-      location: a `.npy` file, local or at `gs://`, or the folder of a tuning, with `prompt.npy`.
+      location: a file or folder in any format of `promptscale.prompts.load`.
       name: of the prompt; by default that of its folder or file.
 
     Raises:
@@ -49,11 +47,9 @@ def load_prompt(location: str | Path, name: str = "") -> Prompt:
     text = str(location)
     if is_remote(text):
         return Prompt(prompts.load(text), name or Path(text).stem)
-    path = Path(resolve(text, CheckpointError))
-    in_folder = (path / FILE).is_file()
-    array = prompts.load(path / FILE if in_folder else text)
-    card = (path / FILE if in_folder else path).with_suffix(".json")
-    name = name or (path.name if in_folder else path.stem)
+    array, path = prompts.load(text), Path(resolve(text, CheckpointError))
+    name = name or (path.name if path.is_dir() else path.stem)
+    card = (path / prompts.FILE if path.is_dir() else path).with_suffix(".json")
     return Prompt(array, name, read_card(card) if card.is_file() else None)
 
 
