@@ -12,6 +12,7 @@ from tests.robustness import (
     configuration_files,
     configurations,
     data,
+    events,
     prepared,
     prompts,
     results,
@@ -27,6 +28,7 @@ TABLES = (
     prepared,
     results,
     commands,
+    events,
 )
 CASES = [case for table in TABLES for case in table.CASES]
 

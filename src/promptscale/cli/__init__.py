@@ -6,7 +6,7 @@ from typing import Any
 import typer
 import typer.core
 
-from promptscale.cli import configuration, scores, tpu
+from promptscale.cli import configuration, scores, status, tpu
 from promptscale.errors import PromptscaleError
 
 
@@ -34,6 +34,7 @@ for command in (
     configuration.check,
     configuration.plan,
     scores.scores,
+    status.status,
 ):
     app.command()(command)
 app.add_typer(tpu.app, name="tpu")
