@@ -130,9 +130,7 @@ def generator(
         encoded, mask = encode_inputs(model, params, prompt, inputs)
         return search(model, params, encoded, mask, length, limits)
 
-    def generate(
-        params: Params, prompts: Float[Array, "N P D"] | None, run: Any, inputs: Any, limits: Any
-    ) -> Int[Array, "R T"]:
+    def generate(params: Any, prompts: Any, run: Any, inputs: Any, limits: Any) -> Array:
         if inputs.shape not in shapes:
             shapes.add(inputs.shape)
             name = f"answers to {inputs.shape} inputs"

@@ -49,7 +49,7 @@ class TerminalDisplay:
 
 
 def _table(jobs: list[Job]) -> Table:
-    table = Table.grid(padding=(0, 1))
+    table = Table.grid(padding=(0, 1), expand=True)
     table.add_column(no_wrap=True, overflow="ellipsis", ratio=2)
     table.add_column(width=10)
     table.add_column(no_wrap=True, overflow="ellipsis", ratio=3)

@@ -38,5 +38,11 @@ CASES = [
     _event("deep", b"[" * 100_000),
     _folder("another scheme", "s3://bucket/state", "a location is a local path or gs://"),
     _folder("no bucket", "gs://B/state", "names no bucket"),
+    Case(
+        "status: a folder that cannot be read",
+        lambda folder: command("status", "--config", _SMALLEST),
+        "cannot be read: Too many levels of symbolic links",
+        lambda folder: (folder / "results").symlink_to("results"),
+    ),
     _folder("blanks", " state", "is no location"),
 ]

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -16,6 +17,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 import snakemake_logger_plugin_promptscale as logger
 from snakemake_logger_plugin_promptscale import display
 
+REPOSITORY = Path(__file__).parents[2]
 SETTINGS = SimpleNamespace(dryrun=False)
 
 
@@ -42,7 +44,7 @@ def events_of_a_running_job(path) -> str:
 
 
 @pytest.fixture
-def handler(monkeypatch):
+def handler():
     made = logger.LogHandler(SETTINGS, None)
     made.emit(record(LogEvent.RUN_INFO, stats={"tune": 3, "total": 3}))
     yield made
@@ -104,7 +106,9 @@ def test_a_terminal_shows_running_jobs_in_place(tmp_path):
     ours, theirs = pty.openpty()
     environment = os.environ | {"TERM": "xterm", "COLUMNS": "120", "LINES": "30"}
     command = [sys.executable, "-c", PROGRAM, events, "1"]
-    process = subprocess.Popen(command, stderr=theirs, stdout=theirs, env=environment)
+    process = subprocess.Popen(
+        command, stderr=theirs, stdout=theirs, env=environment, cwd=REPOSITORY
+    )
     os.close(theirs)
     output = b""
     while True:
@@ -122,6 +126,6 @@ def test_a_terminal_shows_running_jobs_in_place(tmp_path):
 def test_a_closed_pipe_ends_nothing(tmp_path):
     """The workflow goes on, and its logger writes nowhere."""
     command = [sys.executable, "-c", PROGRAM, "", "0"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, cwd=REPOSITORY)
     process.stderr.close()
     assert process.wait() == 0

@@ -10,10 +10,11 @@ from promptscale.storage.events import event
 log = logging.getLogger(__name__)
 
 
-def announce(job: AnyJob | LanguageModelingJob) -> None:
-    """Records the event `job`: method, size, checkpoint, names of runs, steps and devices."""
-    trains = isinstance(job, TuningJob | LanguageModelingJob)
-    steps = job.settings.steps if trains else 0
+def announce(job: AnyJob | TuningJob | LanguageModelingJob, steps: int = 0) -> None:
+    """Records the event `job`: method, size, checkpoint, names of runs, steps and devices.
+
+    `steps` are those that the job trains; a job that only evaluates has none.
+    """
     runs = [] if isinstance(job, LanguageModelingJob) else list(map(job.run_name, job.runs))
     log.info(
         "%s, %s from %s: %d runs, %d steps on %d %s",

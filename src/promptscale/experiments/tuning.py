@@ -69,7 +69,7 @@ def run(job: TuningJob, files: Files, layout: Layout = SINGLE_DEVICE) -> None:
     vocabulary = Vocabulary(files.vocabulary)
     check_vocabulary(files.vocabulary, vocabulary.size, job.architecture)
     devices = Devices(layout)
-    announce(job)
+    announce(job, settings.steps)
     model = T5(job.architecture, settings.dropout_rate, jnp.dtype(settings.activations))
     method = METHODS[job.method](job, model, vocabulary, files.initialization)
     dev = dev_sets(job, files.validation, vocabulary)

@@ -17,6 +17,7 @@ from promptscale.errors import StorageError
 from promptscale.planning.costs import job_cost
 from promptscale.planning.job_progress import JobProgress, job_progress
 from promptscale.storage.events import parse_events
+from promptscale.storage.reasons import named_errors
 from promptscale.storage.store import Store
 
 State = Literal["done", "running", "failed", "waiting"]
@@ -153,20 +154,21 @@ def grid_status(config: Config, now: float, state_folder: str = "") -> GridStatu
       state_folder: where the event files are, if not where the configuration says.
 
     Raises:
-      StorageError: the folder of the event files cannot be read.
+      StorageError: the folder of the results, or that of the event files, cannot be read.
     """
     jobs, notes = list(grid_jobs(config)), []
     store = Store(state_folder or outputs.state_folder(config))
     keys = [f"events/{job.name}.jsonl" for job in jobs]
     contents = store.read_many(keys)
-    statuses = []
+    statuses, results = [], config.paths.results
     for job, key in zip(jobs, keys, strict=True):
         progress = None
         try:
             progress = _progress(contents[key], f"{store.location}/{key}", now)
         except StorageError as error:
             notes.append(str(error))
-        statuses.append(_job_status(job, progress, config.paths.results))
+        with named_errors(f"The folder {results} cannot be read", StorageError):
+            statuses.append(_job_status(job, progress, f"{results}/logs/{job.name}.log"))
     spent = sum((_spent(status.progress) for status in statuses), Amount())
     left, measured = _left(config, statuses)
     return GridStatus(tuple(statuses), spent, left, measured, tuple(notes))
@@ -183,8 +185,7 @@ def _progress(content: bytes | None, place: str, now: float) -> JobProgress | No
         ) from error
 
 
-def _job_status(job: GridJob, progress: JobProgress | None, results: str) -> JobStatus:
-    log = f"{results}/logs/{job.name}.log"
+def _job_status(job: GridJob, progress: JobProgress | None, log: str) -> JobStatus:
     if Path(job.output).exists():
         return JobStatus(job, "done", progress, "", log)
     if progress is None or progress.state == "finished":
