@@ -62,6 +62,8 @@ class LogHandler(LogHandlerBase):
             display.close()
         for job in self._failed.values():
             self._print(f"failed: {job.title}; its log is {', '.join(job.logs) or 'missing'}")
+        if self._failed:
+            self._print("`promptscale status` says how far the run is.")
         self._failed.clear()
         super().close()
 

@@ -35,7 +35,13 @@ def test_the_dev_score_is_the_mean_over_runs_and_tasks_at_their_last_evaluation(
         tasks = {str(n): {"score": value, "accuracy": 0.0} for n, value in enumerate(values)}
         return line(time, "scores", step=10, run=run, scores=tasks)
 
-    events = [STARTED, JOB, scores(200, 0, 10, 10), scores(300, 0, 40, 60), scores(300, 1, 70)]
+    events = [
+        STARTED,
+        JOB,
+        scores(200.0, 0, 10, 10),
+        scores(300.0, 0, 40, 60),
+        scores(300.0, 1, 70),
+    ]
     assert job_progress(events, NOW).score == 60.0
 
 
@@ -95,5 +101,5 @@ def test_evaluations_of_text_prompts_are_counted_by_runs():
 
 
 def test_times_in_words():
-    shown = [duration(seconds) for seconds in (0, 89, 90, 5399, 7200, 3.6e6)]
+    shown = [duration(seconds) for seconds in (0.0, 89.0, 90.0, 5399.0, 7200.0, 3.6e6)]
     assert shown == ["0 s", "89 s", "2 min", "90 min", "2.0 h", "1,000.0 h"]

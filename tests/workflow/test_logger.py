@@ -86,7 +86,8 @@ def test_failed_jobs_are_named_at_the_end_unless_another_attempt_succeeded(handl
     handler.close()
     text = capsys.readouterr().err
     assert text.count("FAILED job") == 2 and "the end of logs/2.log" in text
-    assert text.endswith("failed: job 2; its log is logs/2.log\n") and "failed: job 1" not in text
+    ending = "failed: job 2; its log is logs/2.log\n`promptscale status` says how far the run is.\n"
+    assert text.endswith(ending) and "failed: job 1" not in text
 
 
 PROGRAM = """

@@ -100,7 +100,7 @@ def job_progress(events: Sequence[Event], now: float) -> JobProgress | None:
         seconds=sum(lines[-1]["time"] - lines[0]["time"] for lines in attempts),
         devices=known.get("devices", 1),
         host=str(known.get("host", "")),
-        updated=end["time"],
+        updated=float(end["time"]),
         doing=_doing(last),
         step=step,
         steps=steps,
