@@ -93,6 +93,13 @@ def test_a_silent_job_says_that_it_is_alive_and_only_once(attempt, location, mon
     file.close()
 
 
+def test_a_killed_attempt_keeps_the_time_of_its_last_sign_of_life(attempt, location):
+    store, key = open_parent(location)
+    store.write(key, b'{"event": "started", "time": 1.0}\n{"event": "alive", "time": 9.0}\n')
+    attempt()
+    assert names(location) == ["started", "alive", "started", "finished"]
+
+
 def test_a_long_training_leaves_a_short_file_with_its_beginning_and_its_end(location):
     file = EventFile(location, rule="tune")
     file.record("job", steps=10**4)

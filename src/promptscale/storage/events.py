@@ -79,7 +79,7 @@ class EventFile(logging.Handler):
             self._lines = read_events(self._store, self._key)
         if self._lines and self._lines[-1]["event"] == "finished":
             self._lines = []
-        attempt = 1 + max((line.get("attempt", 0) for line in self._lines), default=0)
+        attempt = 1 + sum(line["event"] == "started" for line in self._lines)
         self._access = threading.Lock()  # of the lines
         self._closed = threading.Event()
         self.record("started", attempt=attempt, **started)
@@ -95,7 +95,8 @@ class EventFile(logging.Handler):
     def record(self, event: str, **fields: Any) -> None:
         """Adds a line."""
         with self._access:
-            if self._lines and self._lines[-1]["event"] == "alive":
+            # An earlier attempt keeps the time of its last sign of life.
+            if event != "started" and self._lines[-1]["event"] == "alive":
                 self._lines.pop()
             now = round(time.time(), 3)
             self._lines.append({"event": event, "time": now, **_plain(fields)})
