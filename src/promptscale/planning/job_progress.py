@@ -122,7 +122,7 @@ def _attempts(events: Sequence[Event]) -> list[list[Event]]:
 
 def _doing(attempt: Sequence[Event]) -> str:
     """What an attempt does now, besides taking steps."""
-    line = next(line for line in reversed(attempt) if line["event"] != "alive")
+    line = next((line for line in reversed(attempt) if line["event"] != "alive"), attempt[-1])
     match line["event"]:
         case "started" | "job" | "resuming":
             return "starting"
