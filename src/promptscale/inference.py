@@ -5,6 +5,7 @@ positions, D d_model.
 """
 
 import functools
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,6 +18,9 @@ from promptscale.data.microbatches import Shapes, pad_rows
 from promptscale.distributed.mesh import Devices
 from promptscale.model import T5, DropoutKeys, beam_search, greedy_search
 from promptscale.prompts import prepend
+from promptscale.storage.events import Pace, event
+
+log = logging.getLogger(__name__)
 
 Params = dict[str, Any]
 Generate = Callable[..., Int[Array, "R T"]]
@@ -58,7 +62,15 @@ class Requests:
         """The generated ids of each input, in order; `prompts` are the runs'."""
         ids = [generate(params, prompts, *batch) for _, batch in self._batches]
         rows = np.concatenate([rows for rows, _ in self._batches])
-        generated = np.concatenate(jax.device_get(ids))
+        pace, parts = Pace(), []
+        for number, array in enumerate(ids, 1):
+            parts.append(np.asarray(array))
+            if pace.due():
+                log.info(
+                    "answered %d of %d micro-batches", number, len(ids),
+                    extra=event("answering", done=number, of=len(ids)),
+                )  # fmt: skip
+        generated = np.concatenate(parts)
         answers = np.empty((self._size, generated.shape[1]), generated.dtype)
         answers[rows[rows >= 0]] = generated[rows >= 0]
         return answers
@@ -115,8 +127,10 @@ def generator(
     """
     search = {"beam": beam_search, "greedy": greedy_search}[decoding]
 
+    shapes = set()
+
     @functools.partial(jax.jit, out_shardings=place)
-    def generate(
+    def program(
         params: Params,
         prompts: Float[Array, "N P D"] | None,
         run: Int[Array, " R"],
@@ -126,5 +140,12 @@ def generator(
         prompt = None if prompts is None else prompts[run]
         encoded, mask = encode_inputs(model, params, prompt, inputs)
         return search(model, params, encoded, mask, length, limits)
+
+    def generate(params: Any, prompts: Any, run: Any, inputs: Any, limits: Any) -> Array:
+        if inputs.shape not in shapes:
+            shapes.add(inputs.shape)
+            name = f"answers to {inputs.shape} inputs"
+            log.info("compiling: %s", name, extra=event("compiling", program=name))
+        return program(params, prompts, run, inputs, limits)
 
     return generate

@@ -13,6 +13,7 @@ from tests.robustness import (
     configurations,
     conversions,
     data,
+    events,
     prepared,
     prompting,
     prompts,
@@ -31,6 +32,7 @@ TABLES = (
     commands,
     prompting,
     conversions,
+    events,
 )
 CASES = [case for table in TABLES for case in table.CASES]
 

@@ -53,7 +53,7 @@ def finished(tmp_path_factory) -> Path:
 
 def test_progress_says_which_job_how_many_of_how_many_and_the_time_left(finished):
     lines = (finished / "progress.txt").read_text().splitlines()
-    assert all(re.match(r"\[ *\d+ of \d+\] .*(start|done) ", line) for line in lines), lines
+    assert all(re.match(r"\[ *\d+ of \d+\] .*(start|now|done) ", line) for line in lines), lines
     assert re.match(r"\[(\d+) of \1\] .*0 s left  done ", lines[-1])
 
 

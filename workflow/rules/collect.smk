@@ -30,6 +30,8 @@ rule vote:
         f"{RESULTS}/logs/ensembles/{{size}}.log",
     conda:
         "../../envs/cpu.yaml"
+    resources:
+        events=event_file("ensembles/{size}"),
     params:
         jobs=voting_specifications,
     message:
@@ -87,6 +89,8 @@ rule interpret_prompts:
         f"{RESULTS}/logs/interpretability/{{size}}.log",
     conda:
         "../../envs/cpu.yaml"
+    resources:
+        events=event_file("interpretability/{size}"),
     params:
         jobs=interpreted_specifications,
     message:
@@ -126,6 +130,7 @@ rule serve:
     threads: 8
     resources:
         **job_resources(CONFIG, SERVED[0]),
+        events=event_file("serve"),
     params:
         jobs=lambda wildcards: specifications(SERVED),
     message:

@@ -22,10 +22,8 @@ RESULTS = CONFIG.paths.results
 FIGURES = CONFIG.paths.figures
 DATA_DIR = CONFIG.data.data_dir or f"{RESULTS}/raw/tensorflow_datasets"
 VOCABULARY = outputs.vocabulary(CONFIG)
-# Trained models and saved states may lie in a bucket. Rules get their locations as resources, which change
-# no result; Snakemake does not know these files, so it never deletes them.
+# Rules get the locations of models, states and events as resources: Snakemake never deletes these files.
 MODELS_FOLDER = CONFIG.paths.models or f"{RESULTS}/models"
-STATE = CONFIG.paths.state or f"{RESULTS}/state"
 MODEL_ENVIRONMENT = f"../../envs/{ENVIRONMENT}.yaml"
 JOBS = grid.all_jobs(CONFIG)
 SEARCH_JOBS = {job.name: job for job in grid.search_jobs(CONFIG)}
@@ -295,8 +293,7 @@ def initial_prompt(wildcards):
 
 def initial_prompt_files(wildcards):
     """The fingerprint of the file that a job's prompts start from; empty if there is none."""
-    file = initial_file(job_for(wildcards).prompts)
-    return fingerprint(file) if file else ""
+    return (file := initial_file(job_for(wildcards).prompts)) and fingerprint(file)
 
 
 def voting_predictions(wildcards):
@@ -368,10 +365,16 @@ def model_location(wildcards):
 
 def state_location(wildcards):
     """Where a job saves the state that it resumes from."""
+    folder = outputs.state_folder(CONFIG)
     if "job" not in wildcards.keys():
-        return f"{STATE}/models/{wildcards.size}/{wildcards.checkpoint}.state"
-    folder = "search" if wildcards.job in SEARCH_JOBS else "runs"
-    return f"{STATE}/{folder}/{wildcards.job}.state"
+        return f"{folder}/models/{wildcards.size}/{wildcards.checkpoint}.state"
+    kind = "search" if wildcards.job in SEARCH_JOBS else "runs"
+    return f"{folder}/{kind}/{wildcards.job}.state"
+
+
+def event_file(name):
+    """A function from wildcards to the event file of the job whose log is `logs/NAME.log`."""
+    return lambda wildcards: outputs.events(CONFIG, name.format(**dict(wildcards.items())))
 
 
 def job_threads(wildcards):

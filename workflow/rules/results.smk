@@ -14,6 +14,8 @@ rule figures:
         f"{RESULTS}/logs/figures.log",
     conda:
         "../../envs/cpu.yaml"
+    resources:
+        events=event_file("figures"),
     params:
         reporting=REPORT,
     message:
@@ -31,6 +33,8 @@ rule tables:
         f"{RESULTS}/logs/tables.log",
     conda:
         "../../envs/cpu.yaml"
+    resources:
+        events=event_file("tables"),
     params:
         reporting=REPORT,
     message:
@@ -84,6 +88,8 @@ rule claims:
         f"{RESULTS}/logs/claims.log",
     conda:
         "../../envs/cpu.yaml"
+    resources:
+        events=event_file("claims"),
     params:
         reporting=REPORT,
     message:

@@ -13,6 +13,7 @@ from promptscale.cli import (
     inspection,
     predict,
     scores,
+    status,
     tpu,
     tune,
 )
@@ -48,6 +49,7 @@ for command in (
     evaluate.evaluate,
     convert.convert,
     inspection.inspect,
+    status.status,
 ):
     app.command()(command)
 app.add_typer(tpu.app, name="tpu")

@@ -32,6 +32,7 @@ from promptscale.data.vocabulary import Vocabulary
 from promptscale.distributed import multihost
 from promptscale.distributed.mesh import SINGLE_DEVICE, Devices, Layout, to_host
 from promptscale.errors import DivergedError
+from promptscale.experiments.announcement import announce
 from promptscale.model import T5, parameter_shapes
 from promptscale.planning.flops import step_flops
 from promptscale.storage.atomic import atomic_write
@@ -81,6 +82,7 @@ def run(job: LanguageModelingJob, files: Files, layout: Layout = SINGLE_DEVICE) 
     check_vocabulary(files.vocabulary, vocabulary_size, job.architecture)
     model = T5(job.architecture, settings.dropout_rate, jnp.dtype(settings.activations))
     devices = Devices(layout)
+    announce(job, settings.steps)
     checkpoint = _initial_checkpoint(job, files, model, devices)
     trainable = traverse_util.unflatten_dict(checkpoint.params, sep="/")
     start = Start(trainable, {}, checkpoint.step, checkpoint.optimizer)

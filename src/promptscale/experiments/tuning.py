@@ -16,6 +16,7 @@ from promptscale.data.vocabulary import Vocabulary
 from promptscale.distributed import multihost
 from promptscale.distributed.mesh import SINGLE_DEVICE, Devices, Layout
 from promptscale.evaluation.dev_set import DevSet
+from promptscale.experiments.announcement import announce
 from promptscale.experiments.evaluator import Evaluator
 from promptscale.experiments.task_data import Splits, batches, dev_sets
 from promptscale.inference import generator
@@ -113,6 +114,7 @@ def train_runs(job: TuningJob, files: Inputs, layout: Layout = SINGLE_DEVICE) ->
     vocabulary = Vocabulary(files.vocabulary)
     check_vocabulary(files.vocabulary, vocabulary.size, job.architecture)
     devices = Devices(layout)
+    announce(job, settings.steps)
     model = T5(job.architecture, settings.dropout_rate, jnp.dtype(settings.activations))
     method = METHODS[job.method](job, model, vocabulary, files.initialization)
     dev = dev_sets(job, files.validation, vocabulary)

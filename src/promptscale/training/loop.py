@@ -1,7 +1,7 @@
 """The training loop: step, report, evaluate, select the best step, save.
 
-Steps are dispatched without waiting for their results. The host reads numbers only where it
-reports, evaluates or saves.
+Steps are dispatched without waiting for their results. The host waits for numbers only where it
+evaluates or saves.
 """
 
 import dataclasses
@@ -15,11 +15,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
-from promptscale.data.microbatches import StepBatch, Work
+from promptscale.data.microbatches import StepBatch
 from promptscale.distributed.mesh import to_host
+from promptscale.storage.events import event
+from promptscale.training.reports import Reports
 from promptscale.training.resume import State
 from promptscale.training.step import Step, TrainState
-from promptscale.training.throughput import Throughput
 
 log = logging.getLogger(__name__)
 
@@ -132,25 +133,29 @@ def train(
     if resumed := state.restore((train_state, best)):
         (train_state, best), saved = resumed
         progress = _Progress(**saved)
-        log.info("resuming at step %d of %d", progress.step, schedule.steps)
+        log.info(
+            "resuming at step %d of %d", progress.step, schedule.steps,
+            extra=event("resuming", step=progress.step, steps=schedule.steps),
+        )  # fmt: skip
     started, earlier = time.perf_counter(), progress.seconds
 
     def seconds() -> float:
         """Seconds of training so far, without compilation and earlier attempts' lost steps."""
         return earlier + time.perf_counter() - started - step.seconds
 
-    work, reported = Work(), seconds()
+    reports = Reports(schedule.steps, seconds, peak_flops)
     while progress.step < schedule.steps and not all(progress.stopped(schedule.patience)):
         number = schedule.first + progress.step
         step_batch = batch(number)
         train_state = step(train_state, frozen, step_batch.rows, keys, number)
-        work = work.plus(step_batch.work)
         progress.step += 1
+        reports.after_step(progress.step, train_state, step_batch.work)
         last = progress.step == schedule.steps
         if last or progress.step % schedule.evaluate_every == 0:
-            jax.block_until_ready(train_state)
-            throughput = Throughput(work, seconds() - reported, peak_flops)
-            log.info("step %d of %d: %s", progress.step, schedule.steps, throughput)
+            reports.now(progress.step, train_state)
+            log.info(
+                "evaluating step %d", progress.step, extra=event("evaluating", step=progress.step)
+            )
             results = evaluate(train_state.trainable) if evaluate else [DevResult({}, {})] * runs
             progress.seconds = seconds()
             stopped = progress.stopped(schedule.patience)
@@ -163,11 +168,12 @@ def train(
                 best = _replace_where(better, train_state.trainable, best)
                 for run in map(int, np.flatnonzero(better)):
                     predictions[run] = results[run].predictions
-            work, reported = Work(), seconds()
+            reports.restart()
         if last or progress.step % schedule.save_every == 0:
             jax.block_until_ready(train_state)
             progress.seconds = seconds()
             state.save((train_state, best), dataclasses.asdict(progress))
+            log.info("saved step %d", progress.step, extra=event("saved", step=progress.step))
     for row in progress.rows:
         row["selected"] = row["step"] == progress.best_step[row["run"]]
     trainable = train_state.trainable if best is None else best
@@ -203,7 +209,10 @@ def _report(
         if diverged[run]:
             progress.diverged[run] = True
             values.append(("", "diverged", 1.0))
-            log.warning("run %d diverged at step %d and stops", run, steps[run] + 1)
+            log.warning(
+                "run %d diverged at step %d and stops", run, steps[run] + 1,
+                extra=event("diverged", run=run, step=steps[run] + 1),
+            )  # fmt: skip
         for task, metric, value in values:
             progress.rows.append({
                 "run": run,
@@ -215,7 +224,10 @@ def _report(
                 "accelerator_seconds": round(share * jax.device_count(), 3),
             })  # fmt: skip
         shown = "  ".join(f"{task} {metric} {value:.4g}" for task, metric, value in values)
-        log.info("step %d  run %d  %s", steps[run], run, shown)
+        log.info(
+            "step %d  run %d  %s", steps[run], run, shown,
+            extra=event("scores", step=steps[run], run=run, scores=scores),
+        )  # fmt: skip
     return steps
 
 
