@@ -27,7 +27,7 @@ setup: ## .venv from a lock (ACCELERATOR=cpu, gpu or tpu; PYTHON=python3.12)
 reproduce: setup ## the miniature: generated data, tiny T5s, every figure and table
 	$(SNAKEMAKE) -- all
 	@$(BIN)/promptscale scores results/runs.csv
-	@echo "Figures: figures/    Tables: results/tables/    All runs: results/runs.csv"
+	@echo "All results: results/index.html    Figures: figures/    Tables: results/tables/    All runs: results/runs.csv"
 
 real: setup ## the workflow on the authors' test checkpoint and real SuperGLUE files
 	$(SNAKEMAKE) --configfile config/real.yaml --config \

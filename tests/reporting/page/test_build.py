@@ -64,9 +64,9 @@ def test_the_papers_curves_are_there_and_hidden_where_the_models_are_not_the_pap
         if point["paper"] and point["curve"] == "Prompt Tuning"
     }
     assert shown == printed["prompt_tuning"].to_dict()
-    # A length that these results lack keeps its name.
+    # The name of a length that these results lack says that it is the paper's.
     lengths = {p["curve"] for p in points(document, "figure3a") if p["paper"]}
-    assert {"1", "20 (default)", "150"} <= lengths
+    assert {"1", "20 (default)", "150 (paper)"} <= lengths
 
 
 def test_a_learning_curve_has_all_steps_and_the_selected_step(document):

@@ -108,7 +108,7 @@ def _points(
     """Mean and standard deviation of every curve and size; the paper's rows are marked."""
     papers = paper_curves.are_papers(data, curve)
     names = data[curve].where(~papers, data[curve].map(paper_curves.counterpart))
-    labels = names.map(lambda name: lines[name].label if name in lines else name)
+    labels = names.map(lambda name: lines[name].label if name in lines else f"{name} (paper)")
     means = aggregate(
         data.assign(curve=labels, paper=papers), ["curve", "paper", "size", "parameters"], value
     )
@@ -135,8 +135,8 @@ def _spec(
 ) -> Spec:
     """The specification of curves over sizes: bands of mean ± sd, lines, and points with values."""
     by_label = {line.label: line for line in lines.values()}
-    names = list(dict.fromkeys(point["curve"] for point in points))
-    names.sort(key=lambda name: [*by_label, *names].index(name))
+    present = dict.fromkeys(point["curve"] for point in points)
+    names = [name for name in dict.fromkeys([*by_label, *present]) if name in present]
     styles = [by_label.get(name, Line(name, "#767676", "o")) for name in names]
 
     def styled(values: Sequence[Any]) -> Spec:
@@ -174,9 +174,11 @@ def _spec(
         | {
             "low": max(point["mean"] - (point["sd"] or 0), lowest if log else 0),
             "high": point["mean"] + (point["sd"] or 0),
+            "text": f"{point['curve']}, {point['size']}: {point['mean']} ({point['source']})",
         }
         for point in points
     ]
+    value = {"tooltip": tooltip, "description": {"field": "text"}}
     paper = {"color": color, "detail": {"field": "source"}}
     return {
         "description": f"{title}. The values are in the table below the chart.",
@@ -188,28 +190,32 @@ def _spec(
         "layer": [
             {
                 "transform": [_OURS],
-                "mark": {"type": "area", "opacity": 0.15, "tooltip": False},
-                "encoding": {"y": y | {"field": "low"}, "y2": {"field": "high"}, "color": color},
+                "mark": {"type": "area", "opacity": 0.15, "aria": False},
+                "encoding": {
+                    "y": y | {"field": "low", "stack": None},
+                    "y2": {"field": "high"},
+                    "color": color,
+                },
             },
             {
                 "transform": [_PAPERS],
-                "mark": {"type": "line", "strokeWidth": 1, "opacity": 0.75},
+                "mark": {"type": "line", "strokeWidth": 1, "opacity": 0.75, "aria": False},
                 "encoding": {"y": y, **paper},
             },
             {
                 "transform": [_PAPERS],
                 "mark": {"type": "point", "size": 30, "strokeWidth": 1, "filled": False},
-                "encoding": {"y": y, "tooltip": tooltip, **paper},
+                "encoding": {"y": y, **value, **paper},
             },
             {
                 "transform": [_OURS],
-                "mark": {"type": "line", "strokeWidth": 2},
+                "mark": {"type": "line", "strokeWidth": 2, "aria": False},
                 "encoding": {"y": y, "color": color, "strokeDash": dash},
             },
             {
                 "transform": [_OURS],
                 "mark": {"type": "point", "size": 70, "filled": True, "opacity": 1},
-                "encoding": {"y": y, "color": color, "shape": shape, "tooltip": tooltip},
+                "encoding": {"y": y, "color": color, "shape": shape, **value},
             },
         ],
     }

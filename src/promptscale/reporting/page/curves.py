@@ -68,7 +68,7 @@ def chart() -> dict[str, Any]:
         "encoding": {"x": x, "y": y, "color": color},
         "layer": [
             {
-                "mark": {"type": "line", "strokeWidth": 1.5, "opacity": 0.8},
+                "mark": {"type": "line", "strokeWidth": 1.5, "opacity": 0.8, "aria": False},
                 "encoding": {"detail": detail},
             },
             {
@@ -76,6 +76,7 @@ def chart() -> dict[str, Any]:
                 "encoding": {
                     "size": {"condition": {"test": "datum.selected", "value": 90}, "value": 25},
                     "tooltip": tooltip,
+                    "description": {"field": "run"},
                 },
             },
         ],

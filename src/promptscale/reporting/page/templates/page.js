@@ -43,6 +43,7 @@
   const options = {
     mode: "vega-lite", renderer: "svg", actions: false, defaultStyle: false,
     tooltip: { disableDefaultStyle: true },
+    logLevel: 1, // Errors alone: hidden curves have no extent, which is no reason for a warning.
     config: {
       background: null,
       view: { stroke: null },
