@@ -1,5 +1,6 @@
 """The learning curves of all runs, as compact data of the page and the chart that shows them."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -13,7 +14,7 @@ _COLORS = (style.GREEN, style.ORANGE, style.BLUE, style.PURPLE, style.SKY, style
 METRICS = ("score", "loss")
 
 
-def setting_of(run: pd.Series) -> str:
+def setting_of(run: Mapping[str, Any]) -> str:
     """The part of a run's name that stands between its size and its task."""
     start, end = f"{run['method']}/{run['size']}/", f"/seed_{run['seed']}"
     return run["run"].removeprefix(start).removesuffix(end).rpartition("/")[0]
@@ -27,23 +28,27 @@ def learning_curves(context: Context) -> list[dict[str, Any]]:
       `selected` (the step that early stopping selected), and the values of each of `METRICS` at
       these steps (None where there is no value).
     """
-    runs = context.runs[context.runs["metric"].isin(METRICS)]
+    rows = context.runs[context.runs["metric"].isin(METRICS)]
+    key = ["run", "eval_task"]
+    values = rows.pivot(index=[*key, "step"], columns="metric", values="value")
+    values = values.reindex(columns=list(METRICS))
+    selected = rows[rows["selected"]].groupby(key)["step"].max()
+    described = rows.drop_duplicates(key).set_index(key, drop=False).to_dict("index")
     curves = []
-    for (name, task), rows in runs.groupby(["run", "eval_task"], sort=False):
-        values = rows.pivot_table(index="step", columns="metric", values="value")
-        if len(values) < 2:
+    for place, part in values.groupby(level=key, sort=False):
+        if len(part) < 2:
             continue
-        first = rows.iloc[0]
-        curve = {
-            "run": name, "method": first["method"], "size": first["size"], "task": task,
-            "setting": setting_of(first), "seed": int(first["seed"]),
-            "steps": values.index.tolist(),
-            "selected": int(rows.loc[rows["selected"], "step"].max()),
-        }  # fmt: skip
-        for metric in METRICS:
-            cells = values.get(metric, pd.Series(index=values.index, dtype=float))
-            curve[metric] = [None if pd.isna(x) else round(x, 3) for x in cells.tolist()]
-        curves.append(curve)
+        run = described[place]
+        curves.append({
+            "run": run["run"], "method": run["method"], "size": run["size"],
+            "task": run["eval_task"], "setting": setting_of(run), "seed": run["seed"],
+            "steps": part.index.get_level_values("step").tolist(),
+            "selected": int(selected[place]),
+            **{
+                metric: [None if pd.isna(x) else round(x, 3) for x in part[metric].tolist()]
+                for metric in METRICS
+            },
+        })  # fmt: skip
     return curves
 
 

@@ -167,7 +167,7 @@
       const pairs = [["A", first.value], ["B", second.value]].filter(([, name]) => name !== none);
       const chosen = pairs.map(([letter, name]) => [letter, of.runs.find((run) => run.name === name)]);
       const counts = chosen.map(([letter, run]) => [`Run ${letter}`, run.name, ...run.counts]);
-      fillTable(find("answer-counts"), ["", "Name", ...data.outcomes].map((name) => name || "Run"), counts);
+      fillTable(find("answer-counts"), ["Run", "Name", ...data.outcomes], counts);
       const [a, b] = chosen.map(([, run]) => run);
       const places = of.examples.map((_, place) => place).filter((place) => admits(of, place, a, b));
       list.replaceChildren(...places.map((place) => item(of, place, chosen)));
