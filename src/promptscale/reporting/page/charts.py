@@ -6,6 +6,7 @@ hides the paper's curves.
 """
 
 import dataclasses
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -76,8 +77,9 @@ def _figure1(context: Context, visible: bool) -> Chart:
     title = "Figure 1: prompt tuning, model tuning and prompt design by size"
     points = _points(data, "method", "score", figure1.LINES)
     spec = _spec(title, points, figure1.LINES, score_label(tasks), visible)
-    rule = {"type": "rule", "strokeDash": [2, 3], "stroke": "currentColor", "opacity": 0.7}
-    spec["layer"].append({"mark": rule, "encoding": {"y": {"datum": floor}}})
+    rule = {"type": "rule", "strokeDash": [2, 3], "stroke": "currentColor", "aria": False}
+    ends = {"x": {"value": 0}, "x2": {"value": "width"}, "y": {"datum": floor}}
+    spec["layer"].append({"data": {"values": [{}]}, "mark": rule, "encoding": ends})
     note = f"The dotted line is the best constant answer, {floor}."
     return Chart("figure1", title, points, spec, note)
 
@@ -139,9 +141,12 @@ def _spec(
     names = [name for name in dict.fromkeys([*by_label, *present]) if name in present]
     styles = [by_label.get(name, Line(name, "#767676", "o")) for name in names]
 
+    ours = [name for name in names if name in by_label]
+    legend = {"values": {"expr": f"paper ? {json.dumps(names)} : {json.dumps(ours)}"}}
+
     def styled(values: Sequence[Any]) -> Spec:
-        scale = {"domain": names, "range": values}
-        return {"field": "curve", "type": "nominal", "title": None, "scale": scale}
+        channel: Spec = {"field": "curve", "type": "nominal", "title": None, "legend": legend}
+        return channel | {"scale": {"domain": names, "range": values}}
 
     color = styled([css_color(line.color) for line in styles])
     dash = styled([[4 * part for part in line.dashes] or _SOLID for line in styles])

@@ -54,6 +54,7 @@
       },
       legend: {
         orient: "bottom", labelColor: ink, titleColor: ink, labelFontSize: 12, labelLimit: 280,
+        symbolOpacity: 1,
         columns: window.innerWidth < 640 ? 1 : 2,
       },
     },
@@ -86,15 +87,15 @@
     });
   }
 
-  async function browseCurves() {
+  function browseCurves() {
     const chart = find("curve-chart");
-    if (!chart) return;
+    if (!chart) return undefined;
     const all = "all settings";
     const keys = ["method", "size", "task", "setting"];
     const selects = Object.fromEntries([...keys, "metric"].map((key) => [key, find(`curve-${key}`)]));
     fill(selects.metric, ["score", "loss"]);
-    const view = await draw(chart, data.curve_chart);
 
+    // The chart is drawn with data, as the axes of an empty chart have no extent.
     function update() {
       // Each choice leaves those after it only what exists.
       let chosen = data.curves;
@@ -109,14 +110,14 @@
         run: curve.run, task: curve.task, setting: curve.setting, step,
         value: curve[metric][place], selected: step === curve.selected,
       }))).filter((row) => row.value !== null);
-      view.data("rows", rows).resize().runAsync();
       const names = ["Run", "Step", metric, "Selected"];
       fillTable(find("curve-table"), names, rows.map((row) => [row.run, row.step, row.value, row.selected ? "yes" : ""]));
       find("curve-status").textContent = `${chosen.length} runs, ${metric} at ${rows.length} points.`;
+      return draw(chart, { ...data.curve_chart, datasets: { rows } });
     }
 
     for (const select of Object.values(selects)) select.addEventListener("change", update);
-    update();
+    return update();
   }
 
   function browseAnswers() {
