@@ -44,6 +44,9 @@ config.clear()
 config.update(CONTENT)
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "workflow/rules/common.smk"
 
 
@@ -84,3 +87,4 @@ rule all:
         rules.figures.output,
         rules.tables.output,
         rules.claims.output,
+        rules.page.output,

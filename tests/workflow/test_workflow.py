@@ -105,8 +105,9 @@ def test_a_deleted_result_redoes_its_job_and_what_depends_on_it(finished):
     metrics.unlink()
     again = planned(finished, "--configfile", str(SMALLEST), "--", "all")
     metrics.write_text(content)
-    drawn = {"collect_runs": 1, "figures": 1, "tables": 1, "claims": 1, "all": 1}
-    assert again == {"train_prompts": 1, **drawn}
+    drawn = ("figures", "tables", "claims", "page", "all")
+    rules = ("train_prompts", "collect_runs", "collect_predictions", *drawn)
+    assert again == dict.fromkeys(rules, 1)
 
 
 def test_one_ablation_is_redone_alone(finished):
@@ -192,10 +193,12 @@ CACHED = ("--config", "published=results/published/miniature")
 
 
 def test_published_results_are_drawn_without_any_training(clone, finished):
-    again = planned(clone, *CACHED, "--", "figures", "tables", "claims")
-    assert again == {"figures": 1, "tables": 1, "claims": 1}
-    result = snakemake(clone, *CACHED, "--", "figure3", "table1", "claims")
+    again = planned(clone, *CACHED, "--", "figures", "tables", "claims", "page")
+    assert again == {"figures": 1, "tables": 1, "claims": 1, "page": 1}
+    result = snakemake(clone, *CACHED, "--", "figure3", "table1", "claims", "page")
     assert result.returncode == 0, result.stderr
+    page = (clone / "results/index.html").read_text()
+    assert "drawn again without training" in page and "These results have no" not in page
     for name in ("figures/figure3.png", "results/tables/table1.md", "results/claims.md"):
         assert (clone / name).read_bytes() == (finished / name).read_bytes()
     result = snakemake(clone, *CACHED, "--dry-run", "--", "results/runs.csv")

@@ -6,6 +6,7 @@ localrules:
     collect_datasets,
     collect_interpretability,
     collect_trials,
+    collect_predictions,
     count_error_modes,
     publish,
 
@@ -106,10 +107,13 @@ rule collect_interpretability:
     output:
         interpretability=f"{RESULTS}/interpretability.csv",
         domain_words=f"{RESULTS}/domain_words.csv",
+        neighbour_lists=f"{RESULTS}/neighbour_lists.csv",
     log:
         f"{RESULTS}/logs/collect_interpretability.log",
     conda:
         "../../envs/cpu.yaml"
+    params:
+        prompt_length=CONFIG.prompt_tuning.prompt_length,
     message:
         "collecting the prompts' neighbours"
     script:
@@ -156,6 +160,26 @@ rule count_error_modes:
         "../scripts/count_error_modes.py"
 
 
+rule collect_predictions:
+    input:
+        prediction_folders(JOBS.values()),
+    output:
+        **{
+            name: f"{RESULTS}/{name}.csv"
+            for name in ("outcomes", "examples", "predictions")
+        },
+    log:
+        f"{RESULTS}/logs/collect_predictions.log",
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        jobs=lambda wildcards: specifications(JOBS.values()),
+    message:
+        "collecting the predictions"
+    script:
+        "../scripts/collect_predictions.py"
+
+
 rule collect_trials:
     input:
         [f"{RESULTS}/search/{name}/metrics.csv" for name in SEARCH_JOBS],
@@ -186,6 +210,17 @@ rule publish:
         ),
         serving=rules.serve.output[0] if len(CONFIG.tasks) > 1 else [],
         error_modes=rules.count_error_modes.output[0] if LABELLED_JOBS else [],
+        neighbour_lists=rules.collect_interpretability.output.neighbour_lists,
+        outcomes=rules.collect_predictions.output.outcomes,
+        # Texts of published datasets are not ours to publish.
+        examples=(
+            rules.collect_predictions.output.examples if CONFIG.data.generated else []
+        ),
+        predictions=(
+            rules.collect_predictions.output.predictions
+            if CONFIG.data.generated
+            else []
+        ),
     output:
         f"{outputs.published_folder(CONFIG)}/manifest.json",
     log:

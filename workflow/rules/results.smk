@@ -4,12 +4,34 @@ A job draws all figures, and a job writes all tables: the imports take longer th
 """
 
 
+def reported(path, category, **labels):
+    """A file that `snakemake --report` shows in this category, with its caption."""
+    caption = f"../report/{category.lower()}.rst"
+    return report(path, caption=caption, category=category, labels=labels)
+
+
+def reported_figure(name):
+    """The files of a figure; the report shows the PNG and the numbers."""
+    pdf, png, numbers = rendered_figure(name)
+    return [
+        pdf,
+        reported(png, "Figures", figure=name, form="image"),
+        reported(numbers, "Figures", figure=name, form="numbers"),
+    ]
+
+
+def reported_table(name):
+    """The files of a table; the report shows the CSV."""
+    numbers, markdown, latex = rendered_table(name)
+    return [reported(numbers, "Tables", table=name), markdown, latex]
+
+
 rule figures:
     input:
         runs=table_path("runs"),
         majority=table_path("majority"),
     output:
-        [rendered_figure(name) for name in FIGURE_NAMES],
+        [reported_figure(name) for name in FIGURE_NAMES],
     log:
         f"{RESULTS}/logs/figures.log",
     conda:
@@ -28,7 +50,7 @@ rule tables:
     input:
         **table_inputs(TABLE_NAMES),
     output:
-        [rendered_table(name) for name in TABLE_NAMES],
+        [reported_table(name) for name in TABLE_NAMES],
     log:
         f"{RESULTS}/logs/tables.log",
     conda:
@@ -47,7 +69,7 @@ rule table6:
     input:
         trials=table_path("search/trials"),
     output:
-        rendered_table("table6"),
+        reported_table("table6"),
     log:
         f"{RESULTS}/logs/table6.log",
     conda:
@@ -64,7 +86,7 @@ rule published_prompts_table:
     input:
         published_prompts=table_path("published_prompts"),
     output:
-        rendered_table("published_prompts"),
+        reported_table("published_prompts"),
     log:
         f"{RESULTS}/logs/published_prompts_table.log",
     conda:
@@ -83,7 +105,8 @@ rule claims:
         interpretability=table_path("interpretability"),
         majority=table_path("majority"),
     output:
-        multiext(f"{RESULTS}/claims", ".csv", ".md"),
+        reported(f"{RESULTS}/claims.csv", "Claims", claims="verdicts"),
+        f"{RESULTS}/claims.md",
     log:
         f"{RESULTS}/logs/claims.log",
     conda:
@@ -96,3 +119,39 @@ rule claims:
         "evaluating the paper's claims"
     script:
         "../scripts/evaluate_claims.py"
+
+
+localrules:
+    page,
+
+
+# Published results may lack what was not collected when they were packed.
+PAGE_TABLES = {
+    name: table_path(name)
+    for name in ("outcomes", "examples", "predictions", "neighbour_lists")
+    if not PUBLISHED or Path(table_path(name)).exists()
+}
+
+
+rule page:
+    input:
+        **PAGE_TABLES,
+        runs=table_path("runs"),
+        majority=table_path("majority"),
+        claims=f"{RESULTS}/claims.csv",
+        tables=[f"{RESULTS}/tables/{name}.md" for name in TABLE_NAMES],
+        deviations=input_file(f"{workflow.basedir}/docs/deviations.md"),
+        manifest=f"{PUBLISHED}/manifest.json" if PUBLISHED else [],
+    output:
+        reported(f"{RESULTS}/index.html", "Page", page="all results"),
+    log:
+        f"{RESULTS}/logs/page.log",
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        reporting=REPORT,
+        figures=FIGURE_NAMES,
+    message:
+        "writing the page of all results"
+    script:
+        "../scripts/write_page.py"

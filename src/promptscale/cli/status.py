@@ -149,7 +149,7 @@ def _results(settings: Config) -> Iterable[str]:
         yield str(error)
     yield ""
     yield f"Claims with their statistics: {results}/claims.md    Figures: {figures}/"
-    yield f"Tables: {results}/tables/    Every run: {results}/runs.csv"
+    yield f"Page: {results}/index.html    Tables: {results}/tables/    Every run: {results}/runs.csv"
     yield f"All scores as text: promptscale scores {results}/runs.csv"
 
 
