@@ -1,15 +1,5 @@
 """From finished jobs to the tidy tables that figures, tables and claims read."""
 
-
-localrules:
-    collect_runs,
-    collect_datasets,
-    collect_interpretability,
-    collect_trials,
-    count_error_modes,
-    publish,
-
-
 LARGEST = outputs.largest_size(CONFIG)
 SERVED = [
     job
@@ -46,6 +36,7 @@ rule collect_runs:
         f"{RESULTS}/runs.csv",
     log:
         f"{RESULTS}/logs/collect_runs.log",
+    localrule: True
     conda:
         "../../envs/cpu.yaml"
     params:
@@ -67,6 +58,7 @@ rule collect_datasets:
         majority=f"{RESULTS}/majority.csv",
     log:
         f"{RESULTS}/logs/collect_datasets.log",
+    localrule: True
     conda:
         "../../envs/cpu.yaml"
     message:
@@ -104,6 +96,7 @@ rule collect_interpretability:
         domain_words=f"{RESULTS}/domain_words.csv",
     log:
         f"{RESULTS}/logs/collect_interpretability.log",
+    localrule: True
     conda:
         "../../envs/cpu.yaml"
     message:
@@ -141,6 +134,7 @@ rule count_error_modes:
         f"{RESULTS}/error_modes.csv",
     log:
         f"{RESULTS}/logs/count_error_modes.log",
+    localrule: True
     conda:
         "../../envs/cpu.yaml"
     params:
@@ -158,6 +152,7 @@ rule collect_trials:
         f"{RESULTS}/search/trials.csv",
     log:
         f"{RESULTS}/logs/collect_trials.log",
+    localrule: True
     conda:
         "../../envs/cpu.yaml"
     params:
@@ -185,6 +180,7 @@ rule publish:
         f"{outputs.published_folder(CONFIG)}/manifest.json",
     log:
         f"{RESULTS}/logs/publish.log",
+    localrule: True
     conda:
         "../../envs/cpu.yaml"
     params:
