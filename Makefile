@@ -79,7 +79,7 @@ bench: $(if $(filter gpu,$(ACCELERATOR)),,setup .venv-bench/.finished) ## speed 
 	@$(BENCH_PYTHON) -m benchmarks.report results/benchmarks/$(BENCH_KIND).json
 
 docs: .venv-docs/.finished ## the documentation as pages, in site/
-	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
 	@echo "Documentation: site/index.html"
 
 # PEFT and torch (2.3 GB: on x86-64 torch's wheel needs CUDA's libraries) and MkDocs never enter .venv.

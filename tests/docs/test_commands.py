@@ -17,20 +17,15 @@ PROGRAMS = ("promptscale", "snakemake", "make")
 
 
 def commands(text: str) -> list[str]:
-    """The commands of a page: lines of its blocks of code and spans that begin with a program."""
+    """The commands of a page: indented lines, lines after `$`, lines of shells, and spans."""
     text = text.replace("\\\n", " ")
-    starts = "|".join(PROGRAMS)
-    lines = re.findall(rf"^(?:\s+|\$ ?)?((?:{starts})(?: .*)?)$", text, re.MULTILINE)
-    indented = [line for line in lines if f"\n    {line}" in text or f"\n{line}" in in_fences(text)]
-    spans = re.findall(rf"`((?:{starts}) [^`\n]*)`", text)
-    return [*indented, *spans]
-
-
-def in_fences(text: str) -> str:
-    """The text of all fenced blocks without a language, or of a shell."""
-    return "\n".join(
-        re.findall(r"^```(?:sh|bash|console)?\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
-    )
+    command = rf"((?:{'|'.join(PROGRAMS)})(?: .*)?)$"
+    shell = re.findall(r"^ *```(?:sh|bash)\n(.*?)^ *```$", text, re.DOTALL | re.MULTILINE)
+    return [
+        *re.findall(rf"^(?: {{4,}}| *\$ ){command}", text, re.MULTILINE),
+        *re.findall(rf"^ *{command}", "".join(shell), re.MULTILINE),
+        *re.findall(rf"`((?:{'|'.join(PROGRAMS)}) [^`\n]*)`", text),
+    ]
 
 
 ALL = sorted(

@@ -63,7 +63,7 @@ def test_the_site_builds(tmp_path):
     mkdocs = REPOSITORY / ".venv-docs/bin/mkdocs"
     if not mkdocs.exists():
         pytest.skip("MkDocs is not installed (`make docs` installs it)")
-    command = [mkdocs, "build", "--quiet", "--strict", "--site-dir", tmp_path / "site"]
+    command = [mkdocs, "build", "--strict", "--site-dir", tmp_path / "site"]
     result = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     index = (tmp_path / "site/index.html").read_text(encoding="utf-8")
