@@ -1,5 +1,6 @@
 """Every section of docs/extending.md is a change that works: applied to a copy, it is planned."""
 
+import json
 import os
 import re
 import shutil
@@ -92,9 +93,8 @@ def dry_run(folder: Path, target: str) -> dict[str, int]:
 def test_a_size(copy):
     apply("A size", copy)
     run(copy, "-m", "promptscale.cli", "check", "experiment.yaml")
-    assert '"frozen"' in run(
-        copy, "-m", "promptscale.cli", "parameters", "--size", "mini-wide", "--json"
-    )
+    arguments = ("parameters", "--size", "mini-wide", "--prompt-length", "10", "--json")
+    assert json.loads(run(copy, "-m", "promptscale.cli", *arguments))["trainable"] == 10 * 96
     assert (
         dry_run(copy, "results/models/narrow/span_corruption/model.json")["train_language_model"]
         == 1
