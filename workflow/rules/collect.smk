@@ -1,16 +1,5 @@
 """From finished jobs to the tidy tables that figures, tables and claims read."""
 
-
-localrules:
-    collect_runs,
-    collect_datasets,
-    collect_interpretability,
-    collect_trials,
-    collect_predictions,
-    count_error_modes,
-    publish,
-
-
 LARGEST = outputs.largest_size(CONFIG)
 SERVED = [
     job
@@ -49,6 +38,7 @@ rule collect_runs:
         f"{RESULTS}/runs.csv",
     log:
         f"{RESULTS}/logs/collect_runs.log",
+    localrule: True
     conda:
         "../../envs/cpu.yaml"
     params:
@@ -70,6 +60,7 @@ rule collect_datasets:
         majority=f"{RESULTS}/majority.csv",
     log:
         f"{RESULTS}/logs/collect_datasets.log",
+    localrule: True
     conda:
         "../../envs/cpu.yaml"
     message:
@@ -110,6 +101,7 @@ rule collect_interpretability:
         neighbour_lists=f"{RESULTS}/neighbour_lists.csv",
     log:
         f"{RESULTS}/logs/collect_interpretability.log",
+    localrule: True
     conda:
         "../../envs/cpu.yaml"
     params:
@@ -150,6 +142,7 @@ rule count_error_modes:
         f"{RESULTS}/error_modes.csv",
     log:
         f"{RESULTS}/logs/count_error_modes.log",
+    localrule: True
     conda:
         "../../envs/cpu.yaml"
     params:
@@ -170,6 +163,7 @@ rule collect_predictions:
         },
     log:
         f"{RESULTS}/logs/collect_predictions.log",
+    localrule: True
     conda:
         "../../envs/cpu.yaml"
     params:
@@ -187,6 +181,7 @@ rule collect_trials:
         f"{RESULTS}/search/trials.csv",
     log:
         f"{RESULTS}/logs/collect_trials.log",
+    localrule: True
     conda:
         "../../envs/cpu.yaml"
     params:
@@ -225,6 +220,7 @@ rule publish:
         f"{outputs.published_folder(CONFIG)}/manifest.json",
     log:
         f"{RESULTS}/logs/publish.log",
+    localrule: True
     conda:
         "../../envs/cpu.yaml"
     params:

@@ -35,18 +35,29 @@ TRAINED_MODELS = outputs.trained_checkpoints(CONFIG)
 FIGURE_NAMES = outputs.figures(CONFIG)
 # Rules whose jobs count towards the configuration's budget.
 BUDGETED = {
-    "train_language_model",
-    "train_prompts",
-    "tune_model",
-    "evaluate_text_prompts",
-    "search_hyperparameters",
+    workflow.modifier.modify_rulename(name)
+    for name in (
+        "train_language_model",
+        "train_prompts",
+        "tune_model",
+        "evaluate_text_prompts",
+        "search_hyperparameters",
+    )
 }
 
 
-if set("{}") & set(str(workflow.basedir)):
+if set("{}") & set(str(CHECKOUT)):
     raise WorkflowError(
-        f"The path of this checkout, {workflow.basedir}, has a brace in it, which Snakemake takes for "
+        f"The path of this checkout, {CHECKOUT}, has a brace in it, which Snakemake takes for "
         "a variable; move the checkout to a path without braces."
+    )
+
+# Jobs get some paths as parameters and resources, which Snakemake's prefixes do not reach.
+modified_paths = workflow.modifier.path_modifier
+if modified_paths.prefix or modified_paths.modifies_prefixes:
+    raise WorkflowError(
+        "A module of promptscale takes no `prefix` and no `replace_prefix`; set `paths.results` and "
+        "`paths.figures` in its `config`."
     )
 
 # Snakemake 9 puts the path of Python into the shell command of a script without quotes.
@@ -374,7 +385,9 @@ def state_location(wildcards):
 
 def event_file(name):
     """A function from wildcards to the event file of the job whose log is `logs/NAME.log`."""
-    return lambda wildcards: outputs.events(CONFIG, name.format(**dict(wildcards.items())))
+    return lambda wildcards: outputs.events(
+        CONFIG, name.format(**dict(wildcards.items()))
+    )
 
 
 def job_threads(wildcards):

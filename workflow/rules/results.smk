@@ -121,10 +121,6 @@ rule claims:
         "../scripts/evaluate_claims.py"
 
 
-localrules:
-    page,
-
-
 # Published results may lack what was not collected when they were packed.
 PAGE_TABLES = {
     name: table_path(name)
@@ -146,6 +142,7 @@ rule page:
         reported(f"{RESULTS}/index.html", "Page", page="all results"),
     log:
         f"{RESULTS}/logs/page.log",
+    localrule: True
     conda:
         "../../envs/cpu.yaml"
     params:
