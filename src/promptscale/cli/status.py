@@ -148,9 +148,9 @@ def _results(settings: Config) -> Iterable[str]:
     except ResultsError as error:
         yield str(error)
     yield ""
-    yield f"Claims with their statistics: {results}/claims.md    Figures: {figures}/"
-    yield f"Page: {results}/index.html    Tables: {results}/tables/    Every run: {results}/runs.csv"
-    yield f"All scores as text: promptscale scores {results}/runs.csv"
+    yield f"All results on a page: {results}/index.html    Figures: {figures}/"
+    yield f"Claims with their statistics: {results}/claims.md    Tables: {results}/tables/"
+    yield f"Every run: {results}/runs.csv, as text: promptscale scores {results}/runs.csv"
 
 
 def _as_json(found: GridStatus) -> dict[str, Any]:
