@@ -78,7 +78,7 @@ def _shards(tensors: Tensors) -> Iterator[Tensors]:
 
 
 def _write_shards(folder: Path, shards: list[Tensors]) -> None:
-    weight_map = {}
+    weight_map: dict[str, str] = {}
     for number, shard in enumerate(shards, start=1):
         file = f"model-{number:05}-of-{len(shards):05}.safetensors"
         _write_file(folder / file, shard)

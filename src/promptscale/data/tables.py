@@ -34,7 +34,7 @@ class TableRow(NamedTuple):
         value = self.cells[column]
         if isinstance(value, str | int | float):
             return str(value)
-        kind = {list: "a list", dict: "an object"}.get(type(value), "empty")
+        kind = "a list" if isinstance(value, list) else "an object" if value else "empty"
         raise DataError(
             f"{self.place}: the column {column!r} is {kind}; it should be a text or a number."
         )

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -48,7 +48,7 @@ class Reports:
     def after_step(self, step: int, state: TrainState, work: Work) -> None:
         """Counts a step that was dispatched, and reports if it is time and nothing has to wait."""
         self._work = self._work.plus(work)
-        if self._pending and all(array.is_ready() for array in self._pending.sums):
+        if self._pending and all(map(_is_ready, self._pending.sums)):
             self._report(self._pending)
         if self._pending is None and self._pace.due():
             loss, tokens = (jnp.copy(leaf) for leaf in _local(state))
@@ -74,6 +74,11 @@ class Reports:
         )  # fmt: skip
         self._pending, self._reported = None, seconds
         self._sums = sums[0], sums[1]
+
+
+def _is_ready(array: Any) -> bool:
+    """Whether a device has computed the array; the type `jax.Array` does not declare the method."""
+    return array.is_ready()
 
 
 def _local(state: TrainState) -> tuple[jax.Array, jax.Array]:

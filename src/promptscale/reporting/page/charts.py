@@ -175,8 +175,8 @@ def _spec(
     ]
     lowest = min(point["mean"] for point in points)
     bands = [
-        point
-        | {
+        {
+            **point,
             "low": max(point["mean"] - (point["sd"] or 0), lowest if log else 0),
             "high": point["mean"] + (point["sd"] or 0),
             "text": f"{point['curve']}, {point['size']}: {point['mean']} ({point['source']})",

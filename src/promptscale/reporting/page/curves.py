@@ -32,8 +32,8 @@ def learning_curves(context: Context) -> list[dict[str, Any]]:
     key = ["run", "eval_task"]
     values = rows.pivot(index=[*key, "step"], columns="metric", values="value")
     values = values.reindex(columns=list(METRICS))
-    selected = rows[rows["selected"]].groupby(key)["step"].max()
-    described = rows.drop_duplicates(key).set_index(key, drop=False).to_dict("index")
+    selected: Any = rows[rows["selected"]].groupby(key)["step"].max()
+    described: Any = rows.drop_duplicates(key).set_index(key, drop=False).to_dict("index")
     curves = []
     for place, part in values.groupby(level=key, sort=False):
         if len(part) < 2:

@@ -48,8 +48,9 @@ def claims(path: Path, anchors: Sequence[str]) -> list[dict[str, Any]]:
 
     `anchors` are the parts of the page that a claim can refer to.
     """
-    listed = []
-    for row in csv_schema.read_texts(path, "verdict").to_dict("records"):
+    listed: list[dict[str, Any]] = []
+    records: list[Any] = csv_schema.read_texts(path, "verdict").to_dict("records")
+    for row in records:
         value, low, high = (float(row[name] or "nan") for name in ("value", "low", "high"))
         shown = "–" if pd.isna(value) else f"{value:.3g}"
         interval = f"[{low:.3g}, {high:.3g}]" if low < high else ""
@@ -91,4 +92,4 @@ def costs(context: Context) -> list[dict[str, Any]]:
     rows = rows.assign(parameters=rows["size"].map(context.num_parameters))
     rows = rows[rows["wall"] > 0].sort_values(["method", "parameters"])
     hours = rows.assign(wall=rows["wall"] / 3600, accelerator=rows["accelerator"] / 3600)
-    return hours.to_dict("records")
+    return [{str(name): value for name, value in row.items()} for row in hours.to_dict("records")]
