@@ -58,7 +58,7 @@ def _score_lines(context: Context, means: pd.DataFrame) -> list[str]:
 def _score(cells: pd.DataFrame, size: str) -> str:
     if size not in cells.index:
         return "-"
-    mean, deviation = (float(cells.at[size, name]) for name in ("mean", "sd"))
+    mean, deviation = cells[["mean", "sd"]].loc[size].to_numpy(float)
     return f"{mean:.1f}" if pd.isna(deviation) else f"{mean:.1f} ± {deviation:.1f}"
 
 
