@@ -374,7 +374,9 @@ def state_location(wildcards):
 
 def event_file(name):
     """A function from wildcards to the event file of the job whose log is `logs/NAME.log`."""
-    return lambda wildcards: outputs.events(CONFIG, name.format(**dict(wildcards.items())))
+    return lambda wildcards: outputs.events(
+        CONFIG, name.format(**dict(wildcards.items()))
+    )
 
 
 def job_threads(wildcards):
