@@ -62,7 +62,8 @@ class Requests:
         """The generated ids of each input, in order; `prompts` are the runs'."""
         ids = [generate(params, prompts, *batch) for _, batch in self._batches]
         rows = np.concatenate([rows for rows, _ in self._batches])
-        pace, parts = Pace(), []
+        pace = Pace()
+        parts: list[np.ndarray] = []
         for number, array in enumerate(ids, 1):
             parts.append(np.asarray(array))
             if pace.due():
@@ -126,8 +127,7 @@ def generator(
     as its limit; the other ids are 0. `place` is the sharding of the ids.
     """
     search = {"beam": beam_search, "greedy": greedy_search}[decoding]
-
-    shapes = set()
+    shapes: set[tuple[int, ...]] = set()  # of inputs, for which there is a program
 
     @functools.partial(jax.jit, out_shardings=place)
     def program(

@@ -37,7 +37,7 @@ def start(job: int, events: str = "") -> logging.LogRecord:
 def events_of_a_running_job(path) -> str:
     lines = [
         {"event": "started", "time": time.time()},
-        {"event": "step", "time": time.time() + 5, "step": 20, "steps": 80, "loss": 1.25},
+        {"event": "step", "time": time.time() + 600, "step": 20, "steps": 80, "loss": 1.25},
     ]
     path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     return str(path)

@@ -297,8 +297,7 @@ def initial_prompt(wildcards):
 
     Its time does not matter: `initial_prompt_files` says when it has changed.
     """
-    prompts = job_for(wildcards).prompts
-    path = initial_file(prompts) and input_file(initial_file(prompts))
+    path = (file := initial_file(job_for(wildcards).prompts)) and input_file(file)
     return ancient(path) if path and Path(path).is_file() else []
 
 

@@ -156,11 +156,13 @@ def grid_status(config: Config, now: float, state_folder: str = "") -> GridStatu
     Raises:
       StorageError: the folder of the results, or that of the event files, cannot be read.
     """
-    jobs, notes = list(grid_jobs(config)), []
+    jobs = list(grid_jobs(config))
+    statuses: list[JobStatus] = []
+    notes: list[str] = []
     store = Store(state_folder or outputs.state_folder(config))
     keys = [f"events/{job.name}.jsonl" for job in jobs]
     contents = store.read_many(keys)
-    statuses, results = [], config.paths.results
+    results = config.paths.results
     for job, key in zip(jobs, keys, strict=True):
         progress = None
         try:
