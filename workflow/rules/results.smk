@@ -4,6 +4,10 @@ A job draws all figures, and a job writes all tables: the imports take longer th
 """
 
 
+localrules:
+    page,
+
+
 def reported(path, category, **labels):
     """A file that `snakemake --report` shows in this category, with its caption."""
     caption = f"../report/{category.lower()}.rst"
@@ -113,10 +117,6 @@ rule claims:
         "evaluating the paper's claims"
     script:
         "../scripts/evaluate_claims.py"
-
-
-localrules:
-    page,
 
 
 # Published results may lack what was not collected when they were packed.
