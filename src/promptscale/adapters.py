@@ -26,7 +26,8 @@ WEIGHTS = "adapter_model.safetensors"
 _ARRAY = "prompt_embeddings"
 _METHOD = "PROMPT_TUNING"
 _TASK = "SEQ_2_SEQ_LM"  # PEFT's name for encoder-decoders
-_DTYPES = {"F32": np.float32, "F16": np.float16, "BF16": jnp.bfloat16}  # of safetensors
+# By safetensors' names.
+_DTYPES: dict[str, Any] = {"F32": np.float32, "F16": np.float16, "BF16": jnp.bfloat16}
 
 
 def read(folder: Store) -> np.ndarray:

@@ -35,6 +35,11 @@ def test_a_module_plans_what_the_workflow_plans(outer, tmp_path):
     assert jobs == expected | {"summary": 1}
 
 
+def test_the_file_where_the_catalogue_looks_is_the_workflow(tmp_path):
+    jobs = planned(SMALLEST, tmp_path, "claims", REPOSITORY / "workflow/Snakefile")
+    assert jobs["train_prompts"] > 1 and jobs["claims"] == 1
+
+
 def test_two_modules_have_two_folders(outer, tmp_path):
     second = outer.read_text().split("onstart:")[0].split("module")[1]
     second = second.replace("tuning", "second").replace("promptscale:", "other:")

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -203,6 +204,18 @@ def test_published_results_are_drawn_without_any_training(clone, finished):
         assert (clone / name).read_bytes() == (finished / name).read_bytes()
     result = snakemake(clone, *CACHED, "--dry-run", "--", "results/runs.csv")
     assert result.returncode != 0  # with published results no rule makes it
+
+
+def test_snakemakes_report_has_captions_categories_and_labels(finished):
+    options = ("--configfile", str(SMALLEST), "--report", "report.zip")
+    result = snakemake(finished, *options)
+    assert result.returncode == 0, result.stderr
+    with zipfile.ZipFile(finished / "report.zip") as archive:
+        (index,) = (name for name in archive.namelist() if name.endswith("report.html"))
+        text = archive.read(index).decode()
+    for name in ("Figures", "Tables", "Claims", "Page", "figure3a", "table16"):
+        assert f'"{name}"' in text
+    assert "drawn from the runs of this workflow" in text  # of a caption
 
 
 def test_a_missing_published_table_is_named(clone):

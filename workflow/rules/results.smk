@@ -4,6 +4,10 @@ A job draws all figures, and a job writes all tables: the imports take longer th
 """
 
 
+localrules:
+    page,
+
+
 def reported(path, category, **labels):
     """A file that `snakemake --report` shows in this category, with its caption."""
     caption = f"../report/{category.lower()}.rst"

@@ -26,10 +26,8 @@ class Document(HTMLParser):
         self.elements.append((tag, dict(attrs)))
 
     def handle_data(self, data):
-        if self.elements and self.elements[-1] == (
-            "script",
-            {"type": "application/json", "id": "data"},
-        ):
+        inside = bool(self.elements) and self.elements[-1][1].get("id") == "data"
+        if inside and data.strip():
             self.data = json.loads(data)
 
 

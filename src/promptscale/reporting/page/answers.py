@@ -26,6 +26,10 @@ def answers(context: Context) -> dict[str, Any]:
         task: {"examples": [], "texts": [], "runs": []} for task in sorted(set(counts["eval_task"]))
     }
     order = list(predictions.OUTCOMES)
+    # The page shows the first run, so those of prompt tuning come first.
+    counts = counts.sort_values(
+        "run", key=lambda names: ~names.str.startswith("prompt_tuning/"), kind="stable"
+    )
     for row in counts.to_dict("records"):
         numbers = [row[name] for name in order]
         run = {"name": row["run"], "counts": numbers, "answers": [], "outcomes": []}

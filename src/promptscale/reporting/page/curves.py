@@ -23,6 +23,8 @@ def setting_of(run: Mapping[str, Any]) -> str:
 def learning_curves(context: Context) -> list[dict[str, Any]]:
     """The curves of all runs with several steps, one for each task that they were evaluated on.
 
+    Those of prompt tuning and of large models come first, as the page shows the first.
+
     Returns:
       For each curve its `run`, `method`, `size`, `task` (evaluated), `setting`, `seed`, `steps`,
       `selected` (the step that early stopping selected), and the values of each of `METRICS` at
@@ -49,7 +51,11 @@ def learning_curves(context: Context) -> list[dict[str, Any]]:
                 for metric in METRICS
             },
         })  # fmt: skip
-    return curves
+
+    def place_of(curve: dict[str, Any]) -> tuple[bool, int]:
+        return curve["method"] != "prompt_tuning", -context.num_parameters(curve["size"])
+
+    return sorted(curves, key=place_of)
 
 
 def chart() -> dict[str, Any]:
