@@ -56,6 +56,7 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/reports.smk"
 
 
 # Published results are drawn without the rules that could make new ones.

@@ -127,51 +127,6 @@ def prediction_folders(jobs):
     return [f"{RESULTS}/runs/{job.name}/predictions" for job in jobs]
 
 
-def table_path(name):
-    """A tidy table, of this configuration's runs or of the published results."""
-    return bundle.table(PUBLISHED, name) if PUBLISHED else f"{RESULTS}/{name}.csv"
-
-
-# Tables that are made of a tidy table of the same name.
-DIRECT_TABLES = ("domain_words", "error_modes", "interpretability", "serving")
-# Published results may lack a table that was not counted when they were packed.
-TABLE_NAMES = [
-    name
-    for name in outputs.tables(CONFIG)
-    if not (PUBLISHED and name in DIRECT_TABLES) or Path(table_path(name)).exists()
-]
-
-
-def rendered_figure(name):
-    """A figure as PDF, PNG and its data."""
-    return multiext(f"{FIGURES}/{name}", ".pdf", ".png", ".csv")
-
-
-def rendered_table(name):
-    """A table as CSV, Markdown and LaTeX."""
-    return multiext(f"{RESULTS}/tables/{name}", ".csv", ".md", ".tex")
-
-
-def table_inputs(names):
-    """The tidy tables that rendered tables are made of, by name."""
-    further = [name for name in DIRECT_TABLES if name in names]
-    return {name: table_path(name) for name in ["runs", "datasets", *further]}
-
-
-# What figures, tables and claims need to know besides the tables of results.
-REPORT = {
-    "default": describe(CONFIG.default_setting),
-    "paper_curves": CONFIG.paper_curves,
-    "architectures": {
-        name: vars(architecture)
-        for name, architecture in CONFIG.architectures.items()
-        if name in CONFIG.sizes
-    },
-}
-if CONFIG.convergence:
-    REPORT["convergence_task"] = CONFIG.convergence.task
-
-
 def raw_files(name, split):
     """What a split is made from: where its rows come from, and the file that replaces them.
 

@@ -4,32 +4,6 @@ A job draws all figures, and a job writes all tables: the imports take longer th
 """
 
 
-localrules:
-    page,
-
-
-def reported(path, category, **labels):
-    """A file that `snakemake --report` shows in this category, with its caption."""
-    caption = f"../report/{category.lower()}.rst"
-    return report(path, caption=caption, category=category, labels=labels)
-
-
-def reported_figure(name):
-    """The files of a figure; the report shows the PNG and the numbers."""
-    pdf, png, numbers = rendered_figure(name)
-    return [
-        pdf,
-        reported(png, "Figures", figure=name, form="image"),
-        reported(numbers, "Figures", figure=name, form="numbers"),
-    ]
-
-
-def reported_table(name):
-    """The files of a table; the report shows the CSV."""
-    numbers, markdown, latex = rendered_table(name)
-    return [reported(numbers, "Tables", table=name), markdown, latex]
-
-
 rule figures:
     input:
         runs=table_path("runs"),
@@ -123,14 +97,6 @@ rule claims:
         "evaluating the paper's claims"
     script:
         "../scripts/evaluate_claims.py"
-
-
-# Published results may lack what was not collected when they were packed.
-PAGE_TABLES = {
-    name: table_path(name)
-    for name in ("outcomes", "examples", "predictions", "neighbour_lists")
-    if not PUBLISHED or Path(table_path(name)).exists()
-}
 
 
 rule page:
