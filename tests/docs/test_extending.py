@@ -57,6 +57,8 @@ def copy(tmp_path) -> Path:
     for name in ("src", "workflow", "config", "envs"):
         shutil.copytree(REPOSITORY / name, folder / name, ignore=ignored)
     shutil.copy(REPOSITORY / "Snakefile", folder)
+    (folder / "docs").mkdir()
+    shutil.copy(REPOSITORY / "docs/deviations.md", folder / "docs")  # a part of the page of results
     return folder
 
 

@@ -115,7 +115,11 @@ CASES = [
     _tune("a table for a vocabulary", "not a complete SentencePiece", "--vocabulary", "in.csv"),
     _tune("a file for a folder", "in.csv/state", "--out", "in.csv", "--steps", "1"),
     _predict("no prompt", "The prompt file absent.npy is missing", "--prompt", "absent.npy"),
-    _predict("a folder without a prompt", "t5_small is a folder; a prompt is", "--prompt=t5_small"),
+    _predict(
+        "a folder without a prompt",
+        "t5_small is a folder without a prompt; a prompt is",
+        "--prompt=t5_small",
+    ),
     _predict("a table for a prompt", "not a whole .npy file", "--prompt", "good.csv"),
     _predict(
         "another width",

@@ -90,13 +90,14 @@ def model(tmp_path_factory) -> Path:
     return folder
 
 
-def test_answers_stop_without_a_word_when_their_pipe_is_closed(model: Path) -> None:
+def test_answers_stop_without_an_error_when_their_pipe_is_closed(model: Path) -> None:
     (model / "long.txt").write_text("a good film\n" * 20_000)
     process = _start("predict", "long.txt", *_MODEL, "--max-output-tokens=2", folder=model)
     assert process.stdout and process.stderr
     process.stdout.readline()
     process.stdout.close()
-    assert process.stderr.read() == ""
+    lines = process.stderr.read().splitlines()
+    assert lines and all(line.startswith(("loading ", "compiling: ")) for line in lines)
     assert process.wait(60) == 1
 
 

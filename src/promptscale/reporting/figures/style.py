@@ -143,7 +143,7 @@ def _size_ticks(axes: Axes, parameters: list[int]) -> None:
     axes.set_xlim(low / margin, high * margin)
 
 
-def short_count(count: float) -> str:
+def short_count(count: float | int) -> str:
     """A number of parameters in about three characters: 23K, 248M, 2.8B."""
     for unit, letter in ((1e9, "B"), (1e6, "M"), (1e3, "K")):
         if count >= unit:
