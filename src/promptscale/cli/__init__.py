@@ -40,16 +40,16 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 for command in (
-    configuration.parameters,
-    configuration.check,
-    configuration.plan,
-    scores.scores,
     tune.tune,
     predict.predict,
     evaluate.evaluate,
-    convert.convert,
     inspection.inspect,
+    convert.convert,
     status.status,
+    scores.scores,
+    configuration.plan,
+    configuration.check,
+    configuration.parameters,
 ):
     app.command()(command)
 app.add_typer(tpu.app, name="tpu")

@@ -51,62 +51,62 @@ def status(
 
 def _watch(config: Path, settings: Config, look: Any) -> None:
     """Shows the status until all jobs are done: in place on a terminal, else now and then."""
-    found = look()
+    grid = look()
     if not sys.stdout.isatty():
-        while _unfinished(found):
-            print("\n".join(_lines(config, settings, found)), "\n", flush=True)
+        while _unfinished(grid):
+            print("\n".join(_lines(config, settings, grid)), "\n", flush=True)
             time.sleep(_PLAIN_SECONDS)
-            found = look()
-        print("\n".join(_lines(config, settings, found)))
+            grid = look()
+        print("\n".join(_lines(config, settings, grid)))
         return
     with Live(console=Console(), auto_refresh=False, vertical_overflow="ellipsis") as live:
         while True:
-            live.update(Text("\n".join(_lines(config, settings, found))), refresh=True)
-            if not _unfinished(found):
+            live.update(Text("\n".join(_lines(config, settings, grid))), refresh=True)
+            if not _unfinished(grid):
                 return
             time.sleep(_TERMINAL_SECONDS)
-            found = look()
+            grid = look()
 
 
-def _unfinished(found: GridStatus) -> bool:
-    return len(found.of("done")) < len(found.jobs)
+def _unfinished(grid: GridStatus) -> bool:
+    return len(grid.of("done")) < len(grid.jobs)
 
 
-def _lines(config: Path, settings: Config, found: GridStatus) -> Iterable[str]:
+def _lines(config: Path, settings: Config, grid: GridStatus) -> Iterable[str]:
     """The status as text; the results follow once there are the tables that they need."""
-    numbers = {state: len(found.of(state)) for state in STATES}
+    numbers = {state: len(grid.of(state)) for state in STATES}
     yield (
-        f"{settings.label} ({config}): {numbers['done']} of {len(found.jobs)} jobs are done, "
+        f"{settings.label} ({config}): {numbers['done']} of {len(grid.jobs)} jobs are done, "
         f"{numbers['running']} run, {numbers['failed']} failed, {numbers['waiting']} wait."
     )
-    yield from _time_lines(found)
-    if _unfinished(found):
+    yield from _time_lines(grid)
+    if _unfinished(grid):
         yield ""
         yield from _aligned([
             ("job", "size", *STATES),
             *(
                 (kind, size, *(str(counts[state] or "-") for state in STATES))
-                for (kind, size), counts in found.counts().items()
+                for (kind, size), counts in grid.counts().items()
             ),
         ])  # fmt: skip
-    yield from _listed("Running", found.of("running"), lambda job: str(job.progress))
-    yield from _listed("Failed", found.of("failed"), lambda job: f"{job.reason} ({job.log})")
-    yield from found.notes
-    if not _unfinished(found):
+    yield from _listed("Running", grid.of("running"), lambda job: str(job.progress))
+    yield from _listed("Failed", grid.of("failed"), lambda job: f"{job.reason} ({job.log})")
+    yield from grid.notes
+    if not _unfinished(grid):
         yield ""
         yield from _results(settings)
 
 
-def _time_lines(found: GridStatus) -> Iterable[str]:
-    spent = f"Jobs took {_amount(found.spent)} so far."
-    if not _unfinished(found):
+def _time_lines(grid: GridStatus) -> Iterable[str]:
+    spent = f"Jobs took {_amount(grid.spent)} so far."
+    if not _unfinished(grid):
         yield spent
         return
-    running = max(1, len(found.of("running")))
-    basis = "by the jobs that are done" if found.measured else "by the plan alone"
+    running = max(1, len(grid.of("running")))
+    basis = "by the jobs that are done" if grid.measured else "by the plan alone"
     yield (
-        f"{spent} Left are about {_amount(found.left)}, estimated {basis}: "
-        f"{duration(3600 * found.left.hours / running)} with {running} at a time."
+        f"{spent} Left are about {_amount(grid.left)}, estimated {basis}: "
+        f"{duration(3600 * grid.left.hours / running)} with {running} at a time."
     )
 
 
@@ -153,7 +153,7 @@ def _results(settings: Config) -> Iterable[str]:
     yield f"Every run: {results}/runs.csv, as text: promptscale scores {results}/runs.csv"
 
 
-def _as_json(found: GridStatus) -> dict[str, Any]:
+def _as_json(grid: GridStatus) -> dict[str, Any]:
     """The status as JSON's types."""
     jobs = [
         {
@@ -165,13 +165,13 @@ def _as_json(found: GridStatus) -> dict[str, Any]:
             "log": log,
             "progress": dataclasses.asdict(progress) if progress else None,
         }
-        for job, state, progress, reason, log in found.jobs
+        for job, state, progress, reason, log in grid.jobs
     ]
     return {
-        "counts": {state: len(found.of(state)) for state in STATES},
-        "spent": dataclasses.asdict(found.spent),
-        "left": dataclasses.asdict(found.left),
-        "left_is_measured": found.measured,
-        "notes": list(found.notes),
+        "counts": {state: len(grid.of(state)) for state in STATES},
+        "spent": dataclasses.asdict(grid.spent),
+        "left": dataclasses.asdict(grid.left),
+        "left_is_measured": grid.measured,
+        "notes": list(grid.notes),
         "jobs": jobs,
     }

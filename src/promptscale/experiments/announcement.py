@@ -16,12 +16,12 @@ def announce(job: AnyJob | TuningJob | LanguageModelingJob, steps: int = 0) -> N
     `steps` are those that the job trains; a job that only evaluates has none.
     """
     runs = [] if isinstance(job, LanguageModelingJob) else list(map(job.run_name, job.runs))
+    count, devices, platform = max(len(runs), 1), jax.device_count(), jax.default_backend()
     log.info(
-        "%s, %s from %s: %d runs, %d steps on %d %s",
-        job.method, job.size, job.checkpoint, max(len(runs), 1), steps,
-        jax.device_count(), jax.default_backend(),
+        "%s: %d %s, %d steps on %d %s",
+        job.method, count, "run" if count == 1 else "runs", steps, devices, platform,
         extra=event(
             "job", method=job.method, size=job.size, checkpoint=job.checkpoint, runs=runs,
-            steps=steps, devices=jax.device_count(), platform=jax.default_backend(),
+            steps=steps, devices=devices, platform=platform,
         ),
     )  # fmt: skip

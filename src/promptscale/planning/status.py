@@ -139,10 +139,14 @@ def grid_jobs(config: Config) -> Iterator[GridJob]:
     for tuning in grid.all_jobs(config).values():
         output = f"{results}/runs/{tuning.name}/metrics.csv"
         yield GridJob(tuning.method, tuning.size, f"runs/{tuning.name}", output, tuning)
-    for name in ("figures", "tables", "claims"):
-        made = f"{config.paths.figures}/figure4.csv" if name == "figures" else ""
-        made = made or f"{results}/{'claims' if name == 'claims' else 'tables/table4'}.csv"
-        yield GridJob(_RESULTS, "", name, made)
+    rendered = {
+        "figures": f"{config.paths.figures}/figure4.csv",
+        "tables": f"{results}/tables/table4.csv",
+        "claims": f"{results}/claims.csv",
+        "page": f"{results}/index.html",
+    }
+    for name, output in rendered.items():
+        yield GridJob(_RESULTS, "", name, output)
 
 
 def grid_status(config: Config, now: float, state_folder: str = "") -> GridStatus:
