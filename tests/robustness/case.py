@@ -50,8 +50,10 @@ def command(*arguments: str, output: bool = False) -> None:
     """Runs a command of `promptscale`, without its `output` unless that is asked for.
 
     What it sets for its process is taken back: environment variables, and where the log goes.
+    Options of malloc cannot be taken back, so they are not set.
     """
     dropped = contextlib.nullcontext() if output else contextlib.redirect_stdout(io.StringIO())
     log = unittest.mock.patch.object(logging.getLogger("promptscale"), "handlers", [])
-    with dropped, log, unittest.mock.patch.dict(os.environ):
+    malloc = unittest.mock.patch("promptscale.distributed.environment._MALLOC", {})
+    with dropped, log, malloc, unittest.mock.patch.dict(os.environ):
         app(list(arguments), standalone_mode=False)
