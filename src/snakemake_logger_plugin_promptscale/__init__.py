@@ -6,6 +6,7 @@ full output is in `.snakemake/log/`.
 """
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -140,5 +141,9 @@ class LogHandler(LogHandlerBase):
 
 
 def _print_line(line: str) -> None:
-    sys.stderr.write(f"{line}\n")  # in a single piece, as two threads write
-    sys.stderr.flush()
+    try:
+        sys.stderr.write(f"{line}\n")  # in a single piece, as two threads write
+        sys.stderr.flush()
+    except BrokenPipeError:
+        # Nobody reads. What is buffered would fail again at the end, as the process's exit status.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())

@@ -107,7 +107,8 @@ def test_a_deleted_result_redoes_its_job_and_what_depends_on_it(finished):
     again = planned(finished, "--configfile", str(SMALLEST), "--", "all")
     metrics.write_text(content)
     drawn = ("figures", "tables", "claims", "page", "all")
-    rules = ("train_prompts", "collect_runs", "collect_predictions", *drawn)
+    interpreted = ("interpret_prompts", "collect_interpretability")  # prompts of every length
+    rules = ("train_prompts", "collect_runs", "collect_predictions", *interpreted, *drawn)
     assert again == dict.fromkeys(rules, 1)
 
 
@@ -199,7 +200,9 @@ def test_published_results_are_drawn_without_any_training(clone, finished):
     result = snakemake(clone, *CACHED, "--", "figure3", "table1", "claims", "page")
     assert result.returncode == 0, result.stderr
     page = (clone / "results/index.html").read_text()
-    assert "drawn again without training" in page and "These results have no" not in page
+    assert "drawn again without training" in page
+    assert "These results have no predictions." not in page
+    assert "These results have no lists of neighbours." not in page
     for name in ("figures/figure3.png", "results/tables/table1.md", "results/claims.md"):
         assert (clone / name).read_bytes() == (finished / name).read_bytes()
     result = snakemake(clone, *CACHED, "--dry-run", "--", "results/runs.csv")

@@ -60,8 +60,17 @@
     },
   };
 
+  // Vega gives a group without marks a role and no name, which is nothing for a screen reader.
+  function hideEmptyGroups(place) {
+    for (const group of place.querySelectorAll("g.role-mark[role]")) {
+      if (group.children.length) group.removeAttribute("aria-hidden");
+      else group.setAttribute("aria-hidden", "true");
+    }
+  }
+
   async function draw(place, spec) {
     const { view } = await vegaEmbed(place, spec, options);
+    hideEmptyGroups(place);
     return view;
   }
 
@@ -73,7 +82,9 @@
     );
     if (box) {
       box.addEventListener("change", () => {
-        for (const view of views) view.signal("paper", box.checked).runAsync();
+        for (const view of views) {
+          view.signal("paper", box.checked).runAsync().then(() => hideEmptyGroups(view.container()));
+        }
       });
     }
   }
