@@ -33,10 +33,10 @@ class Job(NamedTuple):
             return None
         now = time.time()
         try:
-            found = job_progress(read_events(*open_parent(self.events)), now)
+            progress = job_progress(read_events(*open_parent(self.events)), now)
         except (StorageError, AttributeError, KeyError, TypeError, ValueError):
             return None  # the job warns in its log about a file that it cannot write
-        return found if found and found.updated >= self.started - 1 else None
+        return progress if progress and progress.updated >= self.started - 1 else None
 
 
 def described(jobs: Iterable[Job]) -> list[tuple[Job, str, float]]:

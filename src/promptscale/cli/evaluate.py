@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from promptscale.cli.prompting import Checkpoint, TableFormat, VocabularyFile, set_up
+from promptscale.cli.prompting import Checkpoint, InputTemplate, TableFormat, VocabularyFile, set_up
 from promptscale.config.tasks import task as task_named
 from promptscale.errors import ConfigError
 
@@ -24,9 +24,7 @@ def evaluate(
     task: Annotated[
         str, typer.Option(help="A task of the paper, such as sst2; by default the prompt's own.")
     ] = "",
-    template: Annotated[
-        str, typer.Option(help="The input; by default that of the prompt's card, else '{input}'.")
-    ] = "",
+    template: InputTemplate = "",
     target_column: Annotated[
         str, typer.Option(help="The column of the targets; by default the card's, else target.")
     ] = "",

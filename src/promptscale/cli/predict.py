@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from promptscale.cli.prompting import Checkpoint, TableFormat, VocabularyFile, set_up
+from promptscale.cli.prompting import Checkpoint, InputTemplate, TableFormat, VocabularyFile, set_up
 from promptscale.data.tables import TableRow, read_table
 from promptscale.errors import ConfigError, DataError
 
@@ -26,9 +26,7 @@ def predict(
         list[str] | None,
         typer.Option(help="A folder of `tune`, or a .npy file; NAME=PATH names it. Repeatable."),
     ] = None,
-    template: Annotated[
-        str, typer.Option(help="The input; by default that of the prompt's card, else '{input}'.")
-    ] = "",
+    template: InputTemplate = "",
     prompt_column: Annotated[
         str, typer.Option(help="The column that names a row's prompt; by default prompt or task.")
     ] = "",

@@ -21,6 +21,9 @@ VocabularyFile: TypeAlias = Annotated[
 TableFormat: TypeAlias = Annotated[
     Format | None, typer.Option("--format", help="The format; by default that of the suffix.")
 ]
+InputTemplate: TypeAlias = Annotated[
+    str, typer.Option(help="The input; by default that of the prompt's card, else '{input}'.")
+]
 
 _CACHE_BYTES = 2**30  # of compiled programs
 
