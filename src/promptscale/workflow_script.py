@@ -46,6 +46,8 @@ def script_setup(snakemake: Any) -> Iterator[None]:
             yield
         except PromptscaleError as error:
             sys.exit(f"{snakemake.rule}: {error}")
+        except KeyboardInterrupt:
+            sys.exit(f"{snakemake.rule}: it was interrupted")
     close_log(log)
 
 

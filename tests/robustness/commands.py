@@ -41,6 +41,17 @@ CASES = [
     *_reads_a_file(
         *("status", "--config"), empty="is not a mapping", not_text="is not UTF-8 in line 1"
     ),
+    *_reads_a_file(
+        *("tensorboard", "curves", "--config"),
+        empty="is not a mapping",
+        not_text="is not UTF-8 in line 1",
+    ),
+    _command(
+        "tensorboard: a file is in the way",
+        "The curves cannot be written to input: .+",
+        *("tensorboard", "input", "--config", _SMALLEST),
+        content=b"",
+    ),
     *_reads_a_file("scores", empty="input is empty", not_text="is UTF-16 text"),
     _command(
         "scores: a configuration",

@@ -14,6 +14,7 @@ from promptscale.cli import (
     predict,
     scores,
     status,
+    tensorboard,
     tpu,
     tune,
 )
@@ -46,6 +47,7 @@ for command in (
     inspection.inspect,
     convert.convert,
     status.status,
+    tensorboard.tensorboard,
     scores.scores,
     configuration.plan,
     configuration.check,

@@ -20,17 +20,18 @@ from promptscale.errors import ResultsError
 from promptscale.planning.job_progress import duration
 from promptscale.planning.status import STATES, Amount, GridStatus, JobStatus, grid_status
 
+ConfigFile = Annotated[Path, typer.Option(help="The configuration that runs.")]
+StateFolder = Annotated[
+    str, typer.Option(help="Folder of the states, also in a bucket, if not paths.state.")
+]
+
 _LISTED = 10  # jobs that are named in each state
 _TERMINAL_SECONDS, _PLAIN_SECONDS = 2.0, 30.0  # between two looks at the files
 
 
 def status(
-    config: Annotated[Path, typer.Option(help="The configuration that runs.")] = Path(
-        "config/miniature.yaml"
-    ),
-    state: Annotated[
-        str, typer.Option(help="Folder of the states, also in a bucket, if not paths.state.")
-    ] = "",
+    config: ConfigFile = Path("config/miniature.yaml"),
+    state: StateFolder = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     watch: Annotated[bool, typer.Option(help="Go on until no job is left.")] = False,
 ) -> None:

@@ -16,7 +16,7 @@ from promptscale.config.schema import Config
 from promptscale.errors import StorageError
 from promptscale.planning.costs import job_cost
 from promptscale.planning.job_progress import JobProgress, job_progress
-from promptscale.storage.events import parse_events
+from promptscale.storage.events import Event, parse_events
 from promptscale.storage.reasons import named_errors
 from promptscale.storage.store import Store
 
@@ -163,14 +163,14 @@ def grid_status(config: Config, now: float, state_folder: str = "") -> GridStatu
     jobs = list(grid_jobs(config))
     statuses: list[JobStatus] = []
     notes: list[str] = []
-    store = Store(state_folder or outputs.state_folder(config))
-    keys = [f"events/{job.name}.jsonl" for job in jobs]
-    contents = store.read_many(keys)
+    files = _event_files(config, state_folder, jobs)
     results = config.paths.results
-    for job, key in zip(jobs, keys, strict=True):
+    if state_folder and not any(content for content, _ in files.values()):
+        notes.append(f"No job of this configuration has recorded anything in {state_folder}.")
+    for job in jobs:
         progress = None
         try:
-            progress = _progress(contents[key], f"{store.location}/{key}", now)
+            progress = _progress(*files[job.name], now)
         except StorageError as error:
             notes.append(str(error))
         with named_errors(f"The folder {results} cannot be read", StorageError):
@@ -178,6 +178,26 @@ def grid_status(config: Config, now: float, state_folder: str = "") -> GridStatu
     spent = sum((_spent(status.progress) for status in statuses), Amount())
     left, measured = _left(config, statuses)
     return GridStatus(tuple(statuses), spent, left, measured, tuple(notes))
+
+
+def recorded_events(config: Config, state_folder: str = "") -> dict[str, list[Event]]:
+    """The events of each job that has recorded any, by the job's name.
+
+    Raises:
+      StorageError: the folder of the event files cannot be read, or a line is no event.
+    """
+    files = _event_files(config, state_folder, list(grid_jobs(config)))
+    return {name: parse_events(*file) for name, file in files.items() if file[0]}
+
+
+def _event_files(
+    config: Config, state_folder: str, jobs: Sequence[GridJob]
+) -> dict[str, tuple[bytes | None, str]]:
+    """The content of each job's event file, None if there is none, and its place."""
+    store = Store(state_folder or outputs.state_folder(config))
+    keys = {job.name: f"events/{job.name}.jsonl" for job in jobs}
+    contents = store.read_many(list(keys.values()))
+    return {name: (contents[key], f"{store.location}/{key}") for name, key in keys.items()}
 
 
 def _progress(content: bytes | None, place: str, now: float) -> JobProgress | None:
