@@ -15,7 +15,7 @@ BENCH_PEER = $(if $(filter gpu,$(BENCH_KIND)),$(PYTHON),.venv-bench/bin/python)
 SNAKEMAKE = $(BIN)/snakemake --profile profiles/local --cores $(CORES)
 
 .DEFAULT_GOAL = help
-.PHONY: help setup reproduce real check test chaos lint format lock bench clean
+.PHONY: help setup reproduce real check test chaos lint format lock bench docs image clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 14
@@ -26,8 +26,7 @@ setup: ## .venv from a lock (ACCELERATOR=cpu, gpu or tpu; PYTHON=python3.12)
 
 reproduce: setup ## the miniature: generated data, tiny T5s, every figure and table
 	$(SNAKEMAKE) -- all
-	@$(BIN)/promptscale scores results/runs.csv
-	@echo "Figures: figures/    Tables: results/tables/    All runs: results/runs.csv"
+	@$(BIN)/promptscale status
 
 real: setup ## the workflow on the authors' test checkpoint and real SuperGLUE files
 	$(SNAKEMAKE) --configfile config/real.yaml --config \
@@ -63,8 +62,10 @@ format: setup ## format code and rules
 	$(BIN)/snakefmt Snakefile workflow
 
 lock: ## resolve envs/*.in to envs/*.lock (needs uv)
-	uv pip compile --universal --python-version 3.11 --no-annotate --generate-hashes --no-header --quiet \
-	  envs/bench.in --output-file envs/bench.lock
+	for kind in bench docs; do \
+	  uv pip compile --universal --python-version 3.11 --no-annotate --generate-hashes --no-header --quiet \
+	  envs/$$kind.in --output-file envs/$$kind.lock || exit 1; \
+	done
 	for kind in cpu gpu tpu; do \
 	  uv pip compile --universal --python-version 3.11 --override envs/overrides.txt --no-annotate \
 	    --generate-hashes --no-header --quiet envs/$$kind.in --output-file envs/$$kind.lock && \
@@ -76,11 +77,19 @@ bench: $(if $(filter gpu,$(ACCELERATOR)),,setup .venv-bench/.finished) ## speed 
 	$(BENCH_PYTHON) -m benchmarks.run --accelerator $(BENCH_KIND) --shared "$$SHARED" --peer $(BENCH_PEER)
 	@$(BENCH_PYTHON) -m benchmarks.report results/benchmarks/$(BENCH_KIND).json
 
-# PEFT and torch (2.3 GB: on x86-64 torch's wheel needs CUDA's libraries) never enter .venv.
-.venv-bench/.finished: envs/bench.lock
-	$(PYTHON) -m venv --clear .venv-bench
-	.venv-bench/bin/python -m pip --quiet --disable-pip-version-check install --no-deps --require-hashes -r envs/bench.lock
+docs: .venv-docs/.finished ## the documentation as pages, in site/
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
+	@echo "Documentation: site/index.html"
+
+# PEFT and torch (2.3 GB: on x86-64 torch's wheel needs CUDA's libraries) and MkDocs never enter .venv.
+.venv-%/.finished: envs/%.lock
+	$(PYTHON) -m venv --clear .venv-$*
+	.venv-$*/bin/python -m pip --quiet --disable-pip-version-check install --no-deps --require-hashes -r envs/$*.lock
 	touch $@
+
+IMAGE ?= promptscale
+image: ## a container image from the lock (needs docker; ACCELERATOR=cpu, gpu or tpu)
+	docker build --build-arg ACCELERATOR=$(or $(ACCELERATOR),cpu) --tag $(IMAGE):$(or $(ACCELERATOR),cpu) .
 
 clean: ## remove results, figures and the state of Snakemake, but not .venv
 	find results figures -mindepth 1 ! -name README.md ! -path 'results/published*' -delete

@@ -19,23 +19,31 @@ from snakemake.utils import min_version
 
 min_version("9.27")
 
-# Planning leaves no garbage, and the collector would search its thousands of jobs again and again.
-gc.disable()
+# Another workflow may use this one as a module (docs/module.md). It then has the configuration that the
+# module is given, and the arguments of the command are those of the other workflow.
+IS_MODULE = not workflow.modifier.is_main_snakefile()
 
+# Planning leaves no garbage, and the collector would search its thousands of jobs again and again.
+if not IS_MODULE:
+    gc.disable()
 
 # A file given with --configfile takes the place of the default; keys given with --config change single
 # keys of either.
-FILES = list(workflow.overwrite_configfiles)
+FILES = [] if IS_MODULE else list(workflow.overwrite_configfiles)
+CHECKOUT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True))
 
-if not FILES and "published" not in config:
-    FILES = [Path(workflow.basedir, "config/miniature.yaml")]
+if not FILES and not (config if IS_MODULE else "published" in config):
+    FILES = [CHECKOUT / "config/miniature.yaml"]
 
     configfile: str(FILES[0])
 
 
 try:
     CONTENT, CONFIG, ENVIRONMENT, PUBLISHED = workflow_config.read(
-        config, FILES, workflow.config_settings.config_args or [], sys.argv
+        config,
+        FILES,
+        [] if IS_MODULE else workflow.config_settings.config_args or [],
+        [] if IS_MODULE else sys.argv,
     )
 except PromptscaleError as error:
     raise WorkflowError(str(error)) from None
@@ -44,7 +52,11 @@ config.clear()
 config.update(CONTENT)
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "workflow/rules/common.smk"
+include: "workflow/rules/reports.smk"
 
 
 # Published results are drawn without the rules that could make new ones.
@@ -72,10 +84,6 @@ onstart:
         raise WorkflowError(refusal)
 
 
-localrules:
-    all,
-
-
 rule all:
     default_target: True
     input:
@@ -84,3 +92,5 @@ rule all:
         rules.figures.output,
         rules.tables.output,
         rules.claims.output,
+        rules.page.output,
+    localrule: True

@@ -14,8 +14,9 @@ from promptscale.checkpoints.sharded import load_model
 from promptscale.config.settings import Optimizer
 from promptscale.config.sizes import ModelConfig
 from promptscale.data.microbatches import Shapes, StepBatch, Work, step_batch
+from promptscale.distributed.environment import configure_cpu
 from promptscale.distributed.mesh import Devices, Layout
-from promptscale.inference import Requests, generator
+from promptscale.inference import Requests, generator, request_shapes
 from promptscale.model import T5, parameter_shapes
 from promptscale.planning.flops import step_flops
 from promptscale.training.methods import Method, ModelTuning, PromptTuning, Start, loss_function
@@ -26,6 +27,7 @@ MANY = 10**9  # rows of a training for which compilation costs nothing
 
 def prepare(case: dict[str, Any]) -> Callable[[], dict[str, Any]]:
     """The work of a case, see `benchmarks.cases.Case`."""
+    configure_cpu()
     if case["mode"] == "matmul":
         return matmul(case)
     architecture = ModelConfig(**case["architecture"])
@@ -114,15 +116,17 @@ def micro_batches(
         for side in ("inputs", "targets")
     }
     prompted = method is PromptTuning
+    flops = step_flops(architecture, "inputs" if prompted else "weights")
     shapes = Shapes.fitting(
         lengths["inputs"],
         lengths["targets"],
         rows=MANY,
+        pools=MANY,
         before=case["prompt_length"] if prompted else 0,
         budget=devices.token_budget,
         devices=devices.data_axis,
+        launch=devices.launch_flops / flops(1, 0),
     )
-    flops = step_flops(architecture, "inputs" if prompted else "weights")
     for batch in steps:
         numbers = range(len(batch))
         parts = []
@@ -145,14 +149,9 @@ def decoding(
     prompts = jnp.asarray(initial_prompt(0, case["prompt_length"], model.config.d_model))[None]
     inputs = [np.array(ids[:-1]) for ids in case["batches"][0][0]["inputs"]]
     size, limit = len(inputs), case["decode_length"]
-    requests = Requests(
-        inputs,
-        np.zeros(size, int),
-        np.full(size, limit),
-        Devices(),
-        case["prompt_length"],
-        times=MANY,
-    )
+    lengths, devices = np.array([len(ids) + 1 for ids in inputs]), Devices()
+    shapes = request_shapes(lengths, devices, case["prompt_length"], times=MANY)
+    requests = Requests(inputs, np.zeros(size, int), np.full(size, limit), devices, shapes)
     generate = generator(model, "greedy", limit)
 
     def repeat() -> dict[str, Any]:

@@ -27,7 +27,6 @@ from benchmarks.suite import Material, lifetimes, on_cpu, on_gpu
 from promptscale.errors import ConfigError, PromptscaleError
 from promptscale.planning.machine import available_cores, available_memory_mb
 from promptscale.storage.atomic import atomic_write
-from promptscale.workflow_script import CPU_FLAGS
 
 FOLDER = Path("results/benchmarks")
 _SMALLEST_TIME = 20.0  # seconds that a comparison needs at least
@@ -128,8 +127,6 @@ def main() -> None:
         raise ConfigError(f"--peer is {given.peer!r}; it should be the Python of an environment.")
     if given.accelerator == "cpu" and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: given.cores])
-    if given.accelerator == "cpu":
-        os.environ.setdefault("XLA_FLAGS", CPU_FLAGS)
     deadline = time.monotonic() + 60 * given.minutes
     results: dict[str, Any] = {
         "accelerator": given.accelerator,

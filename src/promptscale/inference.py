@@ -5,6 +5,7 @@ positions, D d_model.
 """
 
 import functools
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,6 +18,9 @@ from promptscale.data.microbatches import Shapes, pad_rows
 from promptscale.distributed.mesh import Devices
 from promptscale.model import T5, DropoutKeys, beam_search, greedy_search
 from promptscale.prompts import prepend
+from promptscale.storage.events import Pace, event
+
+log = logging.getLogger(__name__)
 
 Params = dict[str, Any]
 Generate = Callable[..., Int[Array, "R T"]]
@@ -34,22 +38,13 @@ class Requests:
         runs: Int[np.ndarray, " M"],
         limits: Int[np.ndarray, " M"],
         devices: Devices,
-        prompt_length: int = 0,
-        times: int = 1,
+        shapes: Shapes,
     ) -> None:
         """Takes for each input its run, and the number of tokens that its answer may have.
 
-        `times` is how often they will be answered.
+        `shapes` are those of the micro-batches (`request_shapes`).
         """
         lengths = np.array([len(ids) + 1 for ids in inputs])
-        shapes = Shapes.fitting(
-            lengths,
-            np.zeros_like(lengths),
-            rows=times * len(inputs),
-            before=prompt_length,
-            budget=devices.decoded_positions,
-            devices=devices.data_axis,
-        )
         self._batches = []
         for cut in shapes.cut(lengths, np.zeros_like(lengths)):
             rows = cut.rows[devices.local_rows(len(cut.rows))]
@@ -67,10 +62,39 @@ class Requests:
         """The generated ids of each input, in order; `prompts` are the runs'."""
         ids = [generate(params, prompts, *batch) for _, batch in self._batches]
         rows = np.concatenate([rows for rows, _ in self._batches])
-        generated = np.concatenate(jax.device_get(ids))
+        pace = Pace()
+        parts: list[np.ndarray] = []
+        for number, array in enumerate(ids, 1):
+            parts.append(np.asarray(array))
+            if pace.due():
+                log.info(
+                    "answered %d of %d micro-batches", number, len(ids),
+                    extra=event("answering", done=number, of=len(ids)),
+                )  # fmt: skip
+        generated = np.concatenate(parts)
         answers = np.empty((self._size, generated.shape[1]), generated.dtype)
         answers[rows[rows >= 0]] = generated[rows >= 0]
         return answers
+
+
+def request_shapes(
+    lengths: Int[np.ndarray, " M"], devices: Devices, prompt_length: int = 0, times: int = 1
+) -> Shapes:
+    """The shapes of micro-batches of requests that are answered `times` times.
+
+    `lengths` are those of the inputs, with EOS.
+    """
+    return Shapes.fitting(
+        lengths,
+        np.zeros_like(lengths),
+        rows=times * len(lengths),
+        pools=times,
+        before=prompt_length,
+        budget=devices.decoded_positions,
+        devices=devices.data_axis,
+        # Every token that a micro-batch generates reads all weights.
+        launch=devices.decoded_positions,
+    )
 
 
 def encode_inputs(
@@ -103,9 +127,10 @@ def generator(
     as its limit; the other ids are 0. `place` is the sharding of the ids.
     """
     search = {"beam": beam_search, "greedy": greedy_search}[decoding]
+    shapes: set[tuple[int, ...]] = set()  # of inputs, for which there is a program
 
     @functools.partial(jax.jit, out_shardings=place)
-    def generate(
+    def program(
         params: Params,
         prompts: Float[Array, "N P D"] | None,
         run: Int[Array, " R"],
@@ -115,5 +140,12 @@ def generator(
         prompt = None if prompts is None else prompts[run]
         encoded, mask = encode_inputs(model, params, prompt, inputs)
         return search(model, params, encoded, mask, length, limits)
+
+    def generate(params: Any, prompts: Any, run: Any, inputs: Any, limits: Any) -> Array:
+        if inputs.shape not in shapes:
+            shapes.add(inputs.shape)
+            name = f"answers to {inputs.shape} inputs"
+            log.info("compiling: %s", name, extra=event("compiling", program=name))
+        return program(params, prompts, run, inputs, limits)
 
     return generate

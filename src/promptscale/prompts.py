@@ -7,6 +7,7 @@ Letters: B batch, P prompt length, S input positions, D d_model, V vocabulary ro
 
 import functools
 import io
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from tokenize import TokenError
@@ -16,12 +17,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
+from promptscale import adapters
 from promptscale.config.settings import PromptInitialization
 from promptscale.errors import CheckpointError
-from promptscale.storage.atomic import atomic_write
+from promptscale.storage.atomic import atomic_directory, atomic_write
 from promptscale.storage.contents import describe_content
 from promptscale.storage.location import is_remote, resolve
 from promptscale.storage.store import Store, open_parent
+
+FILE = "prompt.npy"  # the prompt in a folder of `promptscale tune`
+# T5X exports the prompt of a run to numpy_checkpoints/checkpoint_STEP/encoder.prompt.prompt.prompt.
+T5X_FOLDER, T5X_FILE = "numpy_checkpoints", "encoder.prompt.prompt.prompt"
 
 Matrix = Array | np.ndarray
 
@@ -101,17 +107,19 @@ def _draw(key: PRNGKeyArray, length: int, population: int) -> Int[Array, " P"]:
 
 
 def load(location: str | Path, shape: tuple[int, int] | None = None) -> Float[np.ndarray, "P D"]:
-    """Reads a prompt from a `.npy` file, the format of the authors' published prompts.
+    """Reads a prompt in any format that prompts come in, as float32.
 
     Args:
-      location: the file, local or at `gs://`; T5X's exports of prompts have no suffix.
+      location: a `.npy` file, the format of the authors' published prompts; or a folder: with
+        prompt.npy, an adapter of PEFT, or T5X's export of a run, whose latest step is read. It is
+        local or at `gs://`.
       shape: the prompt length and d_model that the prompt must have.
 
     Raises:
-      CheckpointError: the file is missing or damaged, is not a matrix of finite floats, or does
+      CheckpointError: the prompt is missing or damaged, is not a matrix of finite floats, or does
         not have `shape`.
     """
-    prompt = _read_array(str(location))
+    prompt = _read(str(location))
     if prompt.ndim != 2 or not np.issubdtype(prompt.dtype, np.floating) or 0 in prompt.shape:
         raise CheckpointError(
             f"{location} holds {prompt.dtype} of shape {prompt.shape}; "
@@ -135,15 +143,36 @@ def load(location: str | Path, shape: tuple[int, int] | None = None) -> Float[np
     return prompt
 
 
-def _read_array(location: str) -> np.ndarray:
-    """Reads a `.npy` file; CheckpointError if it is anything else."""
+def check_width(location: str | Path, prompt: Float[Matrix, "P D"], d_model: int) -> None:
+    """Raises CheckpointError if a model of this d_model cannot use the prompt at `location`."""
+    if prompt.shape[1] != d_model:
+        raise CheckpointError(
+            f"The prompt in {location} is {prompt.shape[0]} x {prompt.shape[1]} (prompt length x "
+            f"d_model), but the model's d_model is {d_model}; the prompt is of another size."
+        )
+
+
+def is_prompt(location: str) -> bool:
+    """Whether there is a prompt at a location, perhaps damaged, rather than a checkpoint."""
+    if _export(location):
+        return True
+    folder, name = open_parent(location, CheckpointError)
+    return (folder.read(name) or b"").startswith(b"\x93NUMPY")
+
+
+def _read(location: str) -> np.ndarray:
+    """Reads the array of a prompt file or folder; CheckpointError if it is anything else."""
     folder, name = open_parent(location, CheckpointError)
     content = folder.read(name)
+    if content is None and (export := _export(location)):
+        folder, name = export
+        if name == adapters.CONFIG:
+            return adapters.read(folder)
+        content = folder.read(name)
     if content is None and not is_remote(location) and Path(resolve(location)).is_dir():
-        is_adapter = "adapter_config.json" in Store(location).names()
         raise CheckpointError(
-            f"{location} is {'an adapter of PEFT' if is_adapter else 'a folder'}; a prompt is a "
-            ".npy file (of T5X: numpy_checkpoints/checkpoint_STEP/encoder.prompt.prompt.prompt)."
+            f"{location} is a folder without a prompt; a prompt is a .npy file, or a folder with "
+            f"{FILE}, an adapter of PEFT ({adapters.CONFIG}) or T5X's {T5X_FOLDER}."
         )
     if content is None:
         raise CheckpointError(f"The prompt file {location} is missing.")
@@ -157,7 +186,33 @@ def _read_array(location: str) -> np.ndarray:
         ) from error
 
 
+def _export(location: str) -> tuple[Store, str] | None:
+    """The folder and the name of the file that shows which kind of prompt a folder holds.
+
+    None if the location is no folder, or a folder without a prompt.
+    """
+    folder = Store(location, CheckpointError)
+    if not is_remote(folder.location) and not Path(folder.location).is_dir():
+        return None
+    names = folder.names()
+    if T5X_FOLDER in names:
+        folder = Store(f"{folder.location}/{T5X_FOLDER}", CheckpointError)
+        names = folder.names()
+    steps = [int(match[1]) for name in names if (match := re.fullmatch(r"checkpoint_(\d+)", name))]
+    if steps:
+        latest = Store(f"{folder.location}/checkpoint_{max(steps)}", CheckpointError)
+        return (latest, T5X_FILE) if latest.read(T5X_FILE) is not None else None
+    known = [name for name in (FILE, adapters.CONFIG, T5X_FILE) if name in names]
+    return (folder, known[0]) if known else None
+
+
 def save(path: Path, prompt: Float[np.ndarray, "P D"]) -> None:
     """Writes a prompt as a float32 `.npy` file, the format of the authors' published prompts."""
     with atomic_write(path, CheckpointError) as partial, partial.open("wb") as file:
         np.save(file, np.asarray(prompt, np.float32), allow_pickle=False)
+
+
+def save_as_t5x(folder: Path, prompt: Float[np.ndarray, "P D"], step: int) -> None:
+    """Writes a prompt as T5X's export of a run, in a folder that is replaced atomically."""
+    with atomic_directory(folder, CheckpointError) as partial:
+        save(partial / T5X_FOLDER / f"checkpoint_{step}" / T5X_FILE, prompt)

@@ -1,5 +1,6 @@
 """What a run of the workflow is about: from Snakemake's files and arguments to a configuration."""
 
+import copy
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
@@ -41,7 +42,8 @@ def read(
 
     Args:
       given: Snakemake's configuration, in which every value inside a list or mapping of `--config`
-        is a text, and in which a repeated key was not noticed.
+        is a text, and in which a repeated key was not noticed. It counts where there are no files:
+        where another workflow uses this one as a module.
       files: the configuration files, the later over the earlier.
       arguments: `key=value` of `--config`.
       command_line: the words of Snakemake's command, as it does not tell the names of profiles.
@@ -61,7 +63,7 @@ def read(
             "--config replaces the profile's `published`, so this would train; give it as well: "
             "--config published=results/published/miniature"
         )
-    start: dict[str, Any] = {}
+    start = {} if files else copy.deepcopy(dict(given))
     content = overlaid(reduce(merged, map(read_mapping, map(Path, files)), start), arguments)
     environment = _environment(content)
     config = validate(Config, content, "The configuration")

@@ -2,23 +2,23 @@
 
 import contextlib
 import hashlib
-import importlib.util
+import importlib.metadata
 import logging
 import os
+import platform
 import sys
+import traceback
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
+from promptscale import __version__
+from promptscale.distributed.environment import configure_jax
 from promptscale.errors import PromptscaleError
 from promptscale.storage.attempt_log import close_log, open_log
-
-_ACCELERATORS = ("jax_cuda13_plugin", "libtpu")  # JAX's plugins for GPU and TPU
-# XLA's YNN library on the CPU makes single matrix products faster, and its fusions of products with
-# other operations make the steps of these models slower (docs/benchmarks.md).
-CPU_FLAGS = "--xla_cpu_experimental_ynn_fusion_type=LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"
+from promptscale.storage.events import EventFile
 
 
 @contextlib.contextmanager
@@ -26,10 +26,11 @@ def script_setup(snakemake: Any) -> Iterator[None]:
     """Runs a script's body with its log, JAX's settings and the processes of its job set up.
 
     All output of the script and of libraries goes to the rule's log file, below that of earlier
-    attempts (`promptscale.storage.attempt_log`). A PromptscaleError ends
-    the job with its sentence; any other exception leaves its traceback in the log. JAX must be
-    imported later, as its environment variables are set here: the job's number of threads, and a
-    cache of compiled programs that the jobs of a workflow share.
+    attempts (`promptscale.storage.attempt_log`), and events to the job's event file
+    (`promptscale.storage.events`). A PromptscaleError ends the job with its sentence; any other
+    exception leaves its traceback in the log. JAX must be imported later, as its environment
+    variables are set here: the job's number of threads, and a cache of compiled programs that the
+    jobs of a workflow share.
     """
     log = Path(str(snakemake.log[0]))
     opened = open_log(log)
@@ -39,15 +40,50 @@ def script_setup(snakemake: Any) -> Iterator[None]:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
     for library in ("absl", "jax"):
         logging.getLogger(library).setLevel(logging.WARNING)
-    os.environ.setdefault("PJRT_NPROC", str(snakemake.threads))
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    if not any(map(importlib.util.find_spec, _ACCELERATORS)):
-        os.environ.setdefault("XLA_FLAGS", CPU_FLAGS)
-    cache = snakemake.config.get("paths", {}).get("results", "results")
-    os.environ.setdefault(
-        "JAX_COMPILATION_CACHE_DIR", str(Path(cache, "state", "compiled").expanduser())
-    )
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    with _recorded_events(snakemake):
+        _set_up_jax(snakemake)
+        try:
+            yield
+        except PromptscaleError as error:
+            sys.exit(f"{snakemake.rule}: {error}")
+        except KeyboardInterrupt:
+            sys.exit(f"{snakemake.rule}: it was interrupted")
+    close_log(log)
+
+
+@contextlib.contextmanager
+def _recorded_events(snakemake: Any) -> Iterator[None]:
+    """Records events in the file that the resource `events` names, from the primary process."""
+    location = snakemake.resources.get("events")
+    if not location or os.environ.get("JAX_PROCESS_ID", "0") != "0":
+        yield
+        return
+    versions = {
+        "promptscale": __version__,
+        "jax": importlib.metadata.version("jax"),
+        "python": platform.python_version(),
+    }
+    where = {"log": str(snakemake.log[0]), "host": platform.node(), "process": os.getpid()}
+    events = EventFile(location, rule=snakemake.rule, **where, versions=versions)
+    logging.getLogger().addHandler(events)
+    try:
+        yield
+    except BaseException as error:
+        ended = isinstance(error, SystemExit)
+        text = str(error) if ended else traceback.format_exception_only(error)[-1].strip()
+        events.record("failed", error=text)
+        raise
+    else:
+        events.record("finished")
+    finally:
+        logging.getLogger().removeHandler(events)
+        events.close()
+
+
+def _set_up_jax(snakemake: Any) -> None:
+    """Sets JAX's variables of the environment, and connects the processes of the job."""
+    results = snakemake.config.get("paths", {}).get("results", "results")
+    configure_jax(snakemake.threads, Path(results, "state", "compiled"))
     # The worker of a TPU slice sets these variables. JAX detects the hosts of a slice by itself,
     # but not the processes of a job on CPUs.
     if (count := int(os.environ.get("JAX_NUM_PROCESSES", "1"))) > 1:
@@ -55,11 +91,6 @@ def script_setup(snakemake: Any) -> Iterator[None]:
 
         process = int(os.environ["JAX_PROCESS_ID"])
         jax.distributed.initialize(os.environ["JAX_COORDINATOR_ADDRESS"], count, process)
-    try:
-        yield
-    except PromptscaleError as error:
-        sys.exit(f"{snakemake.rule}: {error}")
-    close_log(log)
 
 
 def parse_job(kind: Any, snakemake: Any) -> Any:

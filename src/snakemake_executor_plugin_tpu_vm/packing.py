@@ -36,8 +36,8 @@ def pack_job(
 ) -> PendingJob:
     """Describes a job for a host; `location` is the run's folder in the bucket.
 
-    The resources `state` and `model` name places that outlive the slice; those that are not at
-    `gs://` become places below `persistent` in the run's folder. Inputs that the resource
+    The resources `state`, `model` and `events` name places that outlive the slice; those that are
+    not at `gs://` become places below `persistent` in the run's folder. Inputs that the resource
     `in_place` names are not copied to hosts; the script gets their locations in the bucket.
 
     Raises:
@@ -71,7 +71,9 @@ def pack_job(
         wildcards=dict(job.wildcards_dict),
         threads=job.threads,
         resources={
-            name: _persistent(str(value), location) if name in ("state", "model") else value
+            name: _persistent(str(value), location)
+            if name in ("state", "model", "events")
+            else value
             for name, value in job.resources.items()
             if isinstance(value, int | str)
         }

@@ -10,6 +10,8 @@ from statistics import fmean
 class Progress:
     """Counts jobs by rule and estimates the time left from the finished jobs.
 
+    A display reads it in another thread, so what changes is copied before it is iterated over.
+
     The expected time of a job is the mean over its rule's finished jobs, or over all finished jobs
     if its rule has none. The expected parallelism is the mean number of running jobs so far.
     """
@@ -41,11 +43,11 @@ class Progress:
         """The estimated time left, from the durations of all finished jobs."""
         if not durations or self._began is None:
             return ""
-        means = {rule: fmean(self._seconds.get(rule, durations)) for rule in self._left}
+        means = {rule: fmean(self._seconds.get(rule, durations)) for rule in list(self._left)}
         now = time.monotonic()
-        underway = sum(now - started for _, started in self._running.values())
+        underway = sum(now - started for _, started in list(self._running.values()))
         at_a_time = max(1.0, (sum(durations) + underway) / max(now - self._began, 1e-9))
-        rest = sum(count * means[rule] for rule, count in self._left.items())
+        rest = sum(count * means[rule] for rule, count in list(self._left.items()))
         left = max(0.0, rest - underway) / at_a_time
         return f"{left:.0f} s left" if left < 90 else f"{left / 60:.0f} min left"
 

@@ -135,7 +135,8 @@ def main(folder: str, out: str, method: str, *settings: str) -> None:
     from promptscale.workflow_script import script_setup
 
     log = Path(out, f"log_{os.environ.get('JAX_PROCESS_ID', '0')}.txt")
-    stand_in = SimpleNamespace(log=[log], threads=1, config={}, rule="tune")
+    resources = {"events": str(Path(out, "events.jsonl"))}
+    stand_in = SimpleNamespace(log=[log], threads=1, config={}, rule="tune", resources=resources)
     pairs = {key: int(value) for key, value in (setting.split("=") for setting in settings)}
     layout = {key: pairs.pop(key) for key in ("model_axis", "token_budget") if key in pairs}
     with script_setup(stand_in):

@@ -122,7 +122,7 @@ def test_two_processes_write_the_checkpoint_of_a_single_process(folder, tmp_path
         for slot, array in slots.items():
             np.testing.assert_allclose(array, double.optimizer[name][slot], rtol=1e-3, atol=1e-6)
     assert {path.name for path in together.iterdir()} == {
-        "checkpoint", "losses.csv", "log_0.txt", "log_1.txt"
+        "checkpoint", "losses.csv", "events.jsonl", "log_0.txt", "log_1.txt"
     }  # fmt: skip
 
 

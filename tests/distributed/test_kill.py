@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from promptscale.storage.events import read_events
+from promptscale.storage.store import open_parent
 from tests.distributed import site
 from tests.distributed.test_devices import finish, results, start
 
@@ -71,6 +73,11 @@ def test_a_killed_training_ends_with_the_same_bits(folder, undisturbed, tmp_path
     ended = (tmp_path / "metrics.csv").exists()
     finish(tmp_path, begin(folder, tmp_path, method))
     assert ended or "resuming at step" in (tmp_path / "log_0.txt").read_text()
+    events = read_events(*open_parent(str(tmp_path / "events.jsonl")))
+    assert events[-1]["event"] == "finished"
+    attempts = [event["attempt"] for event in events if event["event"] == "started"]
+    assert attempts == ([1] if ended else [1, 2])
+    assert ended or any(event["event"] == "resuming" for event in events)
     assert_same_bits(tmp_path, undisturbed(method))
     left = [path.name for path in tmp_path.iterdir() if path.name.startswith("state")]
     assert not left

@@ -87,6 +87,14 @@ def test_the_published_results_are_of_the_shipped_configuration():
     assert Config.model_validate(published) == shipped
 
 
+def test_the_manual_of_the_event_file_has_every_event_and_no_other():
+    """Events are logged by `event("name", ...)`, or recorded by the event file itself."""
+    text = (REPOSITORY / "docs/progress.md").read_text()
+    sources = [path.read_text() for path in (REPOSITORY / "src/promptscale").rglob("*.py")]
+    logged = re.findall(r'(?:\bevent|\.record)\(\s*"(\w+)"', "\n".join(sources))
+    assert set(re.findall(r"^\| `(\w+)` \|", text, flags=re.MULTILINE)) == set(logged)
+
+
 def test_the_tests_that_hold_a_promise_exist():
     """docs/robustness.md names a test file in each row, and there are many bad inputs."""
     text = (REPOSITORY / "docs/robustness.md").read_text()

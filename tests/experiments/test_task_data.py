@@ -56,6 +56,14 @@ def train_of(prefixes):
     return {task: folder / "train" for task, folder in prefixes.items()}
 
 
+def real_rows(batch, step=0):
+    """(run, example, inputs, targets) of the rows of a step that are not empty."""
+    rows = [row for rows in batch(step).rows
+            for row in zip(*map(np.asarray, (rows.run, rows.example, rows.inputs, rows.targets)),
+                           strict=True)]  # fmt: skip
+    return [row for row in rows if row[2][0]]
+
+
 def test_every_run_of_a_bank_sees_its_own_task_in_its_own_order(data):
     vocabulary, prefixes = data
     (job,) = grid.prompt_jobs(configured(ablations={}), "prompt_length")[:1]
@@ -63,19 +71,13 @@ def test_every_run_of_a_bank_sees_its_own_task_in_its_own_order(data):
         batch = batches(job, train_of(prefixes), vocabulary, Devices(), shared=shared)
         micro_batches = batch(0).rows
         assert shared or all(len(set(np.asarray(rows.run))) == 1 for rows in micro_batches)
-        run, example, first = (
-            np.concatenate([np.asarray(side) for side in sides])
-            for sides in zip(
-                *((rows.run, rows.example, rows.inputs[:, 0]) for rows in micro_batches),
-                strict=True,
-            )
-        )
+        rows = real_rows(batch)
         assert job.runs[0] == JobRun("boolq", 0)
-        assert sorted(zip(run, example, strict=True)) == [
+        assert sorted((run, example) for run, example, *_ in rows) == [
             (r, e) for r in range(6) for e in range(8)
         ]
-        for index, job_run in enumerate(job.runs):
-            assert set(first[run == index]) == {100 if job_run.task == "boolq" else 101}
+        for run, _, inputs, _ in rows:
+            assert inputs[0] == (100 if job.runs[run].task == "boolq" else 101)
 
 
 def test_the_sentinel_stands_before_the_targets_alone(data):
@@ -83,10 +85,10 @@ def test_the_sentinel_stands_before_the_targets_alone(data):
     plain = grid.prompt_jobs(configured(), "prompt_length")[0]
     settings = plain.settings.model_copy(update={"sentinel": True})
     job = plain.model_copy(update={"settings": settings})
-    for rows in batches(job, train_of(prefixes), vocabulary, Devices(), shared=True)(0).rows:
-        assert set(np.asarray(rows.targets[:, 0])) == {vocabulary.size - 1}
-        task = rows.inputs[:, 0] - 100
-        assert set(np.asarray(task)) <= {0, 1} and np.all(rows.targets[:, 1] == 30 + task)
+    batch = batches(job, train_of(prefixes), vocabulary, Devices(), shared=True)
+    for _, _, inputs, targets in real_rows(batch):
+        task = inputs[0] - 100
+        assert task in (0, 1) and list(targets[:2]) == [vocabulary.size - 1, 30 + task]
     validation = {task: folder / "validation" for task, folder in prefixes.items()}
     limits = [dev_sets(one, validation, vocabulary)["boolq"].limit for one in (plain, job)]
     assert limits[1] == limits[0] + 1  # and one more token is generated
@@ -99,9 +101,8 @@ def test_a_mixture_has_every_task_in_proportion_and_by_name(data):
     job = next(j for j in grid.model_jobs(config) if j.method == "model_tuning_multitask")
     batch = batches(job, train_of(prefixes), vocabulary, Devices(), shared=False)
     epoch = [
-        row for step in range(4) for rows in batch(step).rows if rows.run[0] == 0
-        for row in np.asarray(rows.inputs)
-    ]  # fmt: skip
+        inputs for step in range(4) for run, _, inputs, _ in real_rows(batch, step) if run == 0
+    ]
     names = {task: vocabulary.encode(name) for task, name in
              (("boolq", "boolq"), ("cb", "cb"), ("dpr", "wsc:"))}  # fmt: skip
     found = collections.Counter()
@@ -123,8 +124,7 @@ def test_packing_chooses_as_many_examples_as_fill_the_rows(data):
         job = jobs[method]
         batch = batches(job, train_of(prefixes), vocabulary, Devices(), shared=False)
         for step in range(3):
-            run = np.concatenate([np.asarray(rows.run) for rows in batch(step).rows])
-            place = np.concatenate([np.asarray(rows.example) for rows in batch(step).rows])
+            run, place = np.array([row[:2] for row in real_rows(batch, step)]).T
             for index in range(len(job.runs)):
                 count = int(np.sum(run == index))
                 assert count == 20 if method == "model_tuning" else 5 <= count <= most

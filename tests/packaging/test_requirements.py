@@ -18,11 +18,12 @@ OURS = {"promptscale", "snakemake_executor_plugin_tpu_vm", "snakemake_logger_plu
 DATA = {"seqio", "t5", "tensorflow", "tensorflow_datasets"}
 # Peers that benchmarks and the recording of oracles compare with; the project never needs them.
 PEERS = {"peft", "torch", "transformers"}
-# Asked for without an import in this repository: plugins, and programs that `make` calls.
+# Asked for without an import in this repository: plugins, programs that `make` calls, and what a
+# test imports only where it is installed.
 NOT_IMPORTED = {
-    "array-record", "beartype", "import-linter", "importlib-resources", "mypy", "pandas-stubs",
-    "pytest-xdist", "ruff", "setuptools", "snakefmt", "snakemake-executor-plugin-slurm",
-    "tensorflow-text", "types-pyyaml",
+    "array-record", "axe-playwright-python", "beartype", "import-linter", "importlib-resources",
+    "mypy", "pandas-stubs", "playwright", "pytest-xdist", "ruff", "setuptools", "snakefmt",
+    "snakemake-executor-plugin-slurm", "tensorflow-text", "types-pyyaml",
 }  # fmt: skip
 
 

@@ -80,6 +80,32 @@ def test_the_command_describes_itself(run):
     assert "Usage: promptscale" in run("promptscale", "--help")
 
 
+def test_a_plain_installation_needs_neither_snakemake_nor_tensorflow(run):
+    """Every module can be imported without the extras, except those that read raw data."""
+    statements = """
+import importlib, pkgutil, sys
+sys.modules.update(dict.fromkeys(["snakemake", "tensorflow", "tensorflow_datasets", "seqio", "t5"]))
+import promptscale
+names = [module.name for module in pkgutil.walk_packages(promptscale.__path__, "promptscale.")]
+for name in names:
+    if not name.startswith("promptscale.data.raw.") and not name.endswith("__main__"):
+        importlib.import_module(name)
+print(len(names) > 80)
+"""
+    assert run("python", "-c", statements).strip() == "True"
+
+
+def test_the_wheel_has_the_extras_that_the_manual_names(run):
+    """README.md names the extras, and the metadata has their packages."""
+    statements = (
+        "from importlib.metadata import metadata;"
+        "print(*sorted(metadata('promptscale').get_all('Provides-Extra')))"
+    )
+    extras = run("python", "-c", statements).split()
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    assert extras and all(f"`{extra}`" in readme for extra in extras)
+
+
 def test_parameters_are_counted(run):
     options = ("--size", "xxl", "--prompt-length", "50", "--json")
     counts = json.loads(run("promptscale", "parameters", *options))

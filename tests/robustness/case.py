@@ -2,6 +2,9 @@
 
 import contextlib
 import io
+import logging
+import os
+import unittest.mock
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -43,7 +46,14 @@ def message_of(use: Callable[[Path], object], folder: Path) -> str:
     raise AssertionError("the input was accepted")
 
 
-def command(*arguments: str) -> None:
-    """Runs a command of `promptscale`, without its output."""
-    with contextlib.redirect_stdout(io.StringIO()):
+def command(*arguments: str, output: bool = False) -> None:
+    """Runs a command of `promptscale`, without its `output` unless that is asked for.
+
+    What it sets for its process is taken back: environment variables, and where the log goes.
+    Options of malloc cannot be taken back, so they are not set.
+    """
+    dropped = contextlib.nullcontext() if output else contextlib.redirect_stdout(io.StringIO())
+    log = unittest.mock.patch.object(logging.getLogger("promptscale"), "handlers", [])
+    malloc = unittest.mock.patch("promptscale.distributed.environment._MALLOC", {})
+    with dropped, log, malloc, unittest.mock.patch.dict(os.environ):
         app(list(arguments), standalone_mode=False)

@@ -38,6 +38,20 @@ def _reads_a_file(*arguments: str, empty: str, not_text: str) -> list[Case]:
 CASES = [
     *_reads_a_file("check", empty="is not a mapping", not_text="is not UTF-8 in line 1"),
     *_reads_a_file("plan", "--config", empty="is not a mapping", not_text="is not UTF-8 in line 1"),
+    *_reads_a_file(
+        *("status", "--config"), empty="is not a mapping", not_text="is not UTF-8 in line 1"
+    ),
+    *_reads_a_file(
+        *("tensorboard", "curves", "--config"),
+        empty="is not a mapping",
+        not_text="is not UTF-8 in line 1",
+    ),
+    _command(
+        "tensorboard: a file is in the way",
+        "The curves cannot be written to input: .+",
+        *("tensorboard", "input", "--config", _SMALLEST),
+        content=b"",
+    ),
     *_reads_a_file("scores", empty="input is empty", not_text="is UTF-16 text"),
     _command(
         "scores: a configuration",

@@ -63,8 +63,7 @@ CASES = [
     _prompt("of another size", np.ones((5, 8)), "is 5 x 8, .*change `sizes`"),
     _prompt("with NaN", with_value(_ONES, (3, 1), np.nan), "1 of its 5 rows, the first in row 4"),
     _prompt("beyond float32", np.full((5, 6), 1e300), "5 of its 5 rows, the first in row 1"),
-    _prompt("a folder", b"", "a folder; a prompt is", "p/encoder.prompt"),
-    _prompt("an adapter", b"{}", "an adapter of PEFT; a prompt is", "p/adapter_config.json"),
+    _prompt("a folder", b"", "a folder without a prompt; a prompt is", "p/encoder.prompt"),
     Case("prompt: at s3", lambda _: prompts.load("s3://bucket/p.npy"), "cannot be read"),
     Case(
         "prompt: saved over a folder",

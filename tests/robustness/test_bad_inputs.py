@@ -11,8 +11,11 @@ from tests.robustness import (
     commands,
     configuration_files,
     configurations,
+    conversions,
     data,
+    events,
     prepared,
+    prompting,
     prompts,
     results,
 )
@@ -27,6 +30,9 @@ TABLES = (
     prepared,
     results,
     commands,
+    prompting,
+    conversions,
+    events,
 )
 CASES = [case for table in TABLES for case in table.CASES]
 

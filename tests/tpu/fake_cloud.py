@@ -271,7 +271,10 @@ class FakeCloud:
         python.chmod(0o755)
         gcloud = home / "tools" / "gcloud"
         gcloud.parent.mkdir(exist_ok=True)
-        gcloud.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m tests.tpu.fake_gcloud "$@"\n')
+        gcloud.write_text(
+            f"#!/bin/sh\nexport PYTHONPATH='{REPOSITORY}:{REPOSITORY}/src'\n"
+            f'exec "{sys.executable}" -m tests.tpu.fake_gcloud "$@"\n'
+        )
         gcloud.chmod(0o755)
         if not self.faults.bare:
             (folder / "complete").touch()
@@ -362,12 +365,15 @@ class _CloudHandler(Handler):
 
 
 def _registry() -> dict[str, str]:
-    """Variables that make uv use the registry that pip is configured for."""
+    """Variables that make uv use the registry and the certificates that pip is configured for."""
     command = [sys.executable, "-m", "pip", "config", "list"]
     listed = subprocess.run(command, capture_output=True, text=True).stdout
-    settings = dict(line.split("=", 1) for line in listed.splitlines())
-    urls = [url for key, url in settings.items() if key.rpartition(".")[2].startswith("index")]
-    return {"UV_INDEX_URL": urls[0].strip("'")} if urls else {}
+    settings = {
+        key.rpartition(".")[2]: value.strip("'")
+        for key, value in (line.split("=", 1) for line in listed.splitlines())
+    }
+    variables = {"index-url": "UV_INDEX_URL", "cert": "SSL_CERT_FILE"}
+    return {variables[key]: settings[key] for key in variables if key in settings}
 
 
 def wait_until(condition, seconds: float = 60.0, what: str = "the condition") -> None:

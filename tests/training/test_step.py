@@ -42,7 +42,7 @@ def batch(step: int, budget: int, *, shared: bool = True) -> list[Rows]:
     """The micro-batches of a step under a token budget; of each run apart if not `shared`."""
     inputs, targets = sequences(step, 40), sequences(step, 4)
     lengths = [np.array([len(row) + 1 for row in side]) for side in (inputs, targets)]
-    shapes = Shapes.fitting(*lengths, rows=10**5, before=5, budget=budget)
+    shapes = Shapes.fitting(*lengths, rows=10**5, pools=10**5, before=5, budget=budget)
     run, example = np.divmod(np.arange(RUNS * BATCH, dtype=np.int32), BATCH)
     pools = [np.arange(RUNS * BATCH)] if shared else np.split(np.arange(RUNS * BATCH), RUNS)
     return [

@@ -147,6 +147,24 @@ def test_a_killed_job_ends_with_the_same_bits(params, step, tmp_path, killed_at)
     assert timeless[0] == timeless[1]
 
 
+def test_a_run_that_has_waited_is_reported_and_selected_no_more(params, step, tmp_path):
+    """Run 0 is best at step 2, and would be better at step 10; run 1 improves until then."""
+    curves = [[1, 0, 0, 0, 9, 9], [1, 2, 3, 4, 4, 4], [0, 1, 0, 1, 0, 1]]
+    evaluations = iter(zip(*curves, strict=True))
+
+    def evaluate(_):
+        return [DevResult({"task": {"score": float(score)}}, {}) for score in next(evaluations)]
+
+    result = train(
+        step, started(prompts()), params, batch, keys(), Schedule(12, 2, 12, patience=2),
+        State(str(tmp_path / "state"), "job"), evaluate,
+    )  # fmt: skip
+    scores = [row for row in result.rows if row["metric"] == "score"]
+    steps = [[row["step"] for row in scores if row["run"] == run] for run in range(3)]
+    assert steps == [[2, 4, 6], [2, 4, 6, 8, 10, 12], [2, 4, 6, 8]]
+    assert [row["step"] for row in scores if row["selected"]] == [2, 4, 8]
+
+
 def test_the_first_of_the_best_dev_steps_is_selected(params, step, tmp_path):
     scores = iter([[1.0, 5.0, 2.0], [3.0, 5.0, 1.0], [2.0, 4.0, 2.0]])
     seen = []

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,7 @@ def finished(tmp_path_factory) -> Path:
 
 def test_progress_says_which_job_how_many_of_how_many_and_the_time_left(finished):
     lines = (finished / "progress.txt").read_text().splitlines()
-    assert all(re.match(r"\[ *\d+ of \d+\] .*(start|done) ", line) for line in lines), lines
+    assert all(re.match(r"\[ *\d+ of \d+\] .*(start|now|done) ", line) for line in lines), lines
     assert re.match(r"\[(\d+) of \1\] .*0 s left  done ", lines[-1])
 
 
@@ -105,8 +106,10 @@ def test_a_deleted_result_redoes_its_job_and_what_depends_on_it(finished):
     metrics.unlink()
     again = planned(finished, "--configfile", str(SMALLEST), "--", "all")
     metrics.write_text(content)
-    drawn = {"collect_runs": 1, "figures": 1, "tables": 1, "claims": 1, "all": 1}
-    assert again == {"train_prompts": 1, **drawn}
+    drawn = ("figures", "tables", "claims", "page", "all")
+    interpreted = ("interpret_prompts", "collect_interpretability")  # prompts of every length
+    rules = ("train_prompts", "collect_runs", "collect_predictions", *interpreted, *drawn)
+    assert again == dict.fromkeys(rules, 1)
 
 
 def test_one_ablation_is_redone_alone(finished):
@@ -192,14 +195,30 @@ CACHED = ("--config", "published=results/published/miniature")
 
 
 def test_published_results_are_drawn_without_any_training(clone, finished):
-    again = planned(clone, *CACHED, "--", "figures", "tables", "claims")
-    assert again == {"figures": 1, "tables": 1, "claims": 1}
-    result = snakemake(clone, *CACHED, "--", "figure3", "table1", "claims")
+    again = planned(clone, *CACHED, "--", "figures", "tables", "claims", "page")
+    assert again == {"figures": 1, "tables": 1, "claims": 1, "page": 1}
+    result = snakemake(clone, *CACHED, "--", "figure3", "table1", "claims", "page")
     assert result.returncode == 0, result.stderr
+    page = (clone / "results/index.html").read_text()
+    assert "drawn again without training" in page
+    assert "These results have no predictions." not in page
+    assert "These results have no lists of neighbours." not in page
     for name in ("figures/figure3.png", "results/tables/table1.md", "results/claims.md"):
         assert (clone / name).read_bytes() == (finished / name).read_bytes()
     result = snakemake(clone, *CACHED, "--dry-run", "--", "results/runs.csv")
     assert result.returncode != 0  # with published results no rule makes it
+
+
+def test_snakemakes_report_has_captions_categories_and_labels(finished):
+    options = ("--configfile", str(SMALLEST), "--report", "report.zip")
+    result = snakemake(finished, *options)
+    assert result.returncode == 0, result.stderr
+    with zipfile.ZipFile(finished / "report.zip") as archive:
+        (index,) = (name for name in archive.namelist() if name.endswith("report.html"))
+        text = archive.read(index).decode()
+    for name in ("Figures", "Tables", "Claims", "Page", "figure3a", "table16"):
+        assert f'"{name}"' in text
+    assert "drawn from the runs of this workflow" in text  # of a caption
 
 
 def test_a_missing_published_table_is_named(clone):

@@ -1,15 +1,5 @@
 """From finished jobs to the tidy tables that figures, tables and claims read."""
 
-
-localrules:
-    collect_runs,
-    collect_datasets,
-    collect_interpretability,
-    collect_trials,
-    count_error_modes,
-    publish,
-
-
 LARGEST = outputs.largest_size(CONFIG)
 SERVED = [
     job
@@ -35,6 +25,8 @@ rule vote:
         f"{RESULTS}/logs/ensembles/{{size}}.log",
     conda:
         "../../envs/cpu.yaml"
+    resources:
+        events=event_file("ensembles/{size}"),
     params:
         jobs=voting_specifications,
     message:
@@ -51,6 +43,7 @@ rule collect_runs:
         f"{RESULTS}/runs.csv",
     log:
         f"{RESULTS}/logs/collect_runs.log",
+    localrule: True
     conda:
         "../../envs/cpu.yaml"
     params:
@@ -72,6 +65,7 @@ rule collect_datasets:
         majority=f"{RESULTS}/majority.csv",
     log:
         f"{RESULTS}/logs/collect_datasets.log",
+    localrule: True
     conda:
         "../../envs/cpu.yaml"
     message:
@@ -92,6 +86,8 @@ rule interpret_prompts:
         f"{RESULTS}/logs/interpretability/{{size}}-{{checkpoint}}.log",
     conda:
         "../../envs/cpu.yaml"
+    resources:
+        events=event_file("interpretability/{size}-{checkpoint}"),
     params:
         jobs=interpreted_specifications,
     message:
@@ -107,10 +103,14 @@ rule collect_interpretability:
     output:
         interpretability=f"{RESULTS}/interpretability.csv",
         domain_words=f"{RESULTS}/domain_words.csv",
+        neighbour_lists=f"{RESULTS}/neighbour_lists.csv",
     log:
         f"{RESULTS}/logs/collect_interpretability.log",
+    localrule: True
     conda:
         "../../envs/cpu.yaml"
+    params:
+        prompt_length=CONFIG.prompt_tuning.prompt_length,
     message:
         "collecting the prompts' neighbours"
     script:
@@ -131,6 +131,7 @@ rule serve:
     threads: 8
     resources:
         **job_resources(CONFIG, SERVED[0]),
+        events=event_file("serve"),
     params:
         jobs=lambda wildcards: specifications(SERVED),
     message:
@@ -146,6 +147,7 @@ rule count_error_modes:
         f"{RESULTS}/error_modes.csv",
     log:
         f"{RESULTS}/logs/count_error_modes.log",
+    localrule: True
     conda:
         "../../envs/cpu.yaml"
     params:
@@ -156,6 +158,27 @@ rule count_error_modes:
         "../scripts/count_error_modes.py"
 
 
+rule collect_predictions:
+    input:
+        prediction_folders(JOBS.values()),
+    output:
+        **{
+            name: f"{RESULTS}/{name}.csv"
+            for name in ("outcomes", "examples", "predictions")
+        },
+    log:
+        f"{RESULTS}/logs/collect_predictions.log",
+    localrule: True
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        jobs=lambda wildcards: specifications(JOBS.values()),
+    message:
+        "collecting the predictions"
+    script:
+        "../scripts/collect_predictions.py"
+
+
 rule collect_trials:
     input:
         [f"{RESULTS}/search/{name}/metrics.csv" for name in SEARCH_JOBS],
@@ -163,6 +186,7 @@ rule collect_trials:
         f"{RESULTS}/search/trials.csv",
     log:
         f"{RESULTS}/logs/collect_trials.log",
+    localrule: True
     conda:
         "../../envs/cpu.yaml"
     params:
@@ -186,10 +210,22 @@ rule publish:
         ),
         serving=rules.serve.output[0] if len(CONFIG.tasks) > 1 else [],
         error_modes=rules.count_error_modes.output[0] if LABELLED_JOBS else [],
+        neighbour_lists=rules.collect_interpretability.output.neighbour_lists,
+        outcomes=rules.collect_predictions.output.outcomes,
+        # Texts of published datasets are not ours to publish.
+        examples=(
+            rules.collect_predictions.output.examples if CONFIG.data.generated else []
+        ),
+        predictions=(
+            rules.collect_predictions.output.predictions
+            if CONFIG.data.generated
+            else []
+        ),
     output:
         f"{outputs.published_folder(CONFIG)}/manifest.json",
     log:
         f"{RESULTS}/logs/publish.log",
+    localrule: True
     conda:
         "../../envs/cpu.yaml"
     params:

@@ -22,10 +22,8 @@ RESULTS = CONFIG.paths.results
 FIGURES = CONFIG.paths.figures
 DATA_DIR = CONFIG.data.data_dir or f"{RESULTS}/raw/tensorflow_datasets"
 VOCABULARY = outputs.vocabulary(CONFIG)
-# Trained models and saved states may lie in a bucket. Rules get their locations as resources, which change
-# no result; Snakemake does not know these files, so it never deletes them.
+# Rules get the locations of models, states and events as resources: Snakemake never deletes these files.
 MODELS_FOLDER = CONFIG.paths.models or f"{RESULTS}/models"
-STATE = CONFIG.paths.state or f"{RESULTS}/state"
 MODEL_ENVIRONMENT = f"../../envs/{ENVIRONMENT}.yaml"
 JOBS = grid.all_jobs(CONFIG)
 SEARCH_JOBS = {job.name: job for job in grid.search_jobs(CONFIG)}
@@ -42,18 +40,29 @@ CHECKPOINTS = {
 FIGURE_NAMES = outputs.figures(CONFIG)
 # Rules whose jobs count towards the configuration's budget.
 BUDGETED = {
-    "train_language_model",
-    "train_prompts",
-    "tune_model",
-    "evaluate_text_prompts",
-    "search_hyperparameters",
+    workflow.modifier.modify_rulename(name)
+    for name in (
+        "train_language_model",
+        "train_prompts",
+        "tune_model",
+        "evaluate_text_prompts",
+        "search_hyperparameters",
+    )
 }
 
 
-if set("{}") & set(str(workflow.basedir)):
+if set("{}") & set(str(CHECKOUT)):
     raise WorkflowError(
-        f"The path of this checkout, {workflow.basedir}, has a brace in it, which Snakemake takes for "
+        f"The path of this checkout, {CHECKOUT}, has a brace in it, which Snakemake takes for "
         "a variable; move the checkout to a path without braces."
+    )
+
+# Jobs get some paths as parameters and resources, which Snakemake's prefixes do not reach.
+modified_paths = workflow.modifier.path_modifier
+if modified_paths.prefix or modified_paths.modifies_prefixes:
+    raise WorkflowError(
+        "A module of promptscale takes no `prefix` and no `replace_prefix`; set `paths.results` and "
+        "`paths.figures` in its `config`."
     )
 
 # Snakemake 9 puts the path of Python into the shell command of a script without quotes.
@@ -121,51 +130,6 @@ def prompt_folders(jobs):
 def prediction_folders(jobs):
     """The folders of the predictions that these jobs leave."""
     return [f"{RESULTS}/runs/{job.name}/predictions" for job in jobs]
-
-
-def table_path(name):
-    """A tidy table, of this configuration's runs or of the published results."""
-    return bundle.table(PUBLISHED, name) if PUBLISHED else f"{RESULTS}/{name}.csv"
-
-
-# Tables that are made of a tidy table of the same name.
-DIRECT_TABLES = ("domain_words", "error_modes", "interpretability", "serving")
-# Published results may lack a table that was not counted when they were packed.
-TABLE_NAMES = [
-    name
-    for name in outputs.tables(CONFIG)
-    if not (PUBLISHED and name in DIRECT_TABLES) or Path(table_path(name)).exists()
-]
-
-
-def rendered_figure(name):
-    """A figure as PDF, PNG and its data."""
-    return multiext(f"{FIGURES}/{name}", ".pdf", ".png", ".csv")
-
-
-def rendered_table(name):
-    """A table as CSV, Markdown and LaTeX."""
-    return multiext(f"{RESULTS}/tables/{name}", ".csv", ".md", ".tex")
-
-
-def table_inputs(names):
-    """The tidy tables that rendered tables are made of, by name."""
-    further = [name for name in DIRECT_TABLES if name in names]
-    return {name: table_path(name) for name in ["runs", "datasets", *further]}
-
-
-# What figures, tables and claims need to know besides the tables of results.
-REPORT = {
-    "default": describe(CONFIG.default_setting),
-    "paper_curves": CONFIG.paper_curves,
-    "architectures": {
-        name: vars(architecture)
-        for name, architecture in CONFIG.architectures.items()
-        if name in CONFIG.sizes
-    },
-}
-if CONFIG.convergence:
-    REPORT["convergence_task"] = CONFIG.convergence.task
 
 
 def raw_files(name, split):
@@ -293,15 +257,13 @@ def initial_prompt(wildcards):
 
     Its time does not matter: `initial_prompt_files` says when it has changed.
     """
-    prompts = job_for(wildcards).prompts
-    path = initial_file(prompts) and input_file(initial_file(prompts))
+    path = (file := initial_file(job_for(wildcards).prompts)) and input_file(file)
     return ancient(path) if path and Path(path).is_file() else []
 
 
 def initial_prompt_files(wildcards):
     """The fingerprint of the file that a job's prompts start from; empty if there is none."""
-    file = initial_file(job_for(wildcards).prompts)
-    return fingerprint(file) if file else ""
+    return (file := initial_file(job_for(wildcards).prompts)) and fingerprint(file)
 
 
 def voting_predictions(wildcards):
@@ -375,10 +337,18 @@ def model_location(wildcards):
 
 def state_location(wildcards):
     """Where a job saves the state that it resumes from."""
+    folder = outputs.state_folder(CONFIG)
     if "job" not in wildcards.keys():
-        return f"{STATE}/models/{wildcards.size}/{wildcards.checkpoint}.state"
-    folder = "search" if wildcards.job in SEARCH_JOBS else "runs"
-    return f"{STATE}/{folder}/{wildcards.job}.state"
+        return f"{folder}/models/{wildcards.size}/{wildcards.checkpoint}.state"
+    kind = "search" if wildcards.job in SEARCH_JOBS else "runs"
+    return f"{folder}/{kind}/{wildcards.job}.state"
+
+
+def event_file(name):
+    """A function from wildcards to the event file of the job whose log is `logs/NAME.log`."""
+    return lambda wildcards: outputs.events(
+        CONFIG, name.format(**dict(wildcards.items()))
+    )
 
 
 def job_threads(wildcards):

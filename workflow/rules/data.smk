@@ -14,6 +14,8 @@ if CONFIG.data.generated:
             f"{RESULTS}/logs/generate_world.log",
         conda:
             "../../envs/cpu.yaml"
+        resources:
+            events=event_file("generate_world"),
         params:
             seed=CONFIG.data.seed,
         message:
@@ -38,6 +40,7 @@ if CONFIG.data.generated:
         conda:
             "../../envs/cpu.yaml"
         resources:
+            events=event_file("prepare/tasks"),
             data_dir=DATA_DIR,
         message:
             "preparing all tasks"
@@ -56,6 +59,7 @@ if not CONFIG.data.generated:
             "../../envs/cpu.yaml"
         # A location changes no result. The file does, and a bucket cannot be looked at.
         resources:
+            events=event_file("fetch_vocabulary"),
             location=CONFIG.data.vocabulary,
         params:
             vocabulary=fingerprint(CONFIG.data.vocabulary) or CONFIG.data.vocabulary,
@@ -75,6 +79,7 @@ if not CONFIG.data.generated:
         conda:
             "../../envs/cpu.yaml"
         resources:
+            events=event_file("prepare/{task}-{split}"),
             data_dir=DATA_DIR,
         params:
             files=task_files,
@@ -100,6 +105,7 @@ rule prepare_text:
     conda:
         "../../envs/cpu.yaml"
     resources:
+        events=event_file("prepare/c4-train-{shard}"),
         data_dir=DATA_DIR,
     params:
         shards=CONFIG.data.corpus_shards,

@@ -26,6 +26,7 @@ rule train_language_model:
     threads: job_threads
     resources:
         **RESOURCES,
+        events=event_file("models/{size}-{checkpoint}"),
         model=model_location,
         state=state_location,
         in_place="text",
@@ -47,6 +48,7 @@ rule import_checkpoint:
     conda:
         "../../envs/cpu.yaml"
     resources:
+        events=event_file("models/{size}-{checkpoint}"),
         restored_accumulators=restored_accumulators,
     params:
         location=checkpoint_source,

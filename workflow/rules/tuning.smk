@@ -26,6 +26,7 @@ rule train_prompts:
     threads: job_threads
     resources:
         **RESOURCES,
+        events=event_file("runs/{job}"),
         state=state_location,
     params:
         job=job_specification,
@@ -56,6 +57,7 @@ rule tune_model:
     threads: job_threads
     resources:
         **RESOURCES,
+        events=event_file("runs/{job}"),
         state=state_location,
     params:
         job=job_specification,
@@ -85,6 +87,7 @@ rule evaluate_text_prompts:
     threads: job_threads
     resources:
         **RESOURCES,
+        events=event_file("runs/{job}"),
     params:
         job=job_specification,
     message:
@@ -113,6 +116,7 @@ rule search_hyperparameters:
     threads: job_threads
     resources:
         **RESOURCES,
+        events=event_file("search/{job}"),
         state=state_location,
     params:
         job=job_specification,
@@ -143,6 +147,7 @@ if PUBLISHED_PROMPTS:
         threads: 8
         resources:
             **job_resources(CONFIG, PUBLISHED_PROMPTS),
+            events=event_file("published_prompts"),
         params:
             job=lambda wildcards: PUBLISHED_PROMPTS.model_dump_json(),
         message:

@@ -2,8 +2,9 @@
 
 import concurrent.futures
 import dataclasses
+import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -29,9 +30,18 @@ class LazyArray:
     dtype: np.dtype
     read: Callable[[Index], np.ndarray]
 
+    @property
+    def nbytes(self) -> int:
+        """The number of bytes of the whole array."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
     def whole(self) -> np.ndarray:
         """Reads the whole array."""
         return np.asarray(self.read((slice(None),) * len(self.shape)))
+
+    def astype(self, dtype: np.dtype) -> "LazyArray":
+        """The array in another dtype; parts are cast when they are read."""
+        return LazyArray(self.shape, dtype, lambda index: self.read(index).astype(dtype))
 
 
 def finite(name: str, array: LazyArray) -> LazyArray:
@@ -59,8 +69,8 @@ def write(arrays: Sequence[tuple[Spec, Any]]) -> None:
     """Writes arrays to the places that their TensorStore specs name; all processes must call it.
 
     Each process writes the parts of JAX arrays that its devices hold; the primary process writes
-    NumPy arrays. An array is complete when all processes have returned. TensorStore's errors are
-    raised: ValueError and OSError.
+    the others. A `LazyArray` is read and written chunk by chunk. An array is complete when all
+    processes have returned. TensorStore's errors are raised: ValueError and OSError.
     """
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         for future in [pool.submit(_write, spec, array) for spec, array in arrays]:
@@ -69,14 +79,31 @@ def write(arrays: Sequence[tuple[Spec, Any]]) -> None:
 
 def _write(spec: Spec, array: Any) -> None:
     """Writes this process's parts; a part that several devices hold is written once."""
+    parts: Iterator[tuple[Index, Any]]
     if isinstance(array, jax.Array):
-        parts = [(s.index, s.data) for s in array.addressable_shards if s.replica_id == 0]
+        shards = [shard for shard in array.addressable_shards if shard.replica_id == 0]
+        is_writer, parts = bool(shards), ((shard.index, shard.data) for shard in shards)
     else:
-        parts = [((slice(None),) * array.ndim, array)] if multihost.is_primary() else []
-    if parts:
+        is_writer, parts = multihost.is_primary(), _parts(array)
+    if is_writer:
         store = ts.open(spec, open=True, create=True, context=CONTEXT).result()
         for index, part in parts:
             store[index].write(np.asarray(part)).result()
+
+
+def _parts(array: np.ndarray | LazyArray) -> Iterator[tuple[Index, np.ndarray]]:
+    """The chunks of a lazy array, each read when it is asked for, or the whole of another array."""
+    if not isinstance(array, LazyArray):
+        yield (slice(None),) * array.ndim, array
+        return
+    sides = chunks(array)
+    starts = (range(0, whole, side) for whole, side in zip(array.shape, sides, strict=True))
+    for corner in itertools.product(*starts):
+        index = tuple(
+            slice(start, min(start + side, whole))  # TensorStore refuses an end beyond the array
+            for start, side, whole in zip(corner, sides, array.shape, strict=True)
+        )
+        yield index, array.read(index)
 
 
 def chunks(array: Any) -> list[int]:

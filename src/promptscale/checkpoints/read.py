@@ -7,10 +7,13 @@ import numpy as np
 from jaxtyping import Float
 
 from promptscale.checkpoints import huggingface, t5x
+from promptscale.checkpoints.architecture import architecture_of
 from promptscale.checkpoints.arrays import LazyArray, finite
 from promptscale.checkpoints.fit import EMBEDDING, Shape, check_arrays
 from promptscale.checkpoints.t5x import Checkpoint
+from promptscale.config.sizes import ModelConfig
 from promptscale.errors import CheckpointError
+from promptscale.model import parameter_shapes
 from promptscale.storage.location import is_remote, resolve
 
 
@@ -27,11 +30,18 @@ def open_checkpoint(
       CheckpointError: nothing can be read there, or the arrays are not those of the model. Reading
         an array raises it for damage, for NaN and infinity, and beyond the range of float32.
     """
-    checkpoint = _open(location, with_optimizer)
-    check_arrays(location, checkpoint, expected)
-    return checkpoint.map(
-        lambda name, array: finite(f"the array {name} of the checkpoint {location}", array)
-    )
+    return _checked(location, _open(location, with_optimizer), expected)
+
+
+def open_t5(location: str) -> tuple[Checkpoint, ModelConfig]:
+    """Opens a checkpoint of any size, without accumulators; also returns its architecture.
+
+    Raises:
+      CheckpointError: as `open_checkpoint`, or the checkpoint is not of T5 1.1.
+    """
+    checkpoint = _open(location, with_optimizer=False)
+    architecture = architecture_of(location, checkpoint)
+    return _checked(location, checkpoint, parameter_shapes(architecture)), architecture
 
 
 def check_checkpoint(
@@ -74,6 +84,13 @@ def _open(location: str, with_optimizer: bool) -> Checkpoint:
             "files (model.safetensors, or its shards and their index)."
         )
     return t5x.open_checkpoint(location, with_optimizer=with_optimizer)
+
+
+def _checked(location: str, checkpoint: Checkpoint, expected: Mapping[str, Shape]) -> Checkpoint:
+    check_arrays(location, checkpoint, expected)
+    return checkpoint.map(
+        lambda name, array: finite(f"the array {name} of the checkpoint {location}", array)
+    )
 
 
 def _accumulators(checkpoint: Checkpoint) -> list[LazyArray]:

@@ -1,5 +1,7 @@
 """Loads a model: reads the parameters of a checkpoint into their shards on the devices."""
 
+import logging
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +12,9 @@ from promptscale.checkpoints.t5x import Checkpoint
 from promptscale.config.sizes import ModelConfig
 from promptscale.distributed.mesh import Devices, put_parts
 from promptscale.model import parameter_shapes
+from promptscale.storage.events import event
+
+log = logging.getLogger(__name__)
 
 
 def load_model(
@@ -32,6 +37,7 @@ def load_model(
     Raises:
       CheckpointError: the checkpoint cannot be read, or its arrays are not those of the model.
     """
+    log.info("loading %s", location, extra=event("loading", checkpoint=location))
     copies = () if runs is None else (runs,)
     expected = parameter_shapes(architecture)
     checkpoint = open_checkpoint(location, expected, with_optimizer=with_optimizer)

@@ -125,8 +125,9 @@ def write(location: str | Path, checkpoint: Checkpoint) -> None:
 
     Kernels and the embedding are written to zarr, everything else to the msgpack file. That file is
     written last, because a folder without it is not a checkpoint. Equal checkpoints with equal
-    shardings give equal bytes. The location is a local folder or at `gs://`; arrays are NumPy's or
-    JAX's. All processes must call this function: each writes the parts that its devices hold.
+    shardings give equal bytes. The location is a local folder or at `gs://`. Arrays are NumPy's,
+    JAX's or `LazyArray`, which are read chunk by chunk. All processes must call this function: each
+    writes the parts that its devices hold.
 
     Raises:
       CheckpointError: the checkpoint cannot be written.
@@ -154,7 +155,7 @@ def _write(folder: str, checkpoint: Checkpoint) -> None:
             flat[name] = _spec(name, array)
             in_zarr.append((_rebased(folder, flat[name]), array))
         else:
-            flat[name] = np.asarray(array)
+            flat[name] = array.whole() if isinstance(array, LazyArray) else np.asarray(array)
     multihost.barrier("the folder exists")
     with named_errors(f"The checkpoint {folder} cannot be written", CheckpointError):
         arrays.write(in_zarr)
@@ -211,7 +212,7 @@ def _rebased(folder: str, spec: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _spec(name: str, array: np.ndarray | jax.Array) -> dict[str, Any]:
+def _spec(name: str, array: np.ndarray | jax.Array | LazyArray) -> dict[str, Any]:
     dtype = array.dtype
     return {
         "driver": "zarr",

@@ -6,7 +6,18 @@ from typing import Any
 import typer
 import typer.core
 
-from promptscale.cli import configuration, scores, tpu
+from promptscale.cli import (
+    configuration,
+    convert,
+    evaluate,
+    inspection,
+    predict,
+    scores,
+    status,
+    tensorboard,
+    tpu,
+    tune,
+)
 from promptscale.errors import PromptscaleError
 
 
@@ -30,10 +41,17 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 for command in (
-    configuration.parameters,
-    configuration.check,
-    configuration.plan,
+    tune.tune,
+    predict.predict,
+    evaluate.evaluate,
+    inspection.inspect,
+    convert.convert,
+    status.status,
+    tensorboard.tensorboard,
     scores.scores,
+    configuration.plan,
+    configuration.check,
+    configuration.parameters,
 ):
     app.command()(command)
 app.add_typer(tpu.app, name="tpu")

@@ -5,14 +5,14 @@ Snakemake compares the JSON of jobs, so a changed setting reruns exactly the job
 A job also counts what its method costs: the sequences that pass through the model, and parameters.
 """
 
-import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
 from promptscale.config.axes import Setting, adaptation_steps, describe, setting_name, unseeded_name
+from promptscale.config.job_names import joined, tasks_name
 from promptscale.config.lengths import Lengths, lengths
 from promptscale.config.sequences import (
     Gradient,
@@ -34,11 +34,10 @@ from promptscale.config.settings import (
     Supervised,
 )
 from promptscale.config.sizes import ModelConfig
-from promptscale.config.tasks import SUPER_GLUE
+from promptscale.config.tasks import Task
 from promptscale.config.tasks import task as task_named
 from promptscale.config.values import Label, Strict
 
-_LONGEST_PART = 120  # characters of a part of a path, of which file systems allow 255
 _NAME_TOKENS = 5  # of a task's name in T5's text, at most
 _SEPARATOR_TOKENS = 2  # generated after the answer to a text prompt: a separator, and a next word
 
@@ -58,21 +57,12 @@ class Trial(Strict):
     optimizer: Optimizer
 
 
-def tasks_name(tasks: Sequence[str]) -> str:
-    """The name of several tasks together: `superglue` for all eight, else such as `boolq+cb`."""
-    return "superglue" if sorted(tasks) == sorted(SUPER_GLUE) else "+".join(tasks)
-
-
-def _joined(separator: str, values: Iterable[int]) -> str:
-    """The values, or where they are too many for a file's name the first with a hash of all."""
-    text = separator.join(map(str, values))
-    if len(text) <= _LONGEST_PART:
-        return text
-    return f"{text.split(separator)[0]}_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
-
-
 class _TaskJob(Strict):
-    """The fields of jobs on tasks. `transfer_tasks`: further tasks that evaluate a task's runs."""
+    """The fields of jobs on tasks.
+
+    `transfer_tasks`: further tasks that evaluate a task's runs. `definitions`: the tasks that
+    tasks.yaml lacks, by name.
+    """
 
     method: str
     origin: Origin
@@ -84,12 +74,17 @@ class _TaskJob(Strict):
     seeds: tuple[int, ...]
     pretraining_seed: int = 0  # of the model that the runs start from
     transfer_tasks: Mapping[str, tuple[str, ...]] = Field(default={})
+    definitions: Mapping[str, Task] = Field(default={})
     evaluation: EvaluationSettings
 
     @property
     def runs(self) -> tuple[JobRun, ...]:
         """The job's runs, in the order of the train state's leading axis."""
         return tuple(JobRun(task, seed) for task in self.tasks for seed in self.seeds)
+
+    def task(self, name: str) -> Task:
+        """The task called `name`; ConfigError if there is none."""
+        return self.definitions.get(name) or task_named(name)
 
     @property
     def train_tasks(self) -> tuple[str, ...]:
@@ -136,7 +131,7 @@ class _TaskJob(Strict):
     @property
     def name(self) -> str:
         """The job's folder below `runs/`."""
-        return f"{self.stem}/{tasks_name(self.tasks)}/seeds_{_joined('-', self.seeds)}"
+        return f"{self.stem}/{tasks_name(self.tasks)}/seeds_{joined('-', self.seeds)}"
 
     @property
     def description(self) -> dict[str, Any]:
@@ -180,7 +175,7 @@ class TuningJob(_TaskJob):
         """The part of names that the job's runs share: method, size, checkpoint, trials."""
         if not self.trials:
             return super().stem
-        numbers = _joined("-", (trial.number for trial in self.trials))
+        numbers = joined("-", (trial.number for trial in self.trials))
         return f"hyperparameter_search/{super().stem}/trials_{numbers}"
 
     def run_name(self, run: JobRun) -> str:
@@ -205,7 +200,7 @@ class TuningJob(_TaskJob):
 
     def max_target_length(self, run: JobRun) -> int:
         """The length that a run's training targets are cut to."""
-        limits = (task_named(task).max_target_length for task in self.tasks_trained_on(run))
+        limits = (self.task(task).max_target_length for task in self.tasks_trained_on(run))
         return self.settings.max_target_length or max(limits)
 
     @property

@@ -51,6 +51,16 @@ def trained_checkpoints(config: Config) -> list[tuple[str, str]]:
     ]
 
 
+def state_folder(config: Config) -> str:
+    """Where jobs save the states that they resume from, and their event files."""
+    return config.paths.state or f"{config.paths.results}/state"
+
+
+def events(config: Config, name: str) -> str:
+    """The event file of the job whose log is `<results>/logs/NAME.log`."""
+    return f"{state_folder(config)}/events/{name}.jsonl"
+
+
 def vocabulary(config: Config) -> str:
     """The path of the vocabulary that a rule trains, or copies from the configuration's file."""
     return f"{config.paths.results}/vocabulary/sentencepiece.model"

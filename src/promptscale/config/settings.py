@@ -11,6 +11,7 @@ from promptscale.config.values import (
     Distinct,
     Flag,
     Length,
+    NotNegative,
     NotNegativeNumber,
     Number,
     OptionalLocalPath,
@@ -75,6 +76,8 @@ class Supervised(_Training):
 
     steps: Steps
     evaluate_every: Steps = 1000
+    # A run stops after so many evaluations without a better dev score; 0: after all steps.
+    patience: NotNegative = 0
     max_input_length: Length = 512  # tokens with EOS; longer training inputs are cut
     max_target_length: Length | None = None  # None: T5's limit for the task
 

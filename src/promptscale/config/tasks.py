@@ -20,7 +20,7 @@ class Task(Strict):
       labels: target strings by class index; empty for free-form targets.
       init_words: strings whose embeddings start a class-label prompt; the labels if not given.
       metrics: names of the metrics, in the paper's order.
-      tfds: TFDS name and version of the paper's run.
+      tfds: TFDS name and version of the paper's run; empty for a task of the user's own data.
       seqio: name of the T5 library's task whose text we follow; None if it has no such task.
       seqio_eval: that task's name for evaluation, if it differs (WSC trains on true rows only).
       prefix: what the T5 text starts with to name the task; stripped for prompt tuning, left for
@@ -35,12 +35,12 @@ class Task(Strict):
     labels: tuple[str, ...] = ()
     init_words: tuple[str, ...] = ()
     metrics: tuple[str, ...]
-    tfds: str
+    tfds: str = ""
     seqio: str | None = None
     seqio_eval: str | None = None
     prefix: str = ""
     splits: dict[str, str] = Field(default={"train": "train", "validation": "validation"})
-    rows: dict[str, int]
+    rows: dict[str, int] = Field(default={})
 
     @property
     def class_label_words(self) -> tuple[str, ...]:

@@ -2,8 +2,9 @@
 
 All rows of all runs of a step form a pool. Sorted by length they pass through the model in
 micro-batches: a shape is a power of two of rows, and lengths from a short list that fits the job's
-data. So few programs are compiled, few positions are padding, and no row is empty on a single
-device. What passes together is a function of the lengths alone, known to every host.
+data. So few programs are compiled, few positions are padding, and rows are empty only where that
+spares a short job more than it costs. What passes together is a function of the lengths alone,
+known to every host.
 Letters: M rows of the pool, R rows and S, T positions of a micro-batch.
 """
 
@@ -77,13 +78,16 @@ class Shapes:
       before: the number of positions before each input, such as those of a prompt.
       budget: the number of positions that a device may have at a time; a row always passes.
       devices: how many devices share a micro-batch, each with an equal number of rows.
+      overhead: the positions that a device computes in the time that a micro-batch takes beside
+        its positions.
     """
 
     inputs: tuple[int, ...]
     targets: tuple[int, ...]
     before: int
     budget: int
-    devices: int = 1
+    devices: int
+    overhead: int
 
     @classmethod
     def fitting(
@@ -92,30 +96,39 @@ class Shapes:
         targets: Lengths,
         *,
         rows: int,
+        pools: int,
         before: int = 0,
         budget: int,
         devices: int = 1,
+        launch: float | int = 0,
     ) -> "Shapes":
         """The shapes that cost the least for `rows` rows with these distributions of lengths.
+
+        The rows come in `pools` pools. `launch` is the part of the overhead that the device has;
+        the other part is a program's compilation, which all pools share.
 
         Lengths come from a ladder that all jobs share, so that jobs share compiled programs. The
         last is that of the longest row. A further length pays for the compilation of its program.
         """
-        return cls(_cheapest(inputs, rows), _cheapest(targets, rows), before, budget, devices)
+        sides = (_cheapest(inputs, rows), _cheapest(targets, rows))
+        return cls(*sides, before, budget, devices, round(launch + _COMPILATION / pools))
 
     def cut(self, inputs: Lengths, targets: Lengths) -> Iterator[Cut]:
-        """Cuts a pool with these lengths of inputs and targets, the longest rows first."""
+        """Cuts a pool with these lengths of inputs and targets, the longest rows first.
+
+        The cut has the least sum of positions and overheads. Only the last micro-batch may have
+        empty rows.
+        """
         lengths, target_lengths = _next(self.inputs, inputs), _next(self.targets, targets)
         order = np.lexsort((-target_lengths, -lengths))
+        lengths, target_lengths = lengths[order], target_lengths[order]
         start = 0
-        while start < len(order):
-            length = int(lengths[order[start]])
-            rows = self._rows(length, target_lengths[order[start:]])
+        for rows in self._rows(lengths, target_lengths):
             chosen = order[start : start + rows]
             empty = np.full(rows - len(chosen), -1)
-            target = int(target_lengths[chosen].max())
-            yield Cut(np.concatenate([chosen, empty]), length, target)
-            start += len(chosen)
+            target = int(target_lengths[start : start + rows].max())
+            yield Cut(np.concatenate([chosen, empty]), int(lengths[start]), target)
+            start += rows
 
     def work(
         self,
@@ -139,15 +152,31 @@ class Shapes:
         positions = int(inputs.sum() + targets.sum()) + self.before * len(inputs)
         return Work(len(inputs), positions, computed, operations)
 
-    def _rows(self, length: int, targets: Lengths) -> int:
-        """The rows of the next micro-batch, as many on each device: a power of two that fits."""
-        rows = 1 << (max(1, len(targets) // self.devices).bit_length() - 1)
-        while rows > 1:
-            target = int(targets[: rows * self.devices].max())
-            if rows * (self.before + length + target) <= self.budget:
+    def _rows(self, lengths: Lengths, targets: Lengths) -> list[int]:
+        """The rows of each micro-batch of a sorted pool: a power of two on each device."""
+        size, share, costs = len(lengths), 1, []
+        longest = targets  # among the rows of a micro-batch that starts at each row
+        while True:
+            positions = share * (self.before + lengths + longest)
+            fits = (positions <= self.budget) | (share == 1)
+            costs.append((np.where(fits, positions, np.inf) + self.overhead).tolist())
+            rows = share * self.devices
+            if rows >= size or not fits.any():
                 break
-            rows //= 2
-        return rows * self.devices
+            longest = np.maximum(longest, np.append(longest[rows:], np.zeros(rows, int)))
+            share *= 2
+        best = [(0.0, 0)] * (size + 1)  # from each row: the least cost, and the next rows, negative
+        for start in range(size - 1, -1, -1):
+            choices = (self.devices << power for power in range(len(costs)))
+            best[start] = min(
+                (cost[start] + best[min(start + rows, size)][0], -rows)
+                for cost, rows in zip(costs, choices, strict=True)
+            )
+        chosen, start = [], 0
+        while start < size:
+            chosen.append(-best[start][1])
+            start += chosen[-1]
+        return chosen
 
 
 def _next(lengths: Sequence[int], sizes: Lengths) -> Lengths:

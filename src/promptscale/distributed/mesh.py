@@ -45,6 +45,11 @@ _OTHER_TOKEN_BUDGET = 2**13  # of other devices
 _DECODED_POSITIONS = {"cpu": 2**13}
 _OTHER_DECODED_POSITIONS = 2**15  # of other devices
 
+# The operations that a device does in the time that it loses with a micro-batch, roughly: some
+# hundredths of a second on two CPU cores, some thousandths elsewhere.
+_LAUNCH_FLOPS = {"cpu": 2.0**32}
+_OTHER_LAUNCH_FLOPS = 2.0**40  # of other devices
+
 
 class Devices:
     """All devices of all processes as a mesh, and the shardings of arrays on it."""
@@ -74,6 +79,7 @@ class Devices:
         platform = devices[0].platform
         self.token_budget = layout.token_budget or _TOKEN_BUDGETS.get(platform, _OTHER_TOKEN_BUDGET)
         self.decoded_positions = _DECODED_POSITIONS.get(platform, _OTHER_DECODED_POSITIONS)
+        self.launch_flops = _LAUNCH_FLOPS.get(platform, _OTHER_LAUNCH_FLOPS)
 
     @property
     def data_axis(self) -> int:

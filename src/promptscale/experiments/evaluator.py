@@ -10,7 +10,7 @@ import numpy as np
 from promptscale.config.jobs import TuningJob
 from promptscale.distributed.mesh import Devices
 from promptscale.evaluation.dev_set import DevSet
-from promptscale.inference import Generate, Requests
+from promptscale.inference import Generate, Requests, request_shapes
 from promptscale.training.loop import DevResult, Predictions
 from promptscale.training.methods import Method
 
@@ -82,11 +82,12 @@ class Evaluator:
         """The inputs of the dev sets of all runs, laid end to end."""
         pairs = [(run, self._dev[task]) for run, names in enumerate(tasks) for task in names]
         sizes = [len(dev.rows) for _, dev in pairs]
+        inputs = [ids for _, dev in pairs for ids in dev.inputs]
+        lengths = np.array([len(ids) + 1 for ids in inputs])
         return Requests(
-            [ids for _, dev in pairs for ids in dev.inputs],
+            inputs,
             np.repeat([run for run, _ in pairs], sizes),
             np.repeat([dev.limit for _, dev in pairs], sizes),
             self._devices,
-            self._job.prompt_length,
-            self._evaluations,
+            request_shapes(lengths, self._devices, self._job.prompt_length, self._evaluations),
         )

@@ -81,7 +81,9 @@ def summarize(
       of another row; `cohesion`.
     """
     labels = labels[: len(ids)]  # a short prompt has no room for more
-    hits = np.array([[bool(set(row) & set(label)) for row in ids] for label in labels])
+    hits = np.zeros((len(labels), len(ids)), bool)
+    for label, hit in zip(labels, hits, strict=True):
+        hit[:] = [bool(set(row) & set(label)) for row in ids]
     near = hits.any(axis=1)  # labels
     _, inverse, counts = np.unique(ids[:, 0], return_inverse=True, return_counts=True)
     return {
@@ -92,6 +94,37 @@ def summarize(
         "duplicates": float(np.mean(counts[inverse] > 1)),
         "cohesion": space.cohesion(ids),
     }
+
+
+def describe(
+    space: Space,
+    prompt: Float[np.ndarray, "P D"],
+    vocabulary: Vocabulary,
+    words: Sequence[str],
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Describes the neighbours of a prompt whose task has the class labels `words`.
+
+    Returns:
+      The summary of `summarize`, and a row for each neighbour of each prompt token: `row` (the
+      prompt token), `rank` (1 is the nearest), `id`, `piece`, `cosine`, and `in_labels` (whether
+      the piece is a word of the class labels, or of a label).
+    """
+    ids, cosines = space.nearest(prompt)
+    labels = [vocabulary.encode(word) for word in words]
+    of_labels = {word_of(vocabulary.piece(token)) for label in labels for token in label}
+    pieces = np.vectorize(vocabulary.piece, otypes=[object])
+    rows = [
+        {
+            "row": row,
+            "rank": rank + 1,
+            "id": int(ids[row, rank]),
+            "piece": piece,
+            "cosine": round(float(cosines[row, rank]), 4),
+            "in_labels": word_of(piece) in of_labels,
+        }
+        for (row, rank), piece in np.ndenumerate(pieces(ids))
+    ]
+    return summarize(space, ids, labels), rows
 
 
 def run(
@@ -110,8 +143,8 @@ def run(
       vocabulary: the vocabulary of the checkpoint.
       summary: the path of the table of `reporting.neighbours.SCHEMA`.
       neighbours: the path of a table with the columns size, task, initialization, prompt_length,
-        seed, row, rank, id, piece, cosine, label (the word that the row was started with, or
-        empty), in_labels (whether the piece is a word of the task's class labels, or of a label).
+        seed, those of the rows of `describe`, and label (the word that the row was started with, or
+        empty).
     """
     space = Space.of(embedding, vocabulary)
     control = space.random_cohesion()
@@ -119,11 +152,8 @@ def run(
     for job, folder in parts:
         for run in job.runs:
             prompt = prompts.load(folder / run.task / f"seed_{run.seed}.npy")
-            ids, cosines = space.nearest(prompt)
             words = task_named(run.task).class_label_words
-            labels = [vocabulary.encode(word) for word in words]
-            of_labels = {word_of(vocabulary.piece(token)) for ids in labels for token in ids}
-            pieces = np.vectorize(vocabulary.piece, otypes=[object])
+            about, rows = describe(space, prompt, vocabulary, words)
             method = job.settings.initialization.method
             started = words if method == "class_label" else ()
             named = {
@@ -134,21 +164,12 @@ def run(
                 **named,
                 "origin": job.origin,
                 "label": job.label,
-                **summarize(space, ids, labels),
+                **about,
                 "cohesion_random": control,
             })  # fmt: skip
             listed += [
-                {
-                    **named,
-                    "row": row,
-                    "rank": rank + 1,
-                    "id": int(ids[row, rank]),
-                    "piece": piece,
-                    "cosine": round(float(cosines[row, rank]), 4),
-                    "label": started[row] if row < len(started) else "",
-                    "in_labels": word_of(piece) in of_labels,
-                }
-                for (row, rank), piece in np.ndenumerate(pieces(ids))
+                {**named, **row, "label": started[row["row"]] if row["row"] < len(started) else ""}
+                for row in rows
             ]
     write(pd.DataFrame(summaries), summary)
     with atomic_write(neighbours) as partial:

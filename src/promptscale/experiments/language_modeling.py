@@ -32,6 +32,7 @@ from promptscale.data.vocabulary import Vocabulary
 from promptscale.distributed import multihost
 from promptscale.distributed.mesh import SINGLE_DEVICE, Devices, Layout, to_host
 from promptscale.errors import DivergedError
+from promptscale.experiments.announcement import announce
 from promptscale.model import T5, parameter_shapes
 from promptscale.planning.flops import step_flops
 from promptscale.storage.atomic import atomic_write
@@ -81,6 +82,7 @@ def run(job: LanguageModelingJob, files: Files, layout: Layout = SINGLE_DEVICE) 
     check_vocabulary(files.vocabulary, vocabulary_size, job.architecture)
     model = T5(job.architecture, settings.dropout_rate, jnp.dtype(settings.activations))
     devices = Devices(layout)
+    announce(job, settings.steps)
     checkpoint = _initial_checkpoint(job, files, model, devices)
     trainable = traverse_util.unflatten_dict(checkpoint.params, sep="/")
     start = Start(trainable, {}, checkpoint.step, checkpoint.optimizer)
@@ -146,14 +148,15 @@ def batches(
     A process reads the rows that its devices need.
     """
     longest = (stream.inputs_length, stream.targets_length)
+    flops = step_flops(architecture, "weights")
     shapes = Shapes.fitting(
         *map(np.append, stream.lengths(0), longest),
         rows=steps * stream.batch_size,
+        pools=steps,
         budget=devices.token_budget,
         devices=devices.data_axis,
+        launch=devices.launch_flops / flops(1, 0),
     )
-
-    flops = step_flops(architecture, "weights")
 
     def batch(step: int) -> StepBatch:
         lengths = stream.lengths(step)

@@ -10,6 +10,7 @@ the first word of a question follows, as in the worked examples.
 
 import dataclasses
 import itertools
+import logging
 import re
 from pathlib import Path
 from typing import Any
@@ -29,11 +30,15 @@ from promptscale.distributed import multihost
 from promptscale.distributed.mesh import SINGLE_DEVICE, Devices, Layout
 from promptscale.errors import DataError
 from promptscale.evaluation.dev_set import DevSet
+from promptscale.experiments.announcement import announce
 from promptscale.experiments.task_data import Splits
-from promptscale.inference import Requests, generator
+from promptscale.inference import Requests, generator, request_shapes
 from promptscale.model import T5
 from promptscale.reporting.runs_table import write_runs
 from promptscale.storage.atomic import atomic_directory
+from promptscale.storage.events import event
+
+log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,6 +110,7 @@ def run(job: PromptDesignJob, files: Files, layout: Layout = SINGLE_DEVICE) -> N
       CheckpointError, DataError: an input is missing, damaged or does not fit.
     """
     vocabulary, devices = Vocabulary(files.vocabulary), Devices(layout)
+    announce(job)
     checkpoint = load_model(files.checkpoint, job.architecture, devices)
     params = traverse_util.unflatten_dict(checkpoint.params, sep="/")
     model = T5(job.architecture, dtype=jnp.dtype(job.settings.activations))
@@ -130,15 +136,23 @@ def run(job: PromptDesignJob, files: Files, layout: Layout = SINGLE_DEVICE) -> N
                 limit=limit,
             )
             size = len(dev.rows)
-            requests = Requests(dev.inputs, np.zeros(size, int), np.full(size, dev.limit), devices)
+            shapes = request_shapes(np.array([len(ids) + 1 for ids in dev.inputs]), devices)
+            requests = Requests(
+                dev.inputs, np.zeros(size, int), np.full(size, dev.limit), devices, shapes
+            )
             answers = dev.texts(requests.answer(generate, params, None))
             texts = [cut(answer, separator, follows) for answer in answers]
             path = Path(task, f"seed_{job_run.seed}", f"{task}.jsonl")
             predictions[path] = list(dev.prediction_rows(texts))
+            name, scores = job.run_name(job_run), dev.score(texts)
+            log.info(
+                "%s: score %.4g", name, scores["score"],
+                extra=event("scores", step=0, run=job.runs.index(job_run), scores={task: scores}),
+            )  # fmt: skip
             rows += [
-                {"run": job.run_name(job_run), "seed": job_run.seed, "task": task,
+                {"run": name, "seed": job_run.seed, "task": task,
                  "eval_task": task, "metric": metric, "value": value}
-                for metric, value in dev.score(texts).items()
+                for metric, value in scores.items()
             ]  # fmt: skip
     if multihost.is_primary():
         with atomic_directory(files.predictions) as folder:

@@ -20,6 +20,7 @@ from promptscale.data.prepared import write_rows
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.distributed import multihost
 from promptscale.distributed.mesh import SINGLE_DEVICE, Devices, Layout
+from promptscale.experiments.announcement import announce
 from promptscale.experiments.evaluator import Evaluator
 from promptscale.experiments.task_data import Splits, dev_sets
 from promptscale.inference import generator
@@ -53,6 +54,7 @@ def run(job: PromptTuningJob, files: Files, layout: Layout = SINGLE_DEVICE) -> N
     published = np.stack([prompts.load(files.prompts[run.task], shape) for run in job.runs])
     vocabulary, devices = Vocabulary(files.vocabulary), Devices(layout)
     check_vocabulary(files.vocabulary, vocabulary.size, job.architecture)
+    announce(job)
     model = T5(job.architecture, dtype=jnp.dtype(settings.activations))
     method = METHODS[job.method](job, model, vocabulary)
     dev = dev_sets(job, files.validation, vocabulary)

@@ -9,7 +9,6 @@ import numpy as np
 from jaxtyping import Int
 
 from promptscale.config.jobs import JobRun, TuningJob
-from promptscale.config.tasks import task as task_named
 from promptscale.data.batches import indices, padded_length
 from promptscale.data.microbatches import Lengths, Shapes, StepBatch, Work, step_batch
 from promptscale.data.packing import PackedBatches
@@ -43,14 +42,16 @@ def batches(
         for pair, limits in zip(examples, longest, strict=True)
     ]
     chosen = [_chosen(job, *fields) for fields in zip(job.runs, lengths, longest, strict=True)]
+    flops = step_flops(job.architecture, job.gradient)
     shapes = Shapes.fitting(
         *map(np.concatenate, zip(*lengths, strict=True)),
         rows=settings.steps * sum(len(indices_of(0)) for indices_of in chosen),
+        pools=settings.steps * len(pools),
         before=job.prompt_length,
         budget=devices.token_budget,
         devices=devices.data_axis,
+        launch=devices.launch_flops / flops(1, 0),
     )
-    flops = step_flops(job.architecture, job.gradient)
 
     def batch(step: int) -> StepBatch:
         parts = [pool_batch(step, pool) for pool in pools]
@@ -95,7 +96,7 @@ def dev_sets(job: TuningJob, validation: Splits, vocabulary: Vocabulary) -> dict
     for trained, others in job.transfer_tasks.items():  # answered with the trained task's labels
         limits |= {task: max(limits[task], limits[trained]) for task in others}
     return {
-        task: DevSet(task_named(task), split, vocabulary, limit=limits[task], sentinel=job.sentinel)
+        task: DevSet(job.task(task), split, vocabulary, limit=limits[task], sentinel=job.sentinel)
         for task, split in splits.items()
     }
 
@@ -103,7 +104,7 @@ def dev_sets(job: TuningJob, validation: Splits, vocabulary: Vocabulary) -> dict
 def _read(job: TuningJob, task: str, prefix: Path, vocabulary: Vocabulary) -> Examples:
     """A prepared split, after its task's name and the sentinel where the job asks for them."""
     split = read(prefix, job.architecture.vocab_size)
-    name = vocabulary.encode(task_named(task).prefix) if job.names_tasks else []
+    name = vocabulary.encode(job.task(task).prefix) if job.names_tasks else []
     sentinel = [vocabulary.sentinel(0)] if job.sentinel else []
     return dataclasses.replace(
         split, inputs=split.inputs.prepend(name), targets=split.targets.prepend(sentinel)

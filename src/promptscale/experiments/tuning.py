@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,7 @@ from promptscale.data.vocabulary import Vocabulary
 from promptscale.distributed import multihost
 from promptscale.distributed.mesh import SINGLE_DEVICE, Devices, Layout
 from promptscale.evaluation.dev_set import DevSet
+from promptscale.experiments.announcement import announce
 from promptscale.experiments.evaluator import Evaluator
 from promptscale.experiments.task_data import Splits, batches, dev_sets
 from promptscale.inference import generator
@@ -27,33 +29,64 @@ from promptscale.training.resume import State
 from promptscale.training.step import Step, initial_state
 
 
-@dataclasses.dataclass(frozen=True)
-class Files:
-    """Where a job reads and writes.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """What a training reads, and its resume state.
 
     Attributes:
       checkpoint: what training starts from.
       vocabulary: the SentencePiece model.
       train: prefixes of the prepared training splits, by task.
       validation: prefixes of the prepared validation splits, by task.
-      metrics: the job's rows of `runs.csv`.
-      predictions: the folder of predictions; None in a hyperparameter search.
-      prompts: the folder of what the method saves of each run; None where it saves nothing.
-      digest: of the job and its input files; a state of another digest is not resumed.
       state: where the resume state lies, local or in a bucket.
       initialization: the prompt that prompts start from, if they start from a file.
+      digest: of the job and its input files; a state of another digest is not resumed.
     """
 
     checkpoint: str
     vocabulary: Path
     train: Splits
     validation: Splits
-    metrics: Path
-    predictions: Path | None
-    prompts: Path | None
     state: str
     initialization: Path | None = None
     digest: str = ""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Files(Inputs):
+    """Where a job reads and writes.
+
+    Attributes:
+      metrics: the job's rows of `runs.csv`.
+      predictions: the folder of predictions; None in a hyperparameter search.
+      prompts: the folder of what the method saves of each run; None: it is not saved.
+    """
+
+    metrics: Path
+    predictions: Path | None
+    prompts: Path | None
+
+
+class Trained(NamedTuple):
+    """What the training of a job's runs leaves.
+
+    Attributes:
+      method: the job's method, which saves what it trained.
+      result: the selected steps, and the scores of all evaluations.
+      dev: the dev sets by task.
+      predictions: each run's on its reported tasks, at its selected step.
+      state: the resume state, which the caller deletes when all results are written.
+    """
+
+    method: Method
+    result: TrainingResult
+    dev: Mapping[str, DevSet]
+    predictions: Sequence[Predictions]
+    state: State
+
+    def save(self, run: int, path: Path) -> None:
+        """Writes what the method saves of a run, by its number; `path` has no suffix."""
+        self.method.save(jax.tree.map(lambda leaf: leaf[run], self.result.trainable), path)
 
 
 def run(job: TuningJob, files: Files, layout: Layout = SINGLE_DEVICE) -> None:
@@ -64,10 +97,24 @@ def run(job: TuningJob, files: Files, layout: Layout = SINGLE_DEVICE) -> None:
     Raises:
       CheckpointError, DataError: an input is missing, damaged or does not fit.
     """
+    trained = train_runs(job, files, layout)
+    if multihost.is_primary():
+        _write(job, files, trained)
+    trained.state.delete()
+
+
+def train_runs(job: TuningJob, files: Inputs, layout: Layout = SINGLE_DEVICE) -> Trained:
+    """Trains the job's runs together, and answers their reported tasks at the best dev steps.
+
+    Raises:
+      CheckpointError, DataError: an input is missing, damaged or does not fit, or another process
+        trains with the same resume state.
+    """
     settings = job.settings
     vocabulary = Vocabulary(files.vocabulary)
     check_vocabulary(files.vocabulary, vocabulary.size, job.architecture)
     devices = Devices(layout)
+    announce(job, settings.steps)
     model = T5(job.architecture, settings.dropout_rate, jnp.dtype(settings.activations))
     method = METHODS[job.method](job, model, vocabulary, files.initialization)
     dev = dev_sets(job, files.validation, vocabulary)
@@ -82,7 +129,12 @@ def run(job: TuningJob, files: Files, layout: Layout = SINGLE_DEVICE) -> None:
         start.frozen,
         batches(job, files.train, vocabulary, devices, shared=method.shared),
         devices.keys([run.seed for run in job.runs]),
-        Schedule(settings.steps, settings.evaluate_every, settings.save_every),
+        Schedule(
+            settings.steps,
+            settings.evaluate_every,
+            settings.save_every,
+            patience=settings.patience,
+        ),
         state,
         evaluate,
         devices.peak_flops,
@@ -93,20 +145,12 @@ def run(job: TuningJob, files: Files, layout: Layout = SINGLE_DEVICE) -> None:
     )
     others = evaluate.predict(result.trainable, missing)
     predictions = [{**x, **y} for x, y in zip(result.predictions, others, strict=True)]
-    if multihost.is_primary():
-        _write(job, files, method, result, dev, predictions)
-    state.delete()
+    return Trained(method, result, dev, predictions, state)
 
 
-def _write(
-    job: TuningJob,
-    files: Files,
-    method: Method,
-    result: TrainingResult,
-    dev: Mapping[str, DevSet],
-    predictions: Sequence[Predictions],
-) -> None:
+def _write(job: TuningJob, files: Files, trained: Trained) -> None:
     """Writes predictions, what the method saves, and last the metrics."""
+    _, result, dev, predictions, _ = trained
     if files.predictions is not None:
         with atomic_directory(files.predictions) as folder:
             for job_run, by_task in zip(job.runs, predictions, strict=True):
@@ -116,8 +160,7 @@ def _write(
     if files.prompts is not None:
         with atomic_directory(files.prompts) as folder:
             for index, job_run in enumerate(job.runs):
-                trainable = jax.tree.map(lambda leaf, index=index: leaf[index], result.trainable)
-                method.save(trainable, folder / job_run.task / f"seed_{job_run.seed}")
+                trained.save(index, folder / job_run.task / f"seed_{job_run.seed}")
     write_runs([_rows(job, result, dev, predictions)], files.metrics)
 
 

@@ -75,11 +75,13 @@ def jobs(config: Config) -> dict[str, int]:
         "collect_datasets": 1,
         "interpret_prompts": len(config.sizes),
         "collect_interpretability": 1,
+        "collect_predictions": 1,
         "serve": int(len(config.tasks) > 1),
         "count_error_modes": int(bool(outputs.labelled_jobs(config))),
         "figures": 1,
         "tables": 1,
         "claims": 1,
+        "page": 1,
         "all": 1,
     }
     return {rule: count for rule, count in counts.items() if count}

@@ -8,10 +8,8 @@ import gzip
 import hashlib
 import json
 import shutil
-import subprocess
 from collections import Counter
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,13 +19,13 @@ import pydantic
 from promptscale.config.settings import Origin
 from promptscale.config.values import Label, Strict
 from promptscale.errors import ResultsError
+from promptscale.reporting import software
 from promptscale.reporting.csv_schema import read_texts
 from promptscale.reporting.provenance import Provenance
 from promptscale.storage.atomic import atomic_directory
 from promptscale.storage.text_files import read_lines
 
 MANIFEST = "manifest.json"
-_PACKAGES = ("promptscale", "jax", "flax", "optax", "snakemake")
 
 
 class PublishedTable(Strict):
@@ -76,8 +74,8 @@ def publish(folder: Path, tables: Mapping[str, Path], configuration: str) -> Non
         manifest = Manifest(
             **source._asdict(),
             configuration=settings,
-            revision=_revision(),
-            versions={name: metadata.version(name) for name in _PACKAGES},
+            revision=software.revision(),
+            versions=software.versions(),
             runs=dict(Counter(sorted(runs["method"]))),
             tables=packed,
         )
@@ -162,14 +160,3 @@ def _checked(path: Path, source: Provenance) -> pd.DataFrame:
 
 def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _revision() -> str | None:
-    command = ["git", "rev-parse", "HEAD"]
-    try:
-        result = subprocess.run(
-            command, capture_output=True, text=True, check=True, cwd=Path(__file__).parent
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return result.stdout.strip()

@@ -52,6 +52,13 @@ def contents_digest(locations: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
+def tree_digest(location: str) -> str:
+    """A digest of the contents of a file, or of all files below a folder (`contents_digest`)."""
+    if is_remote(location):
+        return contents_digest([location])
+    return contents_digest(map(str, sorted(_files(Path(resolve(location))))))
+
+
 def _files(top: Path) -> Iterator[Path]:
     """A file, or all files below a folder and the folders that it links to."""
     if not top.is_dir():

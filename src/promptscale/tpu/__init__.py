@@ -11,7 +11,7 @@ The controller and the hosts of slices communicate only through objects in a buc
     slices/<name>/hosts/<i>     the status of a host, written with every heartbeat
     slices/<name>/startup/<i>   why a host could not be set up
     zones/<zone>                a zone in which this run may have slices
-    persistent/<path>           models, and the states that jobs resume from
+    persistent/<path>           models, the states that jobs resume from, and events
 
 An attempt is the assignment of a job to a slice. An object has a single writer at a time.
 `done.json` is written after every object that it names.

@@ -18,9 +18,9 @@ from flax import traverse_util
 from jaxtyping import Array, Float, Key
 
 from promptscale import prompts
+from promptscale.checkpoints import t5x
 from promptscale.checkpoints.read import read_embedding
 from promptscale.checkpoints.sharded import load_model
-from promptscale.config.tasks import task as task_named
 from promptscale.data.microbatches import Rows
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.distributed.mesh import Devices
@@ -100,7 +100,7 @@ class PromptTuning(Method):
                 jax.random.fold_in(jax.random.key(run.seed), _INITIALIZATION),
                 settings.prompt_length,
                 embedding,
-                task_named(run.task).class_label_words,
+                job.task(run.task).class_label_words,
                 self.vocabulary.encode,
                 self.initialization,
             )
@@ -140,7 +140,8 @@ class ModelTuning(Method):
         return trainable, None
 
     def save(self, trainable: Any, path: Path) -> None:
-        """Writes nothing: a tuned model leaves its predictions alone."""
+        """Writes the tuned model to the folder PATH, as a T5X checkpoint."""
+        t5x.write(path, t5x.Checkpoint(0, traverse_util.flatten_dict(trainable, sep="/"), {}))
 
 
 METHODS: dict[str, type[Method]] = {

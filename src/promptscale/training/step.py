@@ -6,6 +6,7 @@ Letters: N runs, R rows of a micro-batch.
 """
 
 import functools
+import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
@@ -18,8 +19,11 @@ from jaxtyping import Array, Bool, Float, Int, Key
 
 from promptscale.data.microbatches import Rows
 from promptscale.distributed.mesh import Devices
+from promptscale.storage.events import event
 from promptscale.training import optimizer
 from promptscale.training.methods import LossFunction, Start
+
+log = logging.getLogger(__name__)
 
 
 class TrainState(NamedTuple):
@@ -105,6 +109,8 @@ class Step:
     ) -> Any:
         """Runs a program, compiled when it first runs; its result is laid out as its argument 0."""
         if name not in self._programs:
+            program = name if isinstance(name, str) else f"step of {tuple(name.inputs)} inputs"
+            log.info("compiling: %s", program, extra=event("compiling", program=program))
             started = time.perf_counter()
             shardings = jax.tree.map(lambda leaf: leaf.sharding, arguments[0])
             jitted = jax.jit(function, donate_argnums=donated, out_shardings=shardings)

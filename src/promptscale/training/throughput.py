@@ -12,13 +12,26 @@ class Throughput(NamedTuple):
     seconds: float
     peak_flops: float = 0.0  # of all devices per second; 0: not known
 
-    def __str__(self) -> str:
-        """Names the rates; tokens are the positions of prompts, inputs and targets."""
+    @property
+    def rates(self) -> dict[str, float]:
+        """The rates by name; tokens are the positions of prompts, inputs and targets."""
         work, seconds = self.work, max(self.seconds, 1e-9)
-        padding = 1 - work.positions / max(work.computed, 1)
-        rate = work.flops / seconds
-        share = f" ({rate / self.peak_flops:.1%} of the peak)" if self.peak_flops else ""
+        rates = {
+            "examples_per_second": work.examples / seconds,
+            "tokens_per_second": work.positions / seconds,
+            "padding": 1 - work.positions / max(work.computed, 1),
+            "flops_per_second": work.flops / seconds,
+        }
+        if self.peak_flops:
+            rates["share_of_peak"] = rates["flops_per_second"] / self.peak_flops
+        return rates
+
+    def __str__(self) -> str:
+        """Names the rates."""
+        rates = self.rates
+        share = f" ({rates['share_of_peak']:.1%} of the peak)" if self.peak_flops else ""
         return (
-            f"{work.examples / seconds:,.1f} examples/s, {work.positions / seconds:,.0f} tokens/s "
-            f"({padding:.0%} padding besides), {rate / 1e12:.3g} TFLOP/s{share}"
+            f"{rates['examples_per_second']:,.1f} examples/s, "
+            f"{rates['tokens_per_second']:,.0f} tokens/s ({rates['padding']:.0%} padding besides), "
+            f"{rates['flops_per_second'] / 1e12:.3g} TFLOP/s{share}"
         )

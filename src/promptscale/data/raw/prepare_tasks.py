@@ -17,6 +17,7 @@ from promptscale.data.raw.sources import named_faults, open_split
 from promptscale.data.raw.t5_text import to_text
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.errors import DataError
+from promptscale.storage.events import counted
 
 _BATCH = 1024
 _FIELDS = ("inputs", "targets", "label", "answers", "id", "idx")
@@ -89,7 +90,10 @@ def prepare(task: Task, split: str, data: Data, vocabulary: Vocabulary, prefix: 
     what = f"{task.title} ({split}) in {data.local_files or data.data_dir}"
     with open_split(task, split, data) as dataset, named_faults(what):
         examples = _examples(to_text(task, split, dataset))
-        rows = [_row(task, example, position) for position, example in enumerate(examples)]
+        rows = [
+            _row(task, example, position)
+            for position, example in enumerate(counted(examples, f"{task.name}/{split}"))
+        ]
     if not rows:
         raise DataError(f"{what} has no examples after its preparation.")
     inputs = Ragged.pack(vocabulary.encode(row["inputs"]) for row in rows)

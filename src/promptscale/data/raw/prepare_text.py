@@ -10,6 +10,7 @@ from promptscale.data.corpus import write_text
 from promptscale.data.prepared import Ragged
 from promptscale.data.raw.sources import read_texts
 from promptscale.data.vocabulary import Vocabulary
+from promptscale.storage.events import counted
 
 
 def prepare_text(
@@ -28,4 +29,4 @@ def prepare_text(
       DataError: the corpus is missing or damaged.
     """
     texts = read_texts(corpus, split, data, shard, num_shards)
-    write_text(path, Ragged.pack(map(vocabulary.encode, texts)))
+    write_text(path, Ragged.pack(map(vocabulary.encode, counted(texts, corpus))))

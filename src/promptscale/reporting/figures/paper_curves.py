@@ -43,11 +43,16 @@ def are_papers(data: pd.DataFrame, column: str) -> pd.Series:
     return data[column].str.endswith(_MARK)
 
 
+def counterpart(name: str) -> str:
+    """The name of our curve that a curve of the paper stands beside."""
+    return name.removesuffix(_MARK)
+
+
 def draw(axes: Axes, data: pd.DataFrame, lines: Mapping[str, Line], column: str) -> None:
     """Draws the paper's curves of `data`, each in the colour of our curve of the same name."""
     points = data[are_papers(data, column)]
     for curve, rows in points.groupby(column, sort=False):
-        line = lines.get(str(curve).removesuffix(_MARK))
+        line = lines.get(counterpart(str(curve)))
         color, dashes = (line.color, line.dashes) if line else (_GREY, ())
         axes.plot(
             rows["parameters"],

@@ -19,6 +19,11 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullForma
 from promptscale.config.tasks import SUPER_GLUE, task
 from promptscale.storage.atomic import atomic_write
 
+# The formats of images, and the fields of their metadata that are left out.
+IMAGES = {
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    "png": {"Software": None},
+}
 COLUMN_WIDTH = 3.35  # inches, as a column of a two-column paper
 
 _STYLE = Path(__file__).with_name("paper.mplstyle")
@@ -138,7 +143,7 @@ def _size_ticks(axes: Axes, parameters: list[int]) -> None:
     axes.set_xlim(low / margin, high * margin)
 
 
-def short_count(count: float) -> str:
+def short_count(count: float | int) -> str:
     """A number of parameters in about three characters: 23K, 248M, 2.8B."""
     for unit, letter in ((1e9, "B"), (1e6, "M"), (1e3, "K")):
         if count >= unit:
@@ -163,19 +168,20 @@ def badge(figure: Figure, caption: str) -> None:
 
 
 def save(figure: Figure, data: pd.DataFrame, stem: Path) -> tuple[Path, ...]:
-    """Writes STEM.pdf, STEM.png (200 dpi) and STEM.csv (the plotted numbers), each atomically.
-
-    Equal figures give equal bytes: the files record neither time nor version.
-    """
-    metadata = {
-        "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
-        "png": {"Software": None},
-    }
-    paths = {kind: stem.with_name(f"{stem.name}.{kind}") for kind in (*metadata, "csv")}
-    with theme():
-        for kind, fields in metadata.items():
-            with atomic_write(paths[kind]) as partial:
-                figure.savefig(partial, format=kind, dpi=200, metadata=fields)
+    """Writes STEM.pdf, STEM.png (200 dpi) and STEM.csv (the plotted numbers), each atomically."""
+    paths = {kind: stem.with_name(f"{stem.name}.{kind}") for kind in (*IMAGES, "csv")}
+    for kind in IMAGES:
+        save_image(figure, paths[kind])
     with atomic_write(paths["csv"]) as partial:
         data.to_csv(partial, index=False, lineterminator="\n")
     return tuple(paths.values())
+
+
+def save_image(figure: Figure, path: Path) -> None:
+    """Writes a figure atomically, in the format that the suffix of `path` names (`IMAGES`).
+
+    Equal figures give equal bytes: the file records neither time nor version.
+    """
+    kind = path.suffix.removeprefix(".")
+    with theme(), atomic_write(path) as partial:
+        figure.savefig(partial, format=kind, dpi=200, metadata=IMAGES[kind])

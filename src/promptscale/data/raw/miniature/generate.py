@@ -9,6 +9,7 @@ from promptscale.data.raw.miniature import datasets
 from promptscale.data.raw.miniature.train_vocabulary import train_vocabulary
 from promptscale.errors import DataError
 from promptscale.storage.atomic import atomic_directory
+from promptscale.storage.events import counted
 
 _VOCABULARY_DOCUMENTS = 2_500
 
@@ -30,7 +31,7 @@ def generate(
     documents = [row["text"] for row in itertools.islice(rows, _VOCABULARY_DOCUMENTS)]
     train_vocabulary(documents, vocabulary)
     with atomic_directory(data_dir) as partial:
-        for dataset in datasets.DATASETS:
+        for dataset in counted(datasets.DATASETS, "the generated datasets"):
             _store(dataset, partial, sizes, seed)
 
 

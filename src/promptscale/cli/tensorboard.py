@@ -1,0 +1,85 @@
+"""The command `tensorboard`: learning curves as the event files of TensorBoard."""
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from promptscale.cli.status import ConfigFile, StateFolder
+from promptscale.config.load import load_config
+from promptscale.errors import PromptscaleError, StorageError
+from promptscale.planning.job_progress import LOST_SECONDS
+from promptscale.planning.learning_curves import learning_curves
+from promptscale.planning.status import recorded_events
+from promptscale.storage.events import ENDS, Event
+from promptscale.storage.reasons import named_errors
+
+_SECONDS = 30.0  # between two looks at the files
+
+
+def tensorboard(
+    folder: Annotated[Path, typer.Argument(help="Where the files go: a folder for each job.")],
+    config: ConfigFile = Path("config/miniature.yaml"),
+    state: StateFolder = "",
+    watch: Annotated[bool, typer.Option(help="Go on with what jobs record; end it by Ctrl-C.")] = (
+        False
+    ),
+) -> None:
+    """Write the learning curves of a configuration's jobs for TensorBoard.
+
+    Example: promptscale tensorboard curves --watch, and beside it: tensorboard --logdir curves
+    """
+    try:
+        from tensorboardX import SummaryWriter
+    except ImportError:
+        raise PromptscaleError(
+            "The package tensorboardX is missing: pip install 'promptscale[tensorboard]'."
+        ) from None
+    settings = load_config(config)
+    what = f"The curves cannot be written to {folder}"
+    with named_errors(what, StorageError):
+        folder.mkdir(parents=True, exist_ok=True)
+    files = _Files(folder, SummaryWriter)
+    while True:
+        for name, events in recorded_events(settings, state).items():
+            with named_errors(what, StorageError):
+                files.add(name, events)
+        if not watch:
+            break
+        time.sleep(_SECONDS)
+    jobs = "1 job" if files.jobs == 1 else f"{files.jobs} jobs"
+    print(f"{folder} has the curves of {jobs}; tensorboard --logdir {folder} shows them")
+
+
+class _Files:
+    """TensorBoard's files below a folder. The files of a job stay open while the job runs."""
+
+    def __init__(self, folder: Path, writer: Any) -> None:
+        self._folder, self._writer = folder, writer
+        self._written: dict[str, float] = {}  # the time of each job's last point
+        self._open: dict[str, dict[str, Any]] = {}  # by job and by run
+
+    @property
+    def jobs(self) -> int:
+        """The number of jobs that have a point."""
+        return len(self._written)
+
+    def add(self, job: str, events: list[Event]) -> None:
+        """Writes the points that are new. Files of an earlier call of the command are replaced."""
+        since = self._written.get(job, float("-inf"))
+        points = [point for point in learning_curves(events) if point.time > since]
+        if points and job not in self._written:
+            for file in (self._folder / job).glob("**/events.out.tfevents.*"):
+                file.unlink()
+        writers = self._open.setdefault(job, {})
+        for run, curve, step, value, seconds in points:
+            if run not in writers:
+                writers[run] = self._writer(str(self._folder / job / run))
+            writers[run].add_scalar(curve, value, step, seconds)
+            self._written[job] = seconds
+        ended = events[-1]["event"] in ENDS or time.time() - events[-1]["time"] > LOST_SECONDS
+        for writer in writers.values():
+            writer.close() if ended else writer.flush()
+        if ended:
+            del self._open[job]

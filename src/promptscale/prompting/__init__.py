@@ -1,0 +1,1 @@
+"""Prompts for a user's own task: what `promptscale.load` and the commands share."""

@@ -1,0 +1,1 @@
+"""The page `index.html`: all results in a single HTML file that needs no network."""

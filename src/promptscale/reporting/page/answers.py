@@ -1,0 +1,81 @@
+"""The predictions and the prompts' neighbours, as compact data of the page."""
+
+from typing import Any
+
+import pandas as pd
+
+from promptscale.reporting import neighbour_lists, predictions
+from promptscale.reporting.context import Context
+
+_LONGEST = 1500  # characters of a text that the page shows
+
+
+def answers(context: Context) -> dict[str, Any]:
+    """The outcomes of all runs, and what they answered to the chosen examples.
+
+    Returns:
+      By evaluated task: `examples` (id, input and target of each), `texts` (the different answers)
+      and `runs`: for each run its `name`, `counts` of outcomes (`predictions.OUTCOMES`), and for
+      every example the place of its answer in `texts` and the place of its outcome. Examples are
+      missing where the tables of texts are missing; the result is empty without the outcomes.
+    """
+    if "outcomes" not in context.tables:
+        return {}
+    counts = predictions.read("outcomes", context.path("outcomes"))
+    tasks: dict[str, Any] = {
+        task: {"examples": [], "texts": [], "runs": []} for task in sorted(set(counts["eval_task"]))
+    }
+    order = list(predictions.OUTCOMES)
+    # The page shows the first run, so those of prompt tuning come first.
+    counts = counts.sort_values(
+        "run", key=lambda names: ~names.str.startswith("prompt_tuning/"), kind="stable"
+    )
+    for row in counts.to_dict("records"):
+        numbers = [row[name] for name in order]
+        run = {"name": row["run"], "counts": numbers, "answers": [], "outcomes": []}
+        tasks[row["eval_task"]]["runs"].append(run)
+    if "predictions" not in context.tables:
+        return tasks
+    examples = predictions.read("examples", context.path("examples"))
+    given = predictions.read("predictions", context.path("predictions"))
+    for task, rows in examples.groupby("eval_task"):
+        shown = [
+            [cell[:_LONGEST] for cell in row]
+            for row in rows[["id", "inputs", "targets"]].itertuples(index=False)
+        ]
+        answered = given[given["eval_task"] == task]
+        places, texts = pd.factorize(answered["prediction"].str.slice(0, _LONGEST))
+        answered = answered.assign(place=places)
+        by_run = {run: part.set_index("id") for run, part in answered.groupby("run")}
+        for run in tasks[str(task)]["runs"]:
+            part = by_run[run["name"]].loc[rows["id"]]
+            run["answers"] = part["place"].tolist()
+            run["outcomes"] = part["outcome"].map(order.index).tolist()
+        tasks[str(task)] |= {"examples": shown, "texts": texts.tolist()}
+    return tasks
+
+
+def neighbours(context: Context) -> list[dict[str, Any]]:
+    """The nearest neighbours of every token of the prompts in `neighbour_lists`.
+
+    Returns:
+      For each prompt its `size`, `task`, `initialization`, `seed` and `tokens`: for each token the
+      word that it was started with (or empty), and its neighbours, nearest first: the piece, its
+      cosine, and whether it is a word of the task's labels. Empty if the table is missing.
+    """
+    if "neighbour_lists" not in context.tables:
+        return []
+    rows = neighbour_lists.read(context.path("neighbour_lists")).sort_values(["row", "rank"])
+    prompts = []
+    for key, part in rows.groupby(["size", "task", "initialization", "seed"], sort=False):
+        part = part.assign(cosine=part["cosine"].round(2))
+        tokens = [
+            [token["label"].iloc[0], token[["piece", "cosine", "in_labels"]].values.tolist()]
+            for _, token in part.groupby("row")
+        ]
+        size, task, initialization, seed = key
+        prompts.append({
+            "size": size, "task": task, "initialization": initialization, "seed": seed,
+            "tokens": tokens,
+        })  # fmt: skip
+    return prompts

@@ -1,0 +1,95 @@
+"""What the page says in its text: what was run, the verdicts, the costs, and the documents."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+from markdown_it import MarkdownIt
+
+from promptscale.errors import ResultsError
+from promptscale.reporting import csv_schema
+from promptscale.reporting.claims import HOLDS
+from promptscale.reporting.context import Context
+from promptscale.storage.text_files import read_lines
+
+# Where the page shows what a claim of a section is about.
+_EVIDENCE = {
+    "3.1": ("Figure 1", "figure1"), "3.2": ("Figure 3", "figure3a"), "4": ("Figure 4", "figure4"),
+    "5": ("Table 1", "table1"), "6": ("Table 3", "table3"), "7": ("the neighbours", "neighbours"),
+}  # fmt: skip
+
+
+class Document(NamedTuple):
+    """A Markdown document as HTML: its name, the title of its first line, and the rest."""
+
+    name: str
+    title: str
+    html: str
+
+
+def document(path: Path) -> Document:
+    """Renders a Markdown file, without HTML of its own; links to other files become their texts.
+
+    Raises:
+      ResultsError: the file cannot be read.
+    """
+    text = "".join(read_lines(path, ResultsError))
+    text = re.sub(r"\[([^]]*)\]\((?!https?:)[^)]*\)", r"\1", text)
+    title, _, rest = text.partition("\n")
+    rest = re.sub(r"^#", "###", rest, flags=re.MULTILINE)  # below the headings of the page
+    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+    return Document(path.stem, title.strip("#* "), parser.render(rest))
+
+
+def claims(path: Path, anchors: Sequence[str]) -> list[dict[str, Any]]:
+    """The claims with their verdicts: the columns of `claims.csv` as texts for people.
+
+    `anchors` are the parts of the page that a claim can refer to.
+    """
+    listed: list[dict[str, Any]] = []
+    records: list[Any] = csv_schema.read_texts(path, "verdict").to_dict("records")
+    for row in records:
+        value, low, high = (float(row[name] or "nan") for name in ("value", "low", "high"))
+        shown = "–" if pd.isna(value) else f"{value:.3g}"
+        interval = f"[{low:.3g}, {high:.3g}]" if low < high else ""
+        evidence = _EVIDENCE.get(row["section"], ("", ""))
+        listed.append({
+            **row, "value": shown, "interval": interval, "holds": row["verdict"] == HOLDS,
+            "evidence": evidence if evidence[1] in anchors else None,
+        })  # fmt: skip
+    return listed
+
+
+def runs(context: Context) -> dict[str, Any]:
+    """What was run: methods with their numbers of runs, sizes, tasks, checkpoints and seeds."""
+    frame = context.runs
+    sizes = sorted(set(frame["size"]), key=context.num_parameters)
+    by_method = frame.groupby("method")["run"].nunique()
+    return {
+        "origin": frame["origin"].iloc[0],
+        "label": frame["label"].iloc[0],
+        "methods": by_method.to_dict(),
+        "total": int(by_method.sum()),
+        "sizes": {size: context.num_parameters(size) for size in sizes},
+        "tasks": sorted(set(frame["eval_task"])),
+        "checkpoints": sorted(set(frame["checkpoint"])),
+        "seeds": int(frame["seed"].nunique()),
+        "diverged": sorted(context.diverged),
+    }
+
+
+def costs(context: Context) -> list[dict[str, Any]]:
+    """The measured time of all trainings by method and size, in hours."""
+    seconds = ["wall_seconds", "accelerator_seconds"]
+    last = context.runs.groupby(["method", "size", "run"], as_index=False)[seconds].max()
+    rows = last.groupby(["method", "size"], as_index=False).agg(
+        runs=("run", "size"),
+        wall=("wall_seconds", "sum"),
+        accelerator=("accelerator_seconds", "sum"),
+    )
+    rows = rows.assign(parameters=rows["size"].map(context.num_parameters))
+    rows = rows[rows["wall"] > 0].sort_values(["method", "parameters"])
+    hours = rows.assign(wall=rows["wall"] / 3600, accelerator=rows["accelerator"] / 3600)
+    return [{str(name): value for name, value in row.items()} for row in hours.to_dict("records")]
