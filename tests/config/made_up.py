@@ -97,7 +97,7 @@ def _neighbours(config: Config) -> list[dict[str, Any]]:
          "label": config.label, "initialization": job.settings.initialization.method,
          "prompt_length": job.prompt_length, "labels": 2, "labels_persisting": 1,
          "labels_found": 1, "rows_per_label": 1.0, "duplicates": 0.5, "cohesion": 0.5,
-         "cohesion_random": 0.1}
+         "cohesion_random": 0.1, "duplicates_random": 0.1}
         for job in grid.prompt_jobs(config, "initialization")
         for run in job.runs
     ]  # fmt: skip

@@ -8,7 +8,14 @@ from promptscale.config.jobs import PromptTuningJob
 from promptscale.config.settings import EvaluationSettings, Optimizer, PromptTuning
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.errors import ResultsError
-from promptscale.experiments.interpretability import NEIGHBOURS, Space, run, summarize
+from promptscale.experiments.interpretability import (
+    NEIGHBOURS,
+    Space,
+    controls,
+    duplicates,
+    run,
+    summarize,
+)
 from promptscale.reporting.neighbours import combine, read
 from tests import tiny
 
@@ -73,7 +80,15 @@ def test_clusters_cohere_and_unrelated_rows_do_not(space):
     ids, _ = clustered.nearest(embedding[::5])
     assert clustered.cohesion(ids) > 0.95
     assert space.cohesion(space.nearest(space.embedding[3:15])[0]) < 0.6
-    assert -1 <= space.random_cohesion() < 0.6
+    assert -1 <= controls(space, 3)["cohesion_random"] < 0.6
+
+
+def test_random_prompts_share_neighbours_by_chance_alone():
+    """With two rows to choose from, three tokens always share, and a single token never does."""
+    space = Space(np.eye(2, dtype=np.float32), np.ones(2, bool))
+    assert controls(space, 1)["duplicates_random"] == 0.0
+    assert 0.5 < controls(space, 3)["duplicates_random"] <= 1.0
+    assert duplicates(np.array([[7], [7], [8], [9]])) == 0.5
 
 
 def test_a_missing_summary_is_named(tmp_path):

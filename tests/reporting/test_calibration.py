@@ -13,8 +13,8 @@ from promptscale.reporting.claims.statistics import statistic_of
 DOCUMENT = Path(__file__).parents[2] / "docs/claims.md"
 STATEMENTS = CLAIMS.set_index("claim")["statement"]
 WITHOUT_NUMBERS = {
-    "labels_persist", "clusters_are_tight", "few_parameters", "far_fewer_parameters",
-    "warp_percentage", "prefix_percentage",
+    "labels_persist", "clusters_are_tight", "labels_are_spread", "neighbours_are_shared",
+    "few_parameters", "far_fewer_parameters", "warp_percentage", "prefix_percentage",
 }  # fmt: skip
 
 

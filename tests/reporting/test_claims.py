@@ -82,11 +82,15 @@ def runs(
     return pd.DataFrame(rows)[columns()]
 
 
-def interpretability(persisting=3, control=0, cohesion=0.5):
+def interpretability(persisting=3, control=0, cohesion=0.5, spread=1.0, shared=0.6):
     rows = [
         {"size": "mini-xxl", "task": "cb", "initialization": method, "seed": seed, "labels": 3,
-         "labels_persisting": value, "cohesion": cohesion + 0.01 * seed, "cohesion_random": 0.3}
-        for method, value in (("class_label", persisting), ("random_uniform", control))
+         "labels_persisting": value, "cohesion": cohesion + 0.01 * seed, "cohesion_random": 0.3,
+         "rows_per_label": tokens + 0.1 * seed, "duplicates": shared + 0.01 * seed,
+         "duplicates_random": 0.2}
+        for method, value, tokens in (
+            ("class_label", persisting, 1.0), ("random_uniform", control, 1.0 + spread)
+        )
         for seed in SEEDS
     ]  # fmt: skip
     return pd.DataFrame(rows)
@@ -165,8 +169,14 @@ def test_a_claim_fails_where_it_is_false(name):
 
 
 def test_what_is_said_of_neighbours_and_prompt_design_can_fail():
-    assert verdicts(runs(), interpretability(0, 3))["labels_persist"] == "does not hold"
-    assert verdicts(runs(), interpretability(cohesion=0.1))["clusters_are_tight"] == "does not hold"
+    against = {
+        "labels_persist": interpretability(0, 3),
+        "clusters_are_tight": interpretability(cohesion=0.1),
+        "labels_are_spread": interpretability(spread=-0.5),
+        "neighbours_are_shared": interpretability(shared=0.1),
+    }
+    for claim, neighbours in against.items():
+        assert verdicts(runs(), neighbours)[claim] == "does not hold"
     frame = runs()
     frame.loc[frame["method"] == "prompt_design", "value"] += 20
     assert verdicts(frame)["beats_prompt_design"] == "does not hold"

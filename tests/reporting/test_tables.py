@@ -314,7 +314,8 @@ def test_interpretability_by_size_and_initialisation():
     row = {
         "size": "mini-xxl", "task": "cb", "initialization": "class_label", "prompt_length": 20,
         "seed": 0, **MINIATURE._asdict(), "labels": 3, "labels_persisting": 3, "labels_found": 3,
-        "rows_per_label": 1.0, "duplicates": 0.5, "cohesion": 0.4, "cohesion_random": 0.1,
+        "rows_per_label": 1.0, "duplicates": 0.5, "duplicates_random": 0.2,
+        "cohesion": 0.4, "cohesion_random": 0.1,
     }  # fmt: skip
     other = {"initialization": "random_uniform", "labels_persisting": 0, "size": "mini-small"}
     frame = pd.DataFrame([row, row | {"seed": 1, "labels_persisting": 0}, row | other])
@@ -345,7 +346,8 @@ def test_the_claims_see_the_default_length_and_the_table_sees_all(tmp_path, sett
     row = {
         "size": "mini-xxl", "task": "cb", "initialization": "class_label", "prompt_length": 20,
         "seed": 0, **MINIATURE._asdict(), "labels": 3, "labels_persisting": 3, "labels_found": 3,
-        "rows_per_label": 1.0, "duplicates": 0.5, "cohesion": 0.4, "cohesion_random": 0.1,
+        "rows_per_label": 1.0, "duplicates": 0.5, "duplicates_random": 0.2,
+        "cohesion": 0.4, "cohesion_random": 0.1,
     }  # fmt: skip
     path = tmp_path / "interpretability.csv"
     write_neighbours(pd.DataFrame([row, row | {"prompt_length": 40}]), path)

@@ -24,7 +24,7 @@ _SUMMARY = {
     "size": "mini-small", "task": "cb", "initialization": "class_label", "prompt_length": "20",
     "seed": "0", "origin": "generated", "label": "Miniature", "labels": "2",
     "labels_persisting": "2", "labels_found": "2", "rows_per_label": "1.5", "duplicates": "0.3",
-    "cohesion": "0.5", "cohesion_random": "0.4",
+    "duplicates_random": "0.1", "cohesion": "0.5", "cohesion_random": "0.4",
 }  # fmt: skip
 _WORD = {
     "size": "mini-small", "task": "cb", "word": "cat", "tokens": "3", "tokens_elsewhere": "1",

@@ -13,7 +13,7 @@ from promptscale import prompts
 from promptscale.checkpoints.fit import EMBEDDING, check_vocabulary
 from promptscale.checkpoints.read import open_t5
 from promptscale.data.vocabulary import Vocabulary
-from promptscale.experiments.interpretability import Space, describe
+from promptscale.experiments.interpretability import Space, controls, describe
 
 _OF_LABELS = ("labels", "labels_persisting", "labels_found", "rows_per_label")
 
@@ -26,7 +26,7 @@ class Inspection:
       words: the class labels that the prompt's first tokens may have started as; may be empty.
       norms: the Euclidean norm of each prompt token.
       vocabulary_norm: the median norm of the tokens that can be neighbours.
-      summary: `interpretability.summarize`, with `cohesion_random` of random vectors.
+      summary: `interpretability.summarize`, with `interpretability.controls`.
       neighbours: for each prompt token its neighbours, nearest first (`interpretability.describe`).
     """
 
@@ -128,7 +128,7 @@ def inspect(
         words=tuple(words),
         norms=np.linalg.norm(prompt, axis=1),
         vocabulary_norm=float(np.median(np.linalg.norm(embedding[space.allowed], axis=1))),
-        summary=summary | {"cohesion_random": space.random_cohesion()},
+        summary=summary | controls(space, len(prompt)),
         neighbours=tuple(
             tuple(rows[start : start + count]) for start in range(0, len(rows), count)
         ),

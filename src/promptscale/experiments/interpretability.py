@@ -23,7 +23,7 @@ from promptscale.reporting.neighbours import write
 from promptscale.storage.atomic import atomic_write
 
 NEIGHBOURS = 5  # as many as the paper looks at
-_CONTROLS = 100  # random vectors
+_CONTROLS = 100  # the fewest random vectors of a control
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,11 +55,31 @@ class Space:
         upper = np.triu_indices(ids.shape[1], 1)
         return float(np.mean(cosines[:, upper[0], upper[1]]))
 
-    def random_cohesion(self) -> float:
-        """The cohesion of random vectors with the embedding's mean and spread, as a control."""
+    def random_neighbours(self, prompt_length: int) -> Int[np.ndarray, "N P K"]:
+        """The neighbours of N prompts of random vectors, as a control.
+
+        The vectors have the embedding's mean and spread; there are at least a hundred.
+        """
         rows = self.embedding[self.allowed]
-        draw = np.random.default_rng(0).normal(size=(_CONTROLS, rows.shape[1]))
-        return self.cohesion(self.nearest(rows.mean(axis=0) + rows.std(axis=0) * draw)[0])
+        number = -(-_CONTROLS // prompt_length)
+        draw = np.random.default_rng(0).normal(size=(number * prompt_length, rows.shape[1]))
+        ids, _ = self.nearest(rows.mean(axis=0) + rows.std(axis=0) * draw)
+        return ids.reshape(number, prompt_length, -1)
+
+
+def duplicates(ids: Int[np.ndarray, "P K"]) -> float:
+    """The share of prompt tokens whose nearest neighbour is also that of another token."""
+    _, inverse, counts = np.unique(ids[:, 0], return_inverse=True, return_counts=True)
+    return float(np.mean(counts[inverse] > 1))
+
+
+def controls(space: Space, prompt_length: int) -> dict[str, float]:
+    """`cohesion_random` and `duplicates_random`: what random prompts of a length have."""
+    ids = space.random_neighbours(prompt_length)
+    return {
+        "cohesion_random": space.cohesion(ids.reshape(-1, ids.shape[2])),
+        "duplicates_random": float(np.mean([duplicates(prompt) for prompt in ids])),
+    }
 
 
 def summarize(
@@ -77,21 +97,19 @@ def summarize(
       label i); `labels_persisting`: label rows with a piece of their label among their neighbours,
       counted for every initialisation, so that the others are controls; `labels_found`: labels
       that are a neighbour of any row; `rows_per_label`: the mean number of such rows over these
-      labels (nan for no label); `duplicates`: share of rows whose nearest neighbour is also that
-      of another row; `cohesion`.
+      labels (nan for no label); `duplicates`; `cohesion`.
     """
     labels = labels[: len(ids)]  # a short prompt has no room for more
     hits = np.zeros((len(labels), len(ids)), bool)
     for label, hit in zip(labels, hits, strict=True):
         hit[:] = [bool(set(row) & set(label)) for row in ids]
     near = hits.any(axis=1)  # labels
-    _, inverse, counts = np.unique(ids[:, 0], return_inverse=True, return_counts=True)
     return {
         "labels": len(labels),
         "labels_persisting": int(np.sum(np.diagonal(hits)[: len(labels)])),
         "labels_found": int(near.sum()),
         "rows_per_label": float(hits[near].sum(axis=1).mean()) if near.any() else np.nan,
-        "duplicates": float(np.mean(counts[inverse] > 1)),
+        "duplicates": duplicates(ids),
         "cohesion": space.cohesion(ids),
     }
 
@@ -147,9 +165,12 @@ def run(
         empty).
     """
     space = Space.of(embedding, vocabulary)
-    control = space.random_cohesion()
     summaries, listed = [], []
+    random: dict[int, dict[str, float]] = {}  # by prompt length
     for job, folder in parts:
+        length = job.settings.prompt_length
+        if length not in random:
+            random[length] = controls(space, length)
         for run in job.runs:
             prompt = prompts.load(folder / run.task / f"seed_{run.seed}.npy")
             words = task_named(run.task).class_label_words
@@ -158,14 +179,14 @@ def run(
             started = words if method == "class_label" else ()
             named = {
                 "size": job.size, "task": run.task, "initialization": method,
-                "prompt_length": job.settings.prompt_length, "seed": run.seed,
+                "prompt_length": length, "seed": run.seed,
             }  # fmt: skip
             summaries.append({
                 **named,
                 "origin": job.origin,
                 "label": job.label,
                 **about,
-                "cohesion_random": control,
+                **random[length],
             })  # fmt: skip
             listed += [
                 {**named, **row, "label": started[row["row"]] if row["row"] < len(started) else ""}

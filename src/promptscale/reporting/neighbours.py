@@ -25,6 +25,7 @@ SCHEMA = pa.DataFrameSchema(
         "labels_found": at_least_zero("int64"),
         "rows_per_label": number("nan", checks=pa.Check.ge(1, error="it must be 1 or more")),
         "duplicates": between(0.0, 1.0),
+        "duplicates_random": between(0.0, 1.0),
         "cohesion": between(-1.001, 1.001),
         "cohesion_random": between(-1.001, 1.001),
     }

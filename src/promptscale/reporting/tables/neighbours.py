@@ -20,9 +20,8 @@ _NOTES = (
         "labels among the neighbours of any token, and of how many tokens each."
     ),
     (
-        "Shared: tokens whose nearest neighbour is another token's too; a longer prompt has more "
-        "tokens to share it with. Cohesion: mean cosine "
-        "between the neighbours of one token; random: the same for random vectors of the "
+        "Shared: tokens whose nearest neighbour is another token's too. Cohesion: mean cosine "
+        "between the neighbours of a token. Random: the same for as many random vectors of the "
         "embedding's spread."
     ),
 )
@@ -51,8 +50,9 @@ def build(context: Context) -> Table:
             "Labels found (%)": spread(100 * part["labels_found"] / part["labels"]),
             "Tokens per label": spread(part["rows_per_label"]),
             "Shared (%)": spread(100 * part["duplicates"]),
+            "Random, shared (%)": f"{100 * part['duplicates_random'].mean():.1f}",
             "Cohesion": spread(part["cohesion"], 2),
-            "Random": f"{part['cohesion_random'].mean():.2f}",
+            "Random, cohesion": f"{part['cohesion_random'].mean():.2f}",
             "n": len(part),
         })  # fmt: skip
     title = "Nearest neighbours of tuned prompts, mean ± sd over prompts"

@@ -23,6 +23,22 @@ def clusters_are_tight(context: Context) -> Statistic:
     return _difference(rows, "value", "cohesion", "cohesion_random")
 
 
+def labels_are_spread(context: Context) -> Statistic:
+    """Prompt tokens near a label, mean over other starts, less those with class labels."""
+    rows = context.neighbours.dropna(subset="rows_per_label")
+    other = rows["initialization"].where(rows["initialization"] == "class_label", "other")
+    return _difference(rows.assign(initialization=other), "rows_per_label", "other", "class_label")
+
+
+def neighbours_are_shared(context: Context) -> Statistic:
+    """Percent of tokens whose nearest neighbour is another token's too, less the random share."""
+    rows = context.neighbours
+    rows = rows[rows["initialization"] == context.default["initialization"]]
+    rows = rows.melt(["seed"], ["duplicates", "duplicates_random"], "initialization")
+    shares = rows.assign(value=100 * rows["value"])
+    return _difference(shares, "value", "duplicates", "duplicates_random")
+
+
 def _difference(rows: pd.DataFrame, column: str, arm: str, control: str) -> Statistic:
     """The mean of a column by seed: the rows of `arm` less those of `control`."""
     table = rows.pivot_table(index="seed", columns="initialization", values=column)
