@@ -333,13 +333,16 @@ def test_interpretability_by_size_and_initialisation():
 
 def test_serving_shows_the_gain(tmp_path):
     frame = pd.DataFrame({
-        "size": ["mini-xxl"], "tasks": [8], "requests": [512], "per_task": [4], "identical": [1.0],
-        "mixed_per_second": [300.0], "separate_per_second": [100.0],
-        **MINIATURE._asdict(),
+        "size": "mini-xxl", "work": ["tasks", "ensemble"], "prompts": [8, 5], "requests": 512,
+        "per_prompt": 4, "identical": 1.0, "together_per_second": 300.0,
+        "separate_per_second": 100.0, **MINIATURE._asdict(),
     })  # fmt: skip
     frame.to_csv(tmp_path / "serving.csv", index=False)
     table = throughput.build(made(tables={"serving": tmp_path / "serving.csv"}))
-    assert table.rows == ((32, 4, "100.0%", 300, 100, "3.00"),)
+    assert table.rows == (
+        ("8, a task each", 32, 4, "100.0%", 300, 100, "3.00"),
+        ("5, an ensemble", 20, 4, "100.0%", 300, 100, "3.00"),
+    )
 
 
 def test_the_claims_see_the_default_length_and_the_table_sees_all(tmp_path, setting):

@@ -36,8 +36,9 @@ _PUBLISHED = {
 }  # fmt: skip
 _COUNT = {"task": "cb", "split": "train", "examples": "3", "label": "neutral", "count": "3"}
 _SERVING = {
-    "size": "mini-small", "tasks": "2", "requests": "8", "per_task": "4", "identical": "1.0",
-    "mixed_per_second": "9.0", "separate_per_second": "3.0", "origin": "generated", "label": "M",
+    "size": "mini-small", "work": "tasks", "prompts": "2", "requests": "8", "per_prompt": "4",
+    "identical": "1.0", "together_per_second": "9.0", "separate_per_second": "3.0",
+    "origin": "generated", "label": "M",
 }  # fmt: skip
 _ERRORS = {
     "size": "mini-small", "checkpoint": "span_corruption", "objective": "span_corruption",
@@ -193,7 +194,7 @@ CASES = [
         "serving",
         lambda path: throughput.build(_context(path)),
         _SERVING,
-        mixed_per_second="inf",
+        together_per_second="inf",
     ),
     *_table(
         "trials",

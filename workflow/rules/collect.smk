@@ -135,7 +135,7 @@ rule serve:
     params:
         jobs=lambda wildcards: specifications(SERVED),
     message:
-        "serving all tasks in mixed batches"
+        "serving with several prompts at once"
     script:
         "../scripts/serve.py"
 

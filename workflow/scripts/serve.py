@@ -1,4 +1,4 @@
-"""Serves requests of all tasks with a frozen model, mixed and task by task."""
+"""Serves requests with several prompts on a frozen model, together and by prompt."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,15 +14,15 @@ with script_setup(snakemake):
     from promptscale.experiments.serving import Files, run
 
     jobs = parse_jobs(PromptTuningJob, snakemake)
-    prompts = {
-        task: Path(folder, task, f"seed_{job.seeds[0]}.npy")
-        for job, folder in zip(jobs, snakemake.input.prompts, strict=True)
-        for task in job.tasks
-    }
+    prompts: dict[str, list[Path]] = {}
+    for job, folder in zip(jobs, snakemake.input.prompts, strict=True):
+        for run_ in job.runs:
+            path = Path(folder, run_.task, f"seed_{run_.seed}.npy")
+            prompts.setdefault(run_.task, []).append(path)
     files = Files(
         checkpoint=read_pointer(snakemake.input.checkpoint),
         prompts=prompts,
         validation=split_prefixes(snakemake.input.validation),
         table=Path(snakemake.output[0]),
     )
-    run(jobs[0], list(prompts), files, device_layout(snakemake))
+    run(jobs[0], files, device_layout(snakemake))

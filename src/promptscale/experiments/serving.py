@@ -1,15 +1,17 @@
-"""Figure 2: a frozen model serves all tasks at once, each example with its task's prompt.
+"""Several prompts in a batch: all tasks (Figure 2), and an ensemble in one pass (section 6).
 
 With tuned models, each task has its model, and requests that arrive together are served in a small
-batch per task. Both ways run here on the same requests, cut as in training, and the same frozen
-model. Activations are float32 whatever the training's are, so that equal answers do not depend on
-how sums are rounded.
+batch per task. An ensemble of models answers with one model after another. Both ways run here on
+the same requests, cut as in training, and the same frozen model: the prompts together, and a batch
+per prompt. Activations are float32 whatever the training's are, so that equal answers do not depend
+on how sums are rounded.
 """
 
 import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -30,24 +32,25 @@ from promptscale.inference import generator
 from promptscale.model import T5
 from promptscale.storage.atomic import atomic_write
 
-PER_TASK = 64  # requests of each task
-BATCHES = (1, 4, 16)  # requests of each task that arrive together, as far as memory allows
+REQUESTS = 64  # of each prompt
+BATCHES = (1, 4, 16)  # requests of each prompt that arrive together, as far as memory allows
 
 
 @dataclasses.dataclass(frozen=True)
 class Files:
-    """Where the demonstration reads and writes; `prompts` and `validation` by task."""
+    """Where the demonstration reads and writes.
+
+    `prompts` are those of each task, by seed; those of the first task are the ensemble.
+    """
 
     checkpoint: str
-    prompts: Mapping[str, Path]
+    prompts: Mapping[str, Sequence[Path]]
     validation: Splits
     table: Path
 
 
-def run(
-    job: PromptTuningJob, tasks: Sequence[str], files: Files, layout: Layout = SINGLE_DEVICE
-) -> None:
-    """Serves the same requests mixed and task by task; writes their agreement and throughput.
+def run(job: PromptTuningJob, files: Files, layout: Layout = SINGLE_DEVICE) -> None:
+    """Serves the same requests together and by prompt; writes their agreement and throughput.
 
     Raises:
       CheckpointError, DataError: an input is missing, damaged or does not fit.
@@ -55,51 +58,60 @@ def run(
     devices = Devices(layout)
     checkpoint = load_model(files.checkpoint, job.architecture, devices)
     vocab_size = job.architecture.vocab_size
-    splits = [read(files.validation[task], vocab_size) for task in tasks]
+    splits = [read(files.validation[task], vocab_size) for task in files.prompts]
     length = max(padded_length(split.targets) for split in splits)
     longest = max(padded_length(split.inputs) for split in splits)
     inputs_length = min(rounded_length(longest), job.settings.max_input_length)
     requests = np.stack([
-        pad([split.inputs[index % len(split)] for index in range(PER_TASK)], inputs_length)
+        pad([split.inputs[index % len(split)] for index in range(REQUESTS)], inputs_length)
         for split in splits
     ])  # fmt: skip
-    positions = len(tasks) * (job.prompt_length + inputs_length)  # of a request of each task
-    batches = [batch for batch in BATCHES if batch * positions <= devices.decoded_positions]
     params = traverse_util.unflatten_dict(checkpoint.params, sep="/")
-    task_prompts = np.stack([prompts.load(files.prompts[task]) for task in tasks])
     model = T5(job.architecture)
     generate = generator(model, job.evaluation.decoding, length, devices.replicated())
-
-    def serve(task_indices: Int[np.ndarray, " B"], inputs: Int[np.ndarray, "B S"]) -> Array:
-        limits = np.full(len(inputs), length)
-        return generate(params, task_prompts, task_indices, inputs, limits)
-
+    first_seeds = [paths[0] for paths in files.prompts.values()]
+    ensemble = next(iter(files.prompts.values()))
+    works = {
+        "tasks": (first_seeds, requests),
+        "ensemble": (ensemble, np.repeat(requests[:1], len(ensemble), axis=0)),
+    }
     rows = []
-    for batch in batches or BATCHES[:1]:
-        mixed, mixed_seconds = _timed(serve, requests, batch, mixed=True)
-        separate, separate_seconds = _timed(serve, requests, batch, mixed=False)
-        rows.append({
-            "size": job.size,
-            "tasks": len(tasks),
-            "requests": requests.shape[0] * PER_TASK,
-            "per_task": batch,
-            "identical": float(np.mean(np.all(mixed == separate, axis=-1))),
-            "mixed_per_second": requests.shape[0] * PER_TASK / mixed_seconds,
-            "separate_per_second": requests.shape[0] * PER_TASK / separate_seconds,
-            "origin": job.origin,
-            "label": job.label,
-        })  # fmt: skip
+    for work, (paths, asked) in works.items():
+        stack, count = np.stack([prompts.load(path) for path in paths]), len(paths)
+
+        def serve(
+            indices: Int[np.ndarray, " B"], inputs: Int[np.ndarray, "B S"], stack: Any = stack
+        ) -> Array:
+            return generate(params, stack, indices, inputs, np.full(len(inputs), length))
+
+        positions = count * (job.prompt_length + inputs_length)  # of a request of each prompt
+        batches = [batch for batch in BATCHES if batch * positions <= devices.decoded_positions]
+        for batch in batches or BATCHES[:1]:
+            together, together_seconds = _timed(serve, asked, batch, together=True)
+            separate, separate_seconds = _timed(serve, asked, batch, together=False)
+            rows.append({
+                "size": job.size,
+                "work": work,
+                "prompts": count,
+                "requests": count * REQUESTS,
+                "per_prompt": batch,
+                "identical": float(np.mean(np.all(together == separate, axis=-1))),
+                "together_per_second": count * REQUESTS / together_seconds,
+                "separate_per_second": count * REQUESTS / separate_seconds,
+                "origin": job.origin,
+                "label": job.label,
+            })  # fmt: skip
     if multihost.is_primary():
         with atomic_write(files.table) as partial:
             pd.DataFrame(rows).to_csv(partial, index=False)
 
 
 def _timed(
-    serve: Callable[..., Array], requests: Int[np.ndarray, "K R S"], batch: int, *, mixed: bool
+    serve: Callable[..., Array], requests: Int[np.ndarray, "K R S"], batch: int, *, together: bool
 ) -> tuple[Int[np.ndarray, "K R L"], float]:
-    """Serves all requests, `batch` of each task at a time; returns the outputs and the seconds."""
+    """Serves all requests, `batch` of each prompt at a time; returns outputs and seconds."""
     indices = np.arange(len(requests))
-    groups = [indices] if mixed else np.split(indices, len(indices))
+    groups = [indices] if together else np.split(indices, len(indices))
 
     def serve_all() -> list[Array]:
         outputs = []
