@@ -70,6 +70,7 @@ def test_jobs_succeed_whatever_fails_in_the_cloud(site: Make, seed: int):
         preempted=0.3,
         host_dies=0.2,
         within=1,
+        uploads=1,  # so that there is a preemption, whatever the seed and the speed of the machine
         stuck=0.1,
         lost_answer=0.2,
         error=0.1,
