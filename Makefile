@@ -28,13 +28,16 @@ reproduce: setup ## the miniature: generated data, tiny T5s, every figure and ta
 	$(SNAKEMAKE) -- all
 	@$(BIN)/promptscale status
 
-real: setup ## the workflow on the authors' test checkpoint and real SuperGLUE files
-	$(SNAKEMAKE) --configfile config/real.yaml --config \
-	  "data={local_files: \"$$SHARED/data\", vocabulary: \"$$SHARED/$(FIXTURES)/t5_vocab\"}" \
-	  "checkpoints={span_corruption: \"$$SHARED/$(FIXTURES)/test_t5_1_1_tiny/checkpoint_3\"}" -- all
-	@$(BIN)/promptscale scores results/real/runs.csv
-	@echo "Scores are at chance: the authors' test checkpoint has width 4 and was never trained."
-	@echo "Tables: results/real/tables/    All runs: results/real/runs.csv"
+REAL_INPUT = $(CURDIR)/results/real_input
+REAL_DATA = local_files: \"$$SHARED/data\", vocabulary: \"$$SHARED/$(FIXTURES)/t5_vocab\"
+real: setup ## prompts on a real T5 1.1 Small and real text (needs ../shared, or SHARED=<folder>)
+	$(BIN)/python workflow/real_input.py "$$SHARED" results/real_input
+	$(SNAKEMAKE) --configfile config/real.yaml --config "data={$(REAL_DATA)}" -- all
+	$(SNAKEMAKE) --configfile config/real_tasks.yaml --config "data={$(REAL_DATA), substitutes: { \
+	  squad/train: \"$(REAL_INPUT)/squad-train.json\", \
+	  squad/validation: \"$(REAL_INPUT)/squad-validation.json\"}}" -- all
+	@$(BIN)/promptscale status --config config/real.yaml
+	@$(BIN)/promptscale status --config config/real_tasks.yaml
 
 check: lint ## lint, then the quick tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"

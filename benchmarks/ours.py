@@ -16,7 +16,7 @@ from promptscale.config.sizes import ModelConfig
 from promptscale.data.microbatches import Shapes, StepBatch, Work, step_batch
 from promptscale.distributed.environment import configure_cpu
 from promptscale.distributed.mesh import Devices, Layout
-from promptscale.inference import Requests, generator, request_shapes
+from promptscale.inference import Requests, generator, input_lengths, request_shapes
 from promptscale.model import T5, parameter_shapes
 from promptscale.planning.flops import step_flops
 from promptscale.training.methods import Method, ModelTuning, PromptTuning, Start, loss_function
@@ -149,8 +149,8 @@ def decoding(
     prompts = jnp.asarray(initial_prompt(0, case["prompt_length"], model.config.d_model))[None]
     inputs = [np.array(ids[:-1]) for ids in case["batches"][0][0]["inputs"]]
     size, limit = len(inputs), case["decode_length"]
-    lengths, devices = np.array([len(ids) + 1 for ids in inputs]), Devices()
-    shapes = request_shapes(lengths, devices, case["prompt_length"], times=MANY)
+    devices = Devices()
+    shapes = request_shapes(input_lengths(inputs), devices, case["prompt_length"], times=MANY)
     requests = Requests(inputs, np.zeros(size, int), np.full(size, limit), devices, shapes)
     generate = generator(model, "greedy", limit)
 

@@ -44,7 +44,7 @@ class Requests:
 
         `shapes` are those of the micro-batches (`request_shapes`).
         """
-        lengths = np.array([len(ids) + 1 for ids in inputs])
+        lengths = input_lengths(inputs)
         self._batches = []
         for cut in shapes.cut(lengths, np.zeros_like(lengths)):
             rows = cut.rows[devices.local_rows(len(cut.rows))]
@@ -77,12 +77,17 @@ class Requests:
         return answers
 
 
+def input_lengths(inputs: Sequence[np.ndarray]) -> Int[np.ndarray, " M"]:
+    """The number of tokens of each input, with the EOS that follows it."""
+    return np.array([len(ids) + 1 for ids in inputs])
+
+
 def request_shapes(
     lengths: Int[np.ndarray, " M"], devices: Devices, prompt_length: int = 0, times: int = 1
 ) -> Shapes:
     """The shapes of micro-batches of requests that are answered `times` times.
 
-    `lengths` are those of the inputs, with EOS.
+    `lengths` are the inputs' (`input_lengths`).
     """
     return Shapes.fitting(
         lengths,

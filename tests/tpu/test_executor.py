@@ -70,6 +70,7 @@ def test_jobs_succeed_whatever_fails_in_the_cloud(site: Make, seed: int):
         preempted=0.3,
         host_dies=0.2,
         within=1,
+        uploads=1,  # so that there is a preemption, whatever the seed and the speed of the machine
         stuck=0.1,
         lost_answer=0.2,
         error=0.1,
@@ -191,7 +192,9 @@ def test_a_new_controller_continues_for_a_killed_controller(site: Make, seed: in
     """The next controller adopts slices and attempts: none is created or started twice."""
     moment = random.Random(seed).uniform(2, 8)
     killed = site()
-    config = ("--config", "jobs=6", "seconds=3", "types=['v2-8','v4-16']")
+    # Slices of 4 and 8 chips: two jobs at a time take 9 s, longer than the last moment.
+    config = ("--resources", "tpu_chips=12", "--config", "jobs=6", "seconds=3")
+    config += ("types=['v2-8','v4-16']",)
     process = killed.start(*config, "--", "all")
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(moment)

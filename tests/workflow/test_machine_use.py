@@ -21,7 +21,8 @@ REPOSITORY = Path(__file__).parents[2]
 
 def plan(size: str, folder: Path, config: dict[str, str] | None = None, **resources: int):
     """Plans the real trial with another size; returns the jobs by rule, and the limits."""
-    content = yaml.safe_load((REPOSITORY / "config/real.yaml").read_text()) | {"sizes": [size]}
+    content = yaml.safe_load((REPOSITORY / "config/real.yaml").read_text())
+    content |= {"sizes": [size], "ablations": {}, "ensembles": None, "model_tuning": None}
     file = folder / "experiment.yaml"
     file.write_text(yaml.safe_dump(content))
     with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:

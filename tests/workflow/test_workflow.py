@@ -281,12 +281,11 @@ def test_the_miniature_plans_what_the_plan_says(tmp_path):
     assert planned(tmp_path, "--configfile", str(config), "--", "all") == jobs(load_config(config))
 
 
-def test_the_trial_on_real_input_plans_what_the_plan_says(shared, tmp_path):
-    config = yaml.safe_load((REPOSITORY / "config/real.yaml").read_text())
-    fixtures = shared / "data/prompt-tuning/test_data"
-    config["data"] = {"local_files": str(shared / "data"), "vocabulary": str(fixtures / "t5_vocab")}
-    location = str(fixtures / "test_t5_1_1_tiny/checkpoint_3")
-    config["checkpoints"] = {"span_corruption": location}
+@pytest.mark.parametrize("name", ["real", "real_tasks"])
+def test_the_trials_on_real_input_plan_what_the_plan_says(name, shared, tmp_path):
+    config = yaml.safe_load((REPOSITORY / f"config/{name}.yaml").read_text())
+    vocabulary = shared / "data/prompt-tuning/test_data/t5_vocab"
+    config["data"] |= {"local_files": str(shared / "data"), "vocabulary": str(vocabulary)}
     path = tmp_path / "real.yaml"
     path.write_text(yaml.safe_dump(config))
     assert planned(tmp_path, "--configfile", str(path), "--", "all") == jobs(load_config(path))

@@ -126,7 +126,7 @@ class MultitaskTuning(ModelTuning):
 class PromptDesign(Strict):
     """Text prompts for the frozen model: worked examples before the question (Figure 1)."""
 
-    shots: Positive = 4
+    shots: NotNegative = 4
     separator: Text = "."  # ends an example's answer, and what the model writes is cut there
     activations: Activations = "float32"
 

@@ -10,7 +10,7 @@ import numpy as np
 from promptscale.config.jobs import TuningJob
 from promptscale.distributed.mesh import Devices
 from promptscale.evaluation.dev_set import DevSet
-from promptscale.inference import Generate, Requests, request_shapes
+from promptscale.inference import Generate, Requests, input_lengths, request_shapes
 from promptscale.training.loop import DevResult, Predictions
 from promptscale.training.methods import Method
 
@@ -83,7 +83,7 @@ class Evaluator:
         pairs = [(run, self._dev[task]) for run, names in enumerate(tasks) for task in names]
         sizes = [len(dev.rows) for _, dev in pairs]
         inputs = [ids for _, dev in pairs for ids in dev.inputs]
-        lengths = np.array([len(ids) + 1 for ids in inputs])
+        lengths = input_lengths(inputs)
         return Requests(
             inputs,
             np.repeat([run for run, _ in pairs], sizes),

@@ -32,7 +32,7 @@ from promptscale.errors import DataError
 from promptscale.evaluation.dev_set import DevSet
 from promptscale.experiments.announcement import announce
 from promptscale.experiments.task_data import Splits
-from promptscale.inference import Requests, generator, request_shapes
+from promptscale.inference import Requests, generator, input_lengths, request_shapes
 from promptscale.model import T5
 from promptscale.reporting.runs_table import write_runs
 from promptscale.storage.atomic import atomic_directory
@@ -136,7 +136,7 @@ def run(job: PromptDesignJob, files: Files, layout: Layout = SINGLE_DEVICE) -> N
                 limit=limit,
             )
             size = len(dev.rows)
-            shapes = request_shapes(np.array([len(ids) + 1 for ids in dev.inputs]), devices)
+            shapes = request_shapes(input_lengths(dev.inputs), devices)
             requests = Requests(
                 dev.inputs, np.zeros(size, int), np.full(size, dev.limit), devices, shapes
             )

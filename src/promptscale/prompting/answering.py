@@ -15,7 +15,7 @@ from promptscale.config.settings import EvaluationSettings
 from promptscale.data.microbatches import Shapes, rounded_length
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.distributed.mesh import Devices
-from promptscale.inference import Params, Requests, generator, request_shapes
+from promptscale.inference import Params, Requests, generator, input_lengths, request_shapes
 from promptscale.model import T5
 from promptscale.prompting.prompt import Prompt
 
@@ -87,12 +87,13 @@ class Answerer:
                 continue
             # The place of each prompt among those of its length.
             places = np.cumsum(self._lengths == length) - 1
+            asked = [inputs[row] for row in rows]
             requests = Requests(
-                [inputs[row] for row in rows],
+                asked,
                 places[chosen[rows]],
                 self._limits[chosen[rows]],
                 self._devices,
-                self._fitting(length, np.array([len(inputs[row]) + 1 for row in rows])),
+                self._fitting(length, input_lengths(asked)),
             )
             answers = requests.answer(self._generate, self._params, prompts)
             for row, ids in zip(rows.tolist(), answers, strict=True):

@@ -203,13 +203,13 @@ def _write(rng: Random, text: str, asked: list[tuple[str, str]], words: Sequence
 
 
 _KINDS = (
-    (_verdicts, 32),
-    (_wh, 16),
+    (_verdicts, 28),
+    (_wh, 14),
     (_story, 4),
     (_who, 8),
     (_cloze, 8),
     (_effects, 8),
-    (_alternatives, 12),
-    (_senses, 10),
-    (_shifted, 18),
+    (_alternatives, 24),
+    (_senses, 22),
+    (_shifted, 14),
 )
