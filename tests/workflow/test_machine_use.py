@@ -39,7 +39,7 @@ def plan(size: str, folder: Path, config: dict[str, str] | None = None, **resour
         return {job.rule.name: job for job in internal.dag.jobs}, limits
 
 
-@pytest.mark.parametrize(("size", "threads"), [("small", 6), ("test-tiny", 1)])
+@pytest.mark.parametrize(("size", "threads"), [("small", 6), ("mini-small", 1)])
 def test_the_job_of_a_large_model_has_all_cores_and_that_of_a_small_model_one(
     size, threads, tmp_path
 ):
