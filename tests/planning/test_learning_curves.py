@@ -1,6 +1,7 @@
 """Learning curves from event files, and TensorBoard's files of them, read back."""
 
 import struct
+import time
 from pathlib import Path
 
 import pytest
@@ -77,10 +78,10 @@ def test_tensorboard_has_each_point_once_however_often_the_command_runs(config):
 
 
 def test_a_watch_adds_what_a_job_records_meanwhile(config, monkeypatch):  # noqa: F811
-    job = of_kind(config, "prompt_tuning")[0]
-    first = [{"time": 0.0, "event": "started"}, JOB, step(2.0, 4, 1.5)]
+    job, now = of_kind(config, "prompt_tuning")[0], time.time() // 1
+    first = [{"time": now, "event": "started"}, {**JOB, "time": now}, step(now, 4, 1.5)]
     record(config, job, *as_lines(*first))
-    looks = iter([first, [*first, step(4.0, 8, 1.25), {"time": 5.0, "event": "finished"}]])
+    looks = iter([first, [*first, step(now + 1, 8, 1.25), {"time": now + 2, "event": "finished"}]])
 
     def next_look(seconds: float) -> None:
         events = next(looks, None)
@@ -91,7 +92,7 @@ def test_a_watch_adds_what_a_job_records_meanwhile(config, monkeypatch):  # noqa
     monkeypatch.setattr(tensorboard.time, "sleep", next_look)
     command = ["tensorboard", "curves", "--config", str(SMALLEST), "--watch"]
     CliRunner().invoke(app, command)
-    losses = [("loss", 4, 1.5, 2.0), ("loss", 8, 1.25, 4.0)]
+    losses = [("loss", 4, 1.5, now), ("loss", 8, 1.25, now + 1)]
     assert written(Path("curves", job.name)) == losses
 
 

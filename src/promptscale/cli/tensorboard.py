@@ -8,7 +8,7 @@ import typer
 
 from promptscale.cli.status import ConfigFile, StateFolder
 from promptscale.config.load import load_config
-from promptscale.errors import PromptscaleError, StorageError
+from promptscale.errors import StorageError
 from promptscale.planning.job_progress import LOST_SECONDS
 from promptscale.planning.learning_curves import learning_curves
 from promptscale.planning.status import recorded_events
@@ -30,12 +30,8 @@ def tensorboard(
 
     Example: promptscale tensorboard curves --watch, and beside it: tensorboard --logdir curves
     """
-    try:
-        from tensorboardX import SummaryWriter
-    except ImportError:
-        raise PromptscaleError(
-            "The package tensorboardX is missing: pip install 'promptscale[tensorboard]'."
-        ) from None
+    from tensorboardX import SummaryWriter  # imported here, because it would delay other commands
+
     settings = load_config(config)
     what = f"The curves cannot be written to {folder}"
     with named_errors(what, StorageError):
