@@ -103,6 +103,14 @@ def test_a_folder_that_cannot_be_made_is_a_sentence(config):  # noqa: F811
     assert "The curves cannot be written to curves: File exists." in str(result.exception.args)
 
 
+def test_an_event_file_with_a_wrong_field_is_a_sentence(config):  # noqa: F811
+    job = of_kind(config, "prompt_tuning")[0]
+    record(config, job, *as_lines({"time": 0.0, "event": "started"}, scores(3.0, 4, 7, 50.0)))
+    result = CliRunner().invoke(app, ["tensorboard", "curves", "--config", str(SMALLEST)])
+    assert result.exit_code == 1
+    assert f"The event file of the job {job.name} lacks a field" in str(result.exception.args)
+
+
 @pytest.mark.parametrize("command", ["status", "tensorboard"])
 def test_help_has_an_example(command):
     assert f"promptscale {command} " in CliRunner().invoke(app, [command, "--help"]).output
