@@ -1,6 +1,7 @@
 """Learning curves from event files, and TensorBoard's files of them, read back."""
 
 import struct
+import time
 from pathlib import Path
 
 import pytest
@@ -77,10 +78,10 @@ def test_tensorboard_has_each_point_once_however_often_the_command_runs(config):
 
 
 def test_a_watch_adds_what_a_job_records_meanwhile(config, monkeypatch):  # noqa: F811
-    job = of_kind(config, "prompt_tuning")[0]
-    first = [{"time": 0.0, "event": "started"}, JOB, step(2.0, 4, 1.5)]
+    job, now = of_kind(config, "prompt_tuning")[0], time.time() // 1
+    first = [{"time": now, "event": "started"}, {**JOB, "time": now}, step(now, 4, 1.5)]
     record(config, job, *as_lines(*first))
-    looks = iter([first, [*first, step(4.0, 8, 1.25), {"time": 5.0, "event": "finished"}]])
+    looks = iter([first, [*first, step(now + 1, 8, 1.25), {"time": now + 2, "event": "finished"}]])
 
     def next_look(seconds: float) -> None:
         events = next(looks, None)
@@ -91,7 +92,7 @@ def test_a_watch_adds_what_a_job_records_meanwhile(config, monkeypatch):  # noqa
     monkeypatch.setattr(tensorboard.time, "sleep", next_look)
     command = ["tensorboard", "curves", "--config", str(SMALLEST), "--watch"]
     CliRunner().invoke(app, command)
-    losses = [("loss", 4, 1.5, 2.0), ("loss", 8, 1.25, 4.0)]
+    losses = [("loss", 4, 1.5, now), ("loss", 8, 1.25, now + 1)]
     assert written(Path("curves", job.name)) == losses
 
 
@@ -100,6 +101,14 @@ def test_a_folder_that_cannot_be_made_is_a_sentence(config):  # noqa: F811
     result = CliRunner().invoke(app, ["tensorboard", "curves", "--config", str(SMALLEST)])
     assert result.exit_code == 1
     assert "The curves cannot be written to curves: File exists." in str(result.exception.args)
+
+
+def test_an_event_file_with_a_wrong_field_is_a_sentence(config):  # noqa: F811
+    job = of_kind(config, "prompt_tuning")[0]
+    record(config, job, *as_lines({"time": 0.0, "event": "started"}, scores(3.0, 4, 7, 50.0)))
+    result = CliRunner().invoke(app, ["tensorboard", "curves", "--config", str(SMALLEST)])
+    assert result.exit_code == 1
+    assert f"The event file of the job {job.name} lacks a field" in str(result.exception.args)
 
 
 @pytest.mark.parametrize("command", ["status", "tensorboard"])

@@ -192,9 +192,8 @@ def test_a_new_controller_continues_for_a_killed_controller(site: Make, seed: in
     """The next controller adopts slices and attempts: none is created or started twice."""
     moment = random.Random(seed).uniform(2, 8)
     killed = site()
-    # Slices of 4 and 8 chips: two jobs at a time take 9 s, longer than the last moment.
-    config = ("--resources", "tpu_chips=12", "--config", "jobs=6", "seconds=3")
-    config += ("types=['v2-8','v4-16']",)
+    # With the start of Snakemake and of a slice, a job ends after the last moment.
+    config = ("--config", "jobs=6", "seconds=7", "types=['v2-8','v4-16']")
     process = killed.start(*config, "--", "all")
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(moment)

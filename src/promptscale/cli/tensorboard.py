@@ -8,12 +8,12 @@ import typer
 
 from promptscale.cli.status import ConfigFile, StateFolder
 from promptscale.config.load import load_config
-from promptscale.errors import PromptscaleError, StorageError
+from promptscale.errors import StorageError
 from promptscale.planning.job_progress import LOST_SECONDS
-from promptscale.planning.learning_curves import learning_curves
+from promptscale.planning.learning_curves import Point, learning_curves
 from promptscale.planning.status import recorded_events
 from promptscale.storage.events import ENDS, Event
-from promptscale.storage.reasons import named_errors
+from promptscale.storage.reasons import named_errors, reason
 
 _SECONDS = 30.0  # between two looks at the files
 
@@ -30,12 +30,8 @@ def tensorboard(
 
     Example: promptscale tensorboard curves --watch, and beside it: tensorboard --logdir curves
     """
-    try:
-        from tensorboardX import SummaryWriter
-    except ImportError:
-        raise PromptscaleError(
-            "The package tensorboardX is missing: pip install 'promptscale[tensorboard]'."
-        ) from None
+    from tensorboardX import SummaryWriter  # imported here, because it would delay other commands
+
     settings = load_config(config)
     what = f"The curves cannot be written to {folder}"
     with named_errors(what, StorageError):
@@ -43,8 +39,15 @@ def tensorboard(
     files = _Files(folder, SummaryWriter)
     while True:
         for name, events in recorded_events(settings, state).items():
-            with named_errors(what, StorageError):
+            try:
                 files.add(name, events)
+            except OSError as error:
+                raise StorageError(f"{what}: {reason(error, what)}.") from error
+            except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+                raise StorageError(
+                    f"The event file of the job {name} lacks a field, or a field has another type; "
+                    "delete the file, which changes no result."
+                ) from error
         if not watch:
             break
         time.sleep(_SECONDS)
@@ -57,7 +60,7 @@ class _Files:
 
     def __init__(self, folder: Path, writer: Any) -> None:
         self._folder, self._writer = folder, writer
-        self._written: dict[str, float] = {}  # the time of each job's last point
+        self._written: dict[str, set[Point]] = {}  # by job
         self._open: dict[str, dict[str, Any]] = {}  # by job and by run
 
     @property
@@ -67,17 +70,17 @@ class _Files:
 
     def add(self, job: str, events: list[Event]) -> None:
         """Writes the points that are new. Files of an earlier call of the command are replaced."""
-        since = self._written.get(job, float("-inf"))
-        points = [point for point in learning_curves(events) if point.time > since]
+        points = learning_curves(events)
         if points and job not in self._written:
             for file in (self._folder / job).glob("**/events.out.tfevents.*"):
                 file.unlink()
-        writers = self._open.setdefault(job, {})
-        for run, curve, step, value, seconds in points:
+        writers, written = self._open.setdefault(job, {}), self._written.get(job, set())
+        for run, curve, step, value, seconds in (p for p in points if p not in written):
             if run not in writers:
                 writers[run] = self._writer(str(self._folder / job / run))
             writers[run].add_scalar(curve, value, step, seconds)
-            self._written[job] = seconds
+        if points:
+            self._written[job] = written.union(points)
         ended = events[-1]["event"] in ENDS or time.time() - events[-1]["time"] > LOST_SECONDS
         for writer in writers.values():
             writer.close() if ended else writer.flush()
