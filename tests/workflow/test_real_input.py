@@ -62,6 +62,22 @@ def test_what_is_missing_is_named_before_anything_is_written(missing, folder):
     assert result.stderr.startswith(f"shared/data/{missing} is missing; give the folder")
 
 
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"data": {}}', '{"data": []}', "\xff"])
+def test_questions_of_another_format_are_a_sentence_before_anything_is_written(text, folder):
+    (folder / "shared/data/squad/xquad.en.json").write_bytes(text.encode("latin-1"))
+    result = prepare(folder)
+    assert result.returncode == 1 and not (folder / "out").exists()
+    assert "xquad.en.json is not a JSON file of SQuAD v1.1" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_failure_to_unpack_the_model_is_a_sentence(folder):
+    (folder / "shared/data/t5_small_flan/unpack.py").write_text("import sys; sys.exit('no room')")
+    result = prepare(folder)
+    assert result.returncode == 1 and "unpack.py failed" in result.stderr
+    assert "no room" in result.stderr and "Traceback" not in result.stderr
+
+
 def test_the_articles_of_xquad_have_the_numbers_of_questions_that_the_script_states(shared):
     articles = json.loads((shared / "data/squad/xquad.en.json").read_text())["data"]
     counts = [sum(len(part["qas"]) for part in article["paragraphs"]) for article in articles]
