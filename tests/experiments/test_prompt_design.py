@@ -22,17 +22,19 @@ from tests import tiny
 from tests.checkpoints import synthetic_checkpoints as synthetic
 
 TASK, SHOTS, SEPARATOR = "boolq", 2, "c"
+TASKS = (TASK, "wic")
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("prompt_design")
     tiny.write_vocabulary(folder)
-    tiny.write_task(folder / TASK, np.random.default_rng(0), dev=10)
+    for number, name in enumerate(TASKS):
+        tiny.write_task(folder / name, np.random.default_rng(number), dev=10 + 3 * number)
     tiny.write_checkpoint(folder / "checkpoint", tiny.architecture())
     job = PromptDesignJob(
         origin="generated", label="Miniature", size="tiny", architecture=tiny.architecture(),
-        checkpoint="span_corruption", tasks=(TASK,), seeds=(0, 1),
+        checkpoint="span_corruption", tasks=TASKS, seeds=(0, 1),
         evaluation=EvaluationSettings(decoding="greedy"),
         settings=PromptDesign(shots=SHOTS, separator=SEPARATOR),
     )  # fmt: skip
@@ -41,8 +43,8 @@ def finished(tmp_path_factory) -> Path:
         Files(
             checkpoint=str(folder / "checkpoint"),
             vocabulary=folder / "pieces.model",
-            train={TASK: folder / TASK / "train"},
-            validation={TASK: folder / TASK / "validation"},
+            train={name: folder / name / "train" for name in TASKS},
+            validation={name: folder / name / "validation" for name in TASKS},
             metrics=folder / "metrics.csv",
             predictions=folder / "predictions",
         ),
@@ -50,17 +52,18 @@ def finished(tmp_path_factory) -> Path:
     return folder
 
 
-def predictions(folder: Path, seed: int) -> list[str]:
-    path = folder / "predictions" / TASK / f"seed_{seed}" / f"{TASK}.jsonl"
+def predictions(folder: Path, name: str, seed: int) -> list[str]:
+    path = folder / "predictions" / name / f"seed_{seed}" / f"{name}.jsonl"
     return [json.loads(line)["prediction"] for line in path.read_text().splitlines()]
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_each_question_is_asked_after_the_seeds_worked_examples(finished, seed):
+@pytest.mark.parametrize("name", TASKS)
+def test_each_question_is_asked_after_the_seeds_worked_examples(finished, name, seed):
     """The prediction is the model's text for examples and question, cut at the separator."""
     vocabulary = Vocabulary(finished / "pieces.model")
-    train = prepared.read(finished / TASK / "train")
-    dev = prepared.read(finished / TASK / "validation")
+    train = prepared.read(finished / name / "train")
+    dev = prepared.read(finished / name / "validation")
     examples = text_prompt(train, seed, SHOTS, vocabulary, SEPARATOR)
     longest = 1 + max(len(target) for target in dev.targets)  # with EOS
     limit = longest + len(vocabulary.encode(SEPARATOR))
@@ -68,7 +71,7 @@ def test_each_question_is_asked_after_the_seeds_worked_examples(finished, seed):
     flat = synthetic.read(finished / "checkpoint").params
     params = traverse_util.unflatten_dict(flat, sep="/")
     width = len(examples) + int(dev.inputs.lengths.max()) + 1
-    for prediction, dev_inputs in zip(predictions(finished, seed), dev.inputs, strict=True):
+    for prediction, dev_inputs in zip(predictions(finished, name, seed), dev.inputs, strict=True):
         ids = np.zeros((1, width), np.int32)
         question = [*examples, *dev_inputs, EOS_ID]
         ids[0, : len(question)] = question
@@ -105,7 +108,7 @@ def test_more_worked_examples_than_there_are_is_refused(finished):
 def test_the_metrics_are_those_of_the_predictions(finished):
     runs = read_runs(finished / "metrics.csv")
     assert set(runs["method"]) == {"prompt_design"} and set(runs["seed"]) == {0, 1}
-    rows = prepared.read(finished / TASK / "validation").rows()
-    for seed, group in runs.groupby("seed"):
-        expected = metrics.score(task(TASK), predictions(finished, seed), rows)
+    for (name, seed), group in runs.groupby(["task", "seed"]):
+        rows = prepared.read(finished / name / "validation").rows()
+        expected = metrics.score(task(name), predictions(finished, name, seed), rows)
         assert dict(zip(group["metric"], group["value"], strict=True)) == pytest.approx(expected)

@@ -21,7 +21,7 @@ import pandas as pd
 from flax import traverse_util
 
 from promptscale.checkpoints.sharded import load_model
-from promptscale.config.jobs import PromptDesignJob
+from promptscale.config.jobs import JobRun, PromptDesignJob
 from promptscale.config.tasks import task as task_named
 from promptscale.data.batches import epoch_order, padded_length
 from promptscale.data.prepared import Examples, read, write_rows
@@ -114,49 +114,52 @@ def run(job: PromptDesignJob, files: Files, layout: Layout = SINGLE_DEVICE) -> N
     checkpoint = load_model(files.checkpoint, job.architecture, devices)
     params = traverse_util.unflatten_dict(checkpoint.params, sep="/")
     model = T5(job.architecture, dtype=jnp.dtype(job.settings.activations))
-    separator = job.settings.separator
+    dev_sets = [_dev_set(job, files, job_run, vocabulary) for job_run in job.runs]
+    sizes = [len(dev.rows) for dev, _ in dev_sets]
+    limits = [dev.limit for dev, _ in dev_sets]
+    inputs = [ids for dev, _ in dev_sets for ids in dev.inputs]
+    requests = Requests(
+        inputs, np.zeros(len(inputs), int), np.repeat(limits, sizes), devices,
+        request_shapes(input_lengths(inputs), devices),
+    )  # fmt: skip
+    generate = generator(model, job.evaluation.decoding, max(limits), devices.replicated())
+    answers = np.split(requests.answer(generate, params, None), np.cumsum(sizes)[:-1])
     rows: list[dict[str, Any]] = []
     predictions: dict[Path, list[dict[str, Any]]] = {}
-    for task in job.tasks:
-        train, validation = read(files.train[task]), read(files.validation[task])
-        texts_of_seeds = [
-            text_prompt(train, seed, job.settings.shots, vocabulary, separator)
-            for seed in job.seeds
-        ]
-        follows = "" if task_named(task).labels else question_word(train, vocabulary)
-        limit = padded_length(validation.targets)
-        limit += len(separator_ids(vocabulary, separator)) + len(vocabulary.encode(follows))
-        generate = generator(model, job.evaluation.decoding, limit, devices.replicated())
-        for job_run in (job_run for job_run in job.runs if job_run.task == task):
-            prefix = texts_of_seeds[job.seeds.index(job_run.seed)]
-            dev = DevSet(
-                task_named(task),
-                dataclasses.replace(validation, inputs=validation.inputs.prepend(prefix)),
-                vocabulary,
-                limit=limit,
-            )
-            size = len(dev.rows)
-            shapes = request_shapes(input_lengths(dev.inputs), devices)
-            requests = Requests(
-                dev.inputs, np.zeros(size, int), np.full(size, dev.limit), devices, shapes
-            )
-            answers = dev.texts(requests.answer(generate, params, None))
-            texts = [cut(answer, separator, follows) for answer in answers]
-            path = Path(task, f"seed_{job_run.seed}", f"{task}.jsonl")
-            predictions[path] = list(dev.prediction_rows(texts))
-            name, scores = job.run_name(job_run), dev.score(texts)
-            log.info(
-                "%s: score %.4g", name, scores["score"],
-                extra=event("scores", step=0, run=job.runs.index(job_run), scores={task: scores}),
-            )  # fmt: skip
-            rows += [
-                {"run": name, "seed": job_run.seed, "task": task,
-                 "eval_task": task, "metric": metric, "value": value}
-                for metric, value in scores.items()
-            ]  # fmt: skip
+    for number, (job_run, (dev, follows)) in enumerate(zip(job.runs, dev_sets, strict=True)):
+        texts = dev.texts(answers[number])
+        texts = [cut(text, job.settings.separator, follows) for text in texts]
+        task, name, scores = job_run.task, job.run_name(job_run), dev.score(texts)
+        predictions[Path(task, f"seed_{job_run.seed}", f"{task}.jsonl")] = list(
+            dev.prediction_rows(texts)
+        )
+        log.info(
+            "%s: score %.4g", name, scores["score"],
+            extra=event("scores", step=0, run=number, scores={task: scores}),
+        )  # fmt: skip
+        rows += [
+            {"run": name, "seed": job_run.seed, "task": task,
+             "eval_task": task, "metric": metric, "value": value}
+            for metric, value in scores.items()
+        ]  # fmt: skip
     if multihost.is_primary():
         with atomic_directory(files.predictions) as folder:
             for path, prediction_rows in predictions.items():
                 write_rows(folder / path, prediction_rows)
         untrained = {"step": 0, "selected": True, "wall_seconds": 0.0, "accelerator_seconds": 0.0}
         write_runs([pd.DataFrame(rows).assign(**job.description, **untrained)], files.metrics)
+
+
+def _dev_set(
+    job: PromptDesignJob, files: Files, job_run: JobRun, vocabulary: Vocabulary
+) -> tuple[DevSet, str]:
+    """The questions of a run after its worked examples, and what follows the end of an answer."""
+    train, validation = read(files.train[job_run.task]), read(files.validation[job_run.task])
+    task, settings = task_named(job_run.task), job.settings
+    separator = settings.separator
+    prefix = text_prompt(train, job_run.seed, settings.shots, vocabulary, separator)
+    follows = "" if task.labels else question_word(train, vocabulary)
+    limit = padded_length(validation.targets)
+    limit += len(separator_ids(vocabulary, separator)) + len(vocabulary.encode(follows))
+    questions = dataclasses.replace(validation, inputs=validation.inputs.prepend(prefix))
+    return DevSet(task, questions, vocabulary, limit=limit), follows
