@@ -33,7 +33,7 @@ def test_figure1_plots_the_mean_over_tasks(make_runs):
     assert set(data["tasks"]) == {"boolq squad"}
     points = data.set_index(["method", "size", "seed"])
     assert points.loc[("prompt_tuning", "mini-large", 2), "score"] == 62
-    assert points.loc[("model_tuning", "mini-large", 2), "parameters"] == 82432
+    assert points.loc[("model_tuning", "mini-large", 2), "parameters"] == 125968
     axes = figure1.draw(made(), data).axes[0]
     line = axes.lines[-2]  # the last line is the score of constant answers
     np.testing.assert_allclose(line.get_ydata(), [51, 61, 71])
@@ -160,6 +160,22 @@ def test_the_panels_legends_are_on_the_page_and_their_ranges_equal(all_ablations
         (legend,) = part.legends
         box = legend.get_window_extent()
         assert part.bbox.x0 <= box.x0 and box.x1 <= part.bbox.x1
+
+
+CONTINUED = ["span_corruption_continued", "span_corruption_continued_sentinel"]
+
+
+@pytest.mark.parametrize("further", [CONTINUED, ["span_corruption_sentinel", *CONTINUED]])
+def test_a_legend_that_is_too_wide_has_fewer_columns(all_ablations, make_runs, further):
+    runs = all_ablations[all_ablations["objective"] != "span_corruption_sentinel"]
+    runs = pd.concat([runs, *(ablated(make_runs, objective=name) for name in further)])
+    figure = figure3.draw(made(), figure3.data(made(runs), ["pretraining_objective"]))
+    FigureCanvasAgg(figure).draw()
+    (part,) = figure.subfigs
+    (legend,) = part.legends
+    assert len(legend.get_texts()) == 2 + len(further)
+    box = legend.get_window_extent()
+    assert part.bbox.x0 <= box.x0 and box.x1 <= part.bbox.x1
 
 
 def test_steps_are_written_as_the_paper_does_where_they_are_of_its_magnitude():

@@ -153,10 +153,13 @@ def short_count(count: float | int) -> str:
 
 
 def legend_below(figure: FigureBase, axes: Axes, columns: int) -> None:
-    """Puts the legend of `axes` under the figure, where it covers no data."""
+    """Puts the legend of `axes` under the figure, in as many `columns` as there is room for."""
     handles, labels = axes.get_legend_handles_labels()
-    ncols = min(columns, len(handles))
-    figure.legend(handles, labels, loc="outside lower center", ncols=ncols)
+    for ncols in range(min(columns, len(handles)), 0, -1):
+        legend = figure.legend(handles, labels, loc="outside lower center", ncols=ncols)
+        if ncols == 1 or legend.get_window_extent().width <= figure.bbox.width:
+            return
+        legend.remove()
 
 
 def badge(figure: Figure, caption: str) -> None:
