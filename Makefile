@@ -25,7 +25,7 @@ setup: ## .venv from a lock (ACCELERATOR=cpu, gpu or tpu; PYTHON=python3.12)
 	@$(PYTHON) envs/setup.py "$(ACCELERATOR)" $(if $(filter file,$(origin PYTHON)),,--this-python)
 
 DEMO = results/demo
-DEMO_JOB = $(DEMO)/runs/prompt_tuning/mini-xxl/lm_700/length_20-class_label/rte+wsc/seeds_0
+DEMO_JOB = $(DEMO)/runs/prompt_tuning/mini-xxl/lm_600/length_20-class_label/rte+wsc/seeds_0
 demo: setup ## the first five minutes: Figure 1 of three tiny T5s, and a tuned prompt that answers
 	$(SNAKEMAKE) --configfile config/demo.yaml -- figure1
 	@echo "A tuned prompt names whom \"they\" means:"
