@@ -31,7 +31,7 @@ demo: setup ## the first five minutes: Figure 1 of three tiny T5s, and a tuned p
 	@echo "A tuned prompt names whom \"they\" means:"
 	@head -n 3 $(DEMO)/data/wsc/validation.jsonl | $(BIN)/promptscale predict - --format jsonl \
 	  --template "{inputs}" --prompt $(DEMO_JOB)/prompts/wsc/seed_0.npy --json \
-	  --checkpoint $(DEMO)/models/mini-xxl/lm_700/checkpoint --vocabulary $(DEMO)/vocabulary/sentencepiece.model
+	  --checkpoint $(DEMO)/models/mini-xxl/lm_600/checkpoint --vocabulary $(DEMO)/vocabulary/sentencepiece.model
 	@echo "Figure 1: figures/demo/figure1.png    Next: make reproduce, or a prompt for your data (docs/your_task.md)"
 
 reproduce: setup ## the miniature: generated data, tiny T5s, every figure and table
