@@ -132,6 +132,23 @@ def test_a_changed_setting_redoes_the_jobs_that_use_it_and_a_comment_none(finish
     assert again == {"tune_model": 2, "collect_runs": 1}
 
 
+def test_results_are_published_over_older_results_of_the_same_label(finished, tmp_path):
+    folder = tmp_path / "again"
+    shutil.copytree(finished, folder, symlinks=True)
+    published = folder / "results/published/miniature"
+    (published / "runs.csv.gz").unlink()  # what is published need not be whole
+    options = ("--configfile", str(SMALLEST), "-R", "publish", "--", "publish")
+    result = snakemake(folder, *options)
+    assert result.returncode == 0, result.stderr
+    expected = finished / "results/published/miniature/runs.csv.gz"
+    assert (published / "runs.csv.gz").read_bytes() == expected.read_bytes()
+    manifest = published / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"label": "Miniature"', '"label": "Theirs"'))
+    result = snakemake(folder, *options)
+    assert result.returncode != 0 and "labelled 'Theirs'" in result.stdout + result.stderr
+    assert '"label":"Theirs"' in manifest.read_text().replace(" ", "")
+
+
 def test_a_key_of_the_data_redoes_what_reads_it_and_nothing_else(finished, tmp_path):
     content = yaml.safe_load(SMALLEST.read_text())
     other = tmp_path / "data.yaml"

@@ -222,7 +222,8 @@ rule publish:
             else []
         ),
     output:
-        f"{outputs.published_folder(CONFIG)}/manifest.json",
+        # The job replaces a bundle, and needs the older manifest to see whose results it replaces.
+        update(f"{outputs.published_folder(CONFIG)}/manifest.json"),
     log:
         f"{RESULTS}/logs/publish.log",
     localrule: True

@@ -193,8 +193,8 @@ _INITIALIZATIONS = {
 _OBJECTIVES = {
     "span_corruption": "Span Corruption",
     "span_corruption_sentinel": "Span Corruption + Sentinel",
-    "span_corruption_continued": "Continued",
-    "span_corruption_continued_sentinel": "Continued + Sentinel",
+    "span_corruption_continued": "Span Corr. (cont.)",
+    "span_corruption_continued_sentinel": "Span Corr. (cont.) + Sentinel",
 }
 
 
