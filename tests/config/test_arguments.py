@@ -87,4 +87,4 @@ def test_the_example_of_the_readme_plans_a_single_size(tmp_path):
     given = ["seeds=[0]", "sizes=[mini-small]", "domain_shift={sizes: [mini-small]}"]
     given += ["ensembles={sizes: [mini-small]}", "hyperparameter_search={size: mini-small}"]
     plan = planned(tmp_path, "--config", *given, "--", "results/runs.csv")
-    assert plan["train_language_model"] == 4  # of a single size
+    assert plan["train_language_model"] == 5  # of a single size

@@ -47,13 +47,12 @@ def test_the_corpus_has_every_word_of_the_tasks(documents):
     }
 
 
-def test_most_rows_of_the_tasks_need_a_look_up_and_half_of_the_corpus():
+def test_a_share_of_the_rows_of_the_tasks_needs_a_look_up():
     """Such a row of BoolQ has a stated and a denied fact of the relation that is asked about."""
     draw = Random(2)
     passages = [classification.boolq(draw)["passage"] for _ in range(2000)]
     share = sum(passage.count(".") == 3 for passage in passages) / len(passages)
     assert abs(share - world.CONTRAST["tasks"]) < 0.04
-    assert world.CONTRAST["corpus"] < world.CONTRAST["tasks"]
 
 
 def test_the_corpus_has_text_of_every_shifted_domain(documents):

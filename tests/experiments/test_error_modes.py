@@ -48,7 +48,7 @@ def test_modes_are_counted_by_run_and_shown_by_size_and_objective(tmp_path):
     for number, job in enumerate(jobs):
         folder = tmp_path / str(number)
         for run in job.runs:
-            adapted = job.checkpoint != "span_corruption"
+            adapted = job.checkpoint.startswith("lm_")
             said = ["True", "False"] if adapted else ["", "Ann" if run.seed else "<extra_id_0>"]
             rows = [{"inputs": INPUTS, "prediction": text} for text in said]
             write_rows(folder / run.task / f"seed_{run.seed}" / f"{run.task}.jsonl", rows)
@@ -62,7 +62,8 @@ def test_modes_are_counted_by_run_and_shown_by_size_and_objective(tmp_path):
     wrong = ("0.0", "50.0", "25.0", "25.0", "0.0", "2 of 2")
     assert [row[1:] for row in table.rows] == [
         ("Span Corruption", *wrong),
-        ("Span Corruption + Sentinel", *wrong),
+        ("Span Corr. (cont.)", *wrong),
+        ("Span Corr. (cont.) + Sentinel", *wrong),
         (
             f"LM Adaptation ({default['adaptation_steps']} steps)",
             "100.0",

@@ -131,7 +131,7 @@ def test_worked_examples_stand_before_every_question():
     config = load_config(REPOSITORY / "config/miniature.yaml")
     job = grid.prompt_design_jobs(config)[0]
     train, dev = (lengths("generated", split) for split in ("train", "validation"))
-    before = 4 * (sum(train.inputs) / 16 + train.target)
+    before = job.settings.shots * (sum(train.inputs) / 16 + train.target)
     part = job.sequences[0]
     assert part.inputs == pytest.approx([before + tokens for tokens in dev.inputs])
     assert (part.number, part.targets, part.gradient) == (500, dev.longest_target + 2, "nothing")

@@ -33,7 +33,10 @@ def test_figure1_plots_the_mean_over_tasks(make_runs):
     assert set(data["tasks"]) == {"boolq squad"}
     points = data.set_index(["method", "size", "seed"])
     assert points.loc[("prompt_tuning", "mini-large", 2), "score"] == 62
-    assert points.loc[("model_tuning", "mini-large", 2), "parameters"] == SIZES["mini-large"].num_parameters
+    assert (
+        points.loc[("model_tuning", "mini-large", 2), "parameters"]
+        == SIZES["mini-large"].num_parameters
+    )
     axes = figure1.draw(made(), data).axes[0]
     line = axes.lines[-2]  # the last line is the score of constant answers
     np.testing.assert_allclose(line.get_ydata(), [51, 61, 71])

@@ -73,7 +73,8 @@ def jobs(config: Config) -> dict[str, int]:
         "vote": len(grid.ensemble_jobs(config)),
         "collect_runs": 1,
         "collect_datasets": 1,
-        "interpret_prompts": len(config.sizes),
+        "interpret_prompts": len(config.sizes)
+        * len(grid.checkpoints_of(config, config.default_checkpoint)),
         "collect_interpretability": 1,
         "collect_predictions": 1,
         "serve": int(len(config.tasks) > 1),
