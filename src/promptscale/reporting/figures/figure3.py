@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import pandas as pd
-from matplotlib.figure import Figure, FigureBase
+from matplotlib.figure import Figure, SubFigure
 
 from promptscale.config.axes import AXES, PAPER_AXES, Axis, adaptation_steps
 from promptscale.errors import ResultsError
@@ -79,7 +79,7 @@ def _names_of_curves(letter: str) -> Callable[[str], str]:
     return lambda curve: curve.removeprefix("length_")
 
 
-def _draw_panel(figure: FigureBase, data: pd.DataFrame, axis: Axis) -> None:
+def _draw_panel(figure: SubFigure, data: pd.DataFrame, axis: Axis) -> None:
     data = data.assign(curve=data["curve"].astype(str))
     default = data.loc[data["is_default"], "curve"].unique()
     curves = data.loc[~paper_curves.are_papers(data, "curve"), "curve"]

@@ -13,7 +13,7 @@ import matplotlib as mpl
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, FigureBase
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from promptscale.config.tasks import SUPER_GLUE, task
@@ -152,7 +152,7 @@ def short_count(count: float | int) -> str:
     return f"{count:.0f}"
 
 
-def legend_below(figure: FigureBase, axes: Axes, columns: int) -> None:
+def legend_below(figure: Figure | SubFigure, axes: Axes, columns: int) -> None:
     """Puts the legend of `axes` under the figure, in as many `columns` as there is room for."""
     handles, labels = axes.get_legend_handles_labels()
     for ncols in range(min(columns, len(handles)), 0, -1):

@@ -49,7 +49,8 @@ def _heading(rng: Random, words: Sequence[str]) -> str:
 def _verdicts(rng: Random) -> str:
     """Facts, and whether claims about them hold, with verdicts from a single set of words."""
     relation = rng.choice(world.POLAR)
-    polarities = rng.choice([(1, -1), (1, -1), (1, -1, 0), (1, 0)])
+    choices: list[world.Polarities] = [(1, -1), (1, -1), (1, -1, 0), (1, 0)]
+    polarities = rng.choice(choices)
     stated = world.disputed(rng, relation, polarities, _CONTRAST)
     verdicts = rng.choice(VERDICTS)
     words = dict(zip(world.POLARITIES, verdicts, strict=True))
