@@ -25,13 +25,13 @@ setup: ## .venv from a lock (ACCELERATOR=cpu, gpu or tpu; PYTHON=python3.12)
 	@$(PYTHON) envs/setup.py "$(ACCELERATOR)" $(if $(filter file,$(origin PYTHON)),,--this-python)
 
 DEMO = results/demo
-DEMO_JOB = $(DEMO)/runs/prompt_tuning/mini-xxl/lm_600/length_20-class_label/rte+wsc/seeds_0
+DEMO_JOB = $(DEMO)/runs/prompt_tuning/mini-xxl/lm_500/length_20-class_label/rte+wsc/seeds_0
 demo: setup ## the first five minutes: Figure 1 of three tiny T5s, and a tuned prompt that answers
 	$(SNAKEMAKE) --configfile config/demo.yaml -- figure1
 	@echo "A tuned prompt names whom \"they\" means:"
 	@head -n 3 $(DEMO)/data/wsc/validation.jsonl | $(BIN)/promptscale predict - --format jsonl \
 	  --template "{inputs}" --prompt $(DEMO_JOB)/prompts/wsc/seed_0.npy --json \
-	  --checkpoint $(DEMO)/models/mini-xxl/lm_600/checkpoint --vocabulary $(DEMO)/vocabulary/sentencepiece.model
+	  --checkpoint $(DEMO)/models/mini-xxl/lm_500/checkpoint --vocabulary $(DEMO)/vocabulary/sentencepiece.model
 	@echo "Figure 1: figures/demo/figure1.png    Next: make reproduce, or a prompt for your data (docs/your_task.md)"
 
 reproduce: setup ## the miniature: generated data, tiny T5s, every figure and table
