@@ -114,7 +114,8 @@ def run(job: PromptDesignJob, files: Files, layout: Layout = SINGLE_DEVICE) -> N
     checkpoint = load_model(files.checkpoint, job.architecture, devices)
     params = traverse_util.unflatten_dict(checkpoint.params, sep="/")
     model = T5(job.architecture, dtype=jnp.dtype(job.settings.activations))
-    dev_sets = [_dev_set(job, files, job_run, vocabulary) for job_run in job.runs]
+    splits = {task: (read(files.train[task]), read(files.validation[task])) for task in job.tasks}
+    dev_sets = [_dev_set(job, run, *splits[run.task], vocabulary) for run in job.runs]
     sizes = [len(dev.rows) for dev, _ in dev_sets]
     limits = [dev.limit for dev, _ in dev_sets]
     inputs = [ids for dev, _ in dev_sets for ids in dev.inputs]
@@ -151,13 +152,15 @@ def run(job: PromptDesignJob, files: Files, layout: Layout = SINGLE_DEVICE) -> N
 
 
 def _dev_set(
-    job: PromptDesignJob, files: Files, job_run: JobRun, vocabulary: Vocabulary
+    job: PromptDesignJob,
+    job_run: JobRun,
+    train: Examples,
+    validation: Examples,
+    vocabulary: Vocabulary,
 ) -> tuple[DevSet, str]:
     """The questions of a run after its worked examples, and what follows the end of an answer."""
-    train, validation = read(files.train[job_run.task]), read(files.validation[job_run.task])
-    task, settings = task_named(job_run.task), job.settings
-    separator = settings.separator
-    prefix = text_prompt(train, job_run.seed, settings.shots, vocabulary, separator)
+    task, separator = task_named(job_run.task), job.settings.separator
+    prefix = text_prompt(train, job_run.seed, job.settings.shots, vocabulary, separator)
     follows = "" if task.labels else question_word(train, vocabulary)
     limit = padded_length(validation.targets)
     limit += len(separator_ids(vocabulary, separator)) + len(vocabulary.encode(follows))
