@@ -8,6 +8,7 @@ Letters: B batch, S input positions, T target positions.
 """
 
 import abc
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
@@ -97,6 +98,8 @@ class _Stream(abc.ABC):
         self.num_segments = int(self._before[-1])  # examples per epoch
         if not self.num_segments:
             raise DataError("There is no text to train on: every document is empty.")
+        # A training asks for the lengths of a step and then for its batch.
+        self._draw = functools.lru_cache(maxsize=1)(self._draw_step)
 
     def segments(self, indices: Int[np.ndarray, " B"]) -> Int[np.ndarray, "3 B"]:
         """The shards, starts and ends of segments, which are numbered in the documents' order."""
@@ -132,11 +135,15 @@ class _Stream(abc.ABC):
     def lengths(self, step: int) -> tuple[Lengths, Lengths]:
         """The lengths of a step's inputs and targets, with EOS; no token is read."""
         _, lengths, in_targets = self._draw(step)
-        tokens = np.ones(lengths.sum(), np.int32)
-        inputs, targets = self._examples(tokens, lengths, in_targets)
-        return np.count_nonzero(inputs, axis=1), np.count_nonzero(targets, axis=1)
+        tokens = np.zeros(lengths.sum(), np.int32)
 
-    def _draw(self, step: int) -> tuple[Int[np.ndarray, "3 B"], Lengths, Mask]:
+        def counts(hidden: Mask, longest: int) -> Lengths:
+            _, rows = self._hide(tokens, lengths, hidden)
+            return np.minimum(np.bincount(rows, minlength=len(lengths)) + 1, longest)
+
+        return counts(in_targets, self.inputs_length), counts(~in_targets, self.targets_length)
+
+    def _draw_step(self, step: int) -> tuple[Int[np.ndarray, "3 B"], Lengths, Mask]:
         """The segments of a step, their lengths, and the marks of the tokens in targets."""
         positions = step * self.batch_size + np.arange(self.batch_size)
         epochs, positions = np.divmod(positions, self.num_segments)
@@ -150,14 +157,20 @@ class _Stream(abc.ABC):
 
     def _examples(self, tokens: Tokens, lengths: Lengths, in_targets: Mask) -> Batch:
         """Inputs and targets of segments of the given lengths, laid end to end."""
-        size = len(lengths)
-        row = np.repeat(np.arange(size), lengths)
-        inputs = hide(tokens, row, in_targets, self._first_sentinel)
-        targets = hide(tokens, row, ~in_targets, self._first_sentinel)
-        return Batch(
-            _padded(*inputs, size, self.inputs_length),
-            _padded(*targets, size, self.targets_length),
+        inputs, targets = (
+            self._hide(tokens, lengths, hidden) for hidden in (in_targets, ~in_targets)
         )
+        return Batch(
+            _padded(*inputs, len(lengths), self.inputs_length),
+            _padded(*targets, len(lengths), self.targets_length),
+        )
+
+    def _hide(
+        self, tokens: Tokens, lengths: Lengths, hidden: Mask
+    ) -> tuple[Int32[np.ndarray, " rest"], Int[np.ndarray, " rest"]]:
+        """Removes the hidden tokens of segments; those that remain, and the row of each."""
+        rows = np.repeat(np.arange(len(lengths)), lengths)
+        return hide(tokens, rows, hidden, self._first_sentinel)
 
     @staticmethod
     def _lengths(inputs_length: int) -> tuple[int, int]:

@@ -30,13 +30,13 @@ def permute(
     half = np.uint64(max((size - 1).bit_length() + 1, 2) // 2)
     low = np.uint64((1 << int(half)) - 1)
     keys = _hash(_hash(np.full(len(epochs), seed, np.uint64)) + epochs.astype(np.uint64))
+    round_keys = _hash(keys + np.arange(_ROUNDS, dtype=np.uint64)[:, None])
     values = positions.astype(np.uint64)
     walking = np.ones(len(values), bool)
     while walking.any():
         left, right = values[walking] >> half, values[walking] & low
-        for number in range(_ROUNDS):
-            mixed = _hash(right + _hash(keys[walking] + np.uint64(number)))
-            left, right = right, left ^ (mixed & low)
+        for key in round_keys[:, walking]:
+            left, right = right, left ^ (_hash(right + key) & low)
         values[walking] = (left << half) | right
         walking = values >= size
     return values.astype(np.int64)
