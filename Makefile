@@ -28,9 +28,11 @@ DEMO = results/demo
 DEMO_JOB = $(DEMO)/runs/prompt_tuning/mini-xxl/lm_500/length_20-class_label/rte+wsc/seeds_0
 demo: setup ## the first five minutes: Figure 1 of three tiny T5s, and a tuned prompt that answers
 	$(SNAKEMAKE) --configfile config/demo.yaml -- figure1
-	@echo "A tuned prompt names whom \"they\" means:"
-	@head -n 3 $(DEMO)/data/wsc/validation.jsonl | $(BIN)/promptscale predict - --format jsonl \
-	  --template "{inputs}" --prompt $(DEMO_JOB)/prompts/wsc/seed_0.npy --json \
+	@echo "Three examples of the task RTE (does the hypothesis follow from the premise?), with their targets:"
+	@head -n 3 $(DEMO)/data/rte/validation.jsonl
+	@echo "The answers of the tuned prompt:"
+	@head -n 3 $(DEMO)/data/rte/validation.jsonl | $(BIN)/promptscale predict - --format jsonl \
+	  --template "{inputs}" --prompt $(DEMO_JOB)/prompts/rte/seed_0.npy \
 	  --checkpoint $(DEMO)/models/mini-xxl/lm_500/checkpoint --vocabulary $(DEMO)/vocabulary/sentencepiece.model
 	@echo "Figure 1: figures/demo/figure1.png    Next: make reproduce, or a prompt for your data (docs/your_task.md)"
 

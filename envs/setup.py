@@ -115,6 +115,9 @@ def install(kind):
     pip = [str(ENVIRONMENT / "bin/python"), "-m", "pip", "--quiet", "--disable-pip-version-check"]
     options = ["install", "--no-deps"]  # the locks are complete (overrides.txt)
     lock = ["--require-hashes", "-r", f"envs/{kind}.lock"]
+    packages = Path(lock[-1]).read_text(encoding="utf-8").count("==")
+    print(f"Installing {packages} packages of {lock[-1]} into .venv (several GB): some minutes,")
+    print("in which pip prints nothing.", flush=True)
     subprocess.run([*pip, *options, *lock], check=True)
     subprocess.run([*pip, *options, "--no-build-isolation", "-e", "."], check=True)
 
@@ -153,6 +156,7 @@ def main(kind, python_is_given):
         install(kind)
         STAMP.write_text(" ".join(wanted), encoding="utf-8")
         UNFINISHED.unlink()
+        print(".venv is ready; `. .venv/bin/activate` puts its commands on the path.", flush=True)
     except (OSError, subprocess.CalledProcessError, KeyboardInterrupt) as error:
         if not usable:
             shutil.rmtree(str(ENVIRONMENT), ignore_errors=True)

@@ -14,7 +14,7 @@ def test_the_demo_answers_with_a_prompt_that_it_tunes():
     command = ["make", "--dry-run", "--no-print-directory", "demo"]
     lines = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
     config = load_config(REPOSITORY / "config/demo.yaml")
-    (predict,) = re.findall(r"^head .*\n.*\n.*", lines.stdout, re.MULTILINE)
+    (predict,) = re.findall(r"^head .*\|.*\n.*\n.*", lines.stdout, re.MULTILINE)
     job, task = re.search(
         r"--prompt results/demo/runs/(\S+)/prompts/(\w+)/seed_0.npy", predict
     ).groups()

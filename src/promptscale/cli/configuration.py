@@ -93,6 +93,9 @@ def _print_cost(cost: Estimate, budget: float) -> None:
         if shares := cost.utilization.get(kind):
             line += f"{PADDING[kind]:>9.0%}  {', '.join(shares)}"
         print(line)
+    if cost.total.accelerator_hours < 1:
+        print("  the models are too small for a price by FLOPs; `promptscale status` estimates the")
+        print("  time of a run once a training is done")
     print(f"  the longest chain of jobs takes {cost.longest_path_hours:,.1f} hours")
     print(f"  `budget.accelerator_hours` is {budget:,.0f}")
     print("  GB state: saved states if all jobs run at the same time; deleted when a job is done")

@@ -90,6 +90,7 @@ def _lines(config: Path, settings: Config, grid: GridStatus) -> Iterable[str]:
                 for (kind, size), counts in grid.counts().items()
             ),
         ])  # fmt: skip
+        yield "Snakemake counts some more jobs: those that vote, count and collect are not listed."
     yield from _listed("Running", grid.of("running"), lambda job: str(job.progress))
     yield from _listed("Failed", grid.of("failed"), lambda job: f"{job.reason} ({job.log})")
     yield from grid.notes
@@ -103,8 +104,11 @@ def _time_lines(grid: GridStatus) -> Iterable[str]:
     if not _unfinished(grid):
         yield spent
         return
+    if grid.basis == "nothing":
+        yield f"{spent} How much time is left is not known before the first training is done."
+        return
     running = max(1, len(grid.of("running")))
-    basis = "by the jobs that are done" if grid.measured else "by the plan alone"
+    basis = "by the jobs that are done" if grid.basis == "finished jobs" else "by the plan alone"
     yield (
         f"{spent} Left are about {_amount(grid.left)}, estimated {basis}: "
         f"{duration(3600 * grid.left.hours / running)} with {running} at a time."
@@ -172,7 +176,7 @@ def _as_json(grid: GridStatus) -> dict[str, Any]:
         "counts": {state: len(grid.of(state)) for state in STATES},
         "spent": dataclasses.asdict(grid.spent),
         "left": dataclasses.asdict(grid.left),
-        "left_is_measured": grid.measured,
+        "left_rests_on": grid.basis,
         "notes": list(grid.notes),
         "jobs": jobs,
     }

@@ -88,6 +88,7 @@ def tune(
     if as_json:
         print(card.model_dump_json())
         return
-    scores = ", ".join(f"{metric} {value:.1f}" for metric, value in card.scores.items())
-    print(f"{folder}: {scores} on {card.dev_examples} dev examples (seed {card.seed}, "
-          f"step {card.step})")  # fmt: skip
+    metrics = {metric: value for metric, value in card.scores.items() if metric != "score"}
+    scores = ", ".join(f"{metric} {value:.1f}" for metric, value in metrics.items())
+    print(f"{folder}: {scores} on {card.dev_examples} dev examples, the best evaluation of all "
+          f"(seed {card.seed}, step {card.step})")  # fmt: skip

@@ -29,7 +29,8 @@ class TableRow(NamedTuple):
         if column not in self.cells:
             names = shortened(map(repr, self.cells), 8) or "none"
             raise DataError(
-                f"{self.place}: there is no column {column!r}; the columns are {names}."
+                f"{self.place}: there is no column {column!r}; the columns are {names}. A template "
+                "and a target column choose among them."
             )
         value = self.cells[column]
         if isinstance(value, str | int | float):

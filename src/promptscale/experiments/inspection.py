@@ -15,6 +15,7 @@ from promptscale.checkpoints.read import open_t5
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.experiments.interpretability import Space, controls, describe
 
+_SAME = 0.99  # the cosine from which a prompt token counts as its nearest neighbour
 _OF_LABELS = ("labels", "labels_persisting", "labels_found", "rows_per_label")
 
 
@@ -88,6 +89,11 @@ class Inspection:
                 "neighbours of the prompt token in their place, "
                 f"{about['labels_found']} among those of any prompt token"
             )
+        near = sum(row[0]["cosine"] >= _SAME for row in self.neighbours)
+        yield (
+            "prompt tokens that hardly differ from their nearest neighbour (a cosine of at least "
+            f"{_SAME}), as a prompt does before its training: {near} of {len(self.neighbours)}"
+        )
         yield f"prompt tokens that share their nearest neighbour: {about['duplicates']:.0%}"
         for piece, rows in self.clusters.items():
             yield f"  {piece}: prompt tokens {', '.join(map(str, rows))}"

@@ -21,6 +21,7 @@ from promptscale.storage.reasons import named_errors
 from promptscale.storage.store import Store
 
 State = Literal["done", "running", "failed", "waiting"]
+Basis = Literal["finished jobs", "plan", "nothing"]
 STATES: tuple[State, ...] = ("done", "running", "failed", "waiting")
 _PREPARATION, _RESULTS = "preparation", "results"
 _TAIL = 2**14  # bytes of a log that are searched for its last sentence
@@ -33,14 +34,14 @@ class GridJob(NamedTuple):
       kind: the method of a job, `language_modeling`, `preparation` or `results`.
       size: the model's size; empty if the job has no model.
       name: the job's log is `<results>/logs/NAME.log`, its event file `<state>/events/NAME.jsonl`.
-      output: the file that exists when the job is done.
+      outputs: files that all exist when the job is done.
       planned: what it computes; None if its cost is not estimated.
     """
 
     kind: str
     size: str
     name: str
-    output: str
+    outputs: tuple[str, ...]
     planned: AnyJob | LanguageModelingJob | None = None
 
 
@@ -79,14 +80,15 @@ class GridStatus:
       spent: what all jobs took so far, failed attempts among them.
       left: an estimate of what the jobs will take that are not done: that of the plan, times what
         finished jobs of the same method and size took in relation to their estimates.
-      measured: whether a finished job corrects that estimate.
+      basis: what the estimate rests on: `finished jobs`, the `plan` alone, or `nothing` where no
+        job is done and the configuration names no hardware.
       notes: a sentence for each event file that cannot be used.
     """
 
     jobs: tuple[JobStatus, ...]
     spent: Amount
     left: Amount
-    measured: bool
+    basis: Basis
     notes: tuple[str, ...]
 
     def of(self, state: State) -> list[JobStatus]:
@@ -105,7 +107,7 @@ class GridStatus:
 def grid_jobs(config: Config) -> Iterator[GridJob]:
     """Every job of the target `all` that takes time, in the order in which they can start.
 
-    Jobs of a hyperparameter search are no part of it.
+    Jobs that vote, count or collect are no part of it, and neither is a hyperparameter search.
     """
     results, data = config.paths.results, f"{config.paths.results}/data"
     trained = set(outputs.trained_checkpoints(config))
@@ -129,16 +131,16 @@ def grid_jobs(config: Config) -> Iterator[GridJob]:
         },
     }
     for name, output in preparations.items():
-        yield GridJob(_PREPARATION, "", name, output)
+        yield GridJob(_PREPARATION, "", name, (output,))
     for size, checkpoint in outputs.checkpoints(config):
         trains = (size, checkpoint) in trained
         job = grid.language_modeling_job(config, size, checkpoint) if trains else None
         name, output = f"models/{size}-{checkpoint}", f"models/{size}/{checkpoint}/model.json"
         kind = job.method if job else "import_checkpoint"
-        yield GridJob(kind, size, name, f"{results}/{output}", job)
+        yield GridJob(kind, size, name, (f"{results}/{output}",), job)
     for tuning in grid.all_jobs(config).values():
         output = f"{results}/runs/{tuning.name}/metrics.csv"
-        yield GridJob(tuning.method, tuning.size, f"runs/{tuning.name}", output, tuning)
+        yield GridJob(tuning.method, tuning.size, f"runs/{tuning.name}", (output,), tuning)
     rendered = {
         "figures": f"{config.paths.figures}/figure4.csv",
         "tables": f"{results}/tables/table4.csv",
@@ -146,7 +148,8 @@ def grid_jobs(config: Config) -> Iterator[GridJob]:
         "page": f"{results}/index.html",
     }
     for name, output in rendered.items():
-        yield GridJob(_RESULTS, "", name, output)
+        # Without the table of runs, figures and tables were drawn from published results.
+        yield GridJob(_RESULTS, "", name, (output, f"{results}/runs.csv"))
 
 
 def grid_status(config: Config, now: float, state_folder: str = "") -> GridStatus:
@@ -176,8 +179,8 @@ def grid_status(config: Config, now: float, state_folder: str = "") -> GridStatu
         with named_errors(f"The folder {results} cannot be read", StorageError):
             statuses.append(_job_status(job, progress, f"{results}/logs/{job.name}.log"))
     spent = sum((_spent(status.progress) for status in statuses), Amount())
-    left, measured = _left(config, statuses)
-    return GridStatus(tuple(statuses), spent, left, measured, tuple(notes))
+    left, basis = _left(config, statuses)
+    return GridStatus(tuple(statuses), spent, left, basis, tuple(notes))
 
 
 def recorded_events(config: Config, state_folder: str = "") -> dict[str, list[Event]]:
@@ -212,7 +215,7 @@ def _progress(content: bytes | None, place: str, now: float) -> JobProgress | No
 
 
 def _job_status(job: GridJob, progress: JobProgress | None, log: str) -> JobStatus:
-    if Path(job.output).exists():
+    if all(Path(output).exists() for output in job.outputs):
         return JobStatus(job, "done", progress, "", log)
     if progress is None or progress.state == "finished":
         return JobStatus(job, "waiting", progress, "", log)
@@ -241,8 +244,8 @@ def _spent(progress: JobProgress | None) -> Amount:
     return Amount(hours, hours * progress.devices if progress else 0.0)
 
 
-def _left(config: Config, statuses: Sequence[JobStatus]) -> tuple[Amount, bool]:
-    """What is left, and whether finished jobs correct the estimate."""
+def _left(config: Config, statuses: Sequence[JobStatus]) -> tuple[Amount, Basis]:
+    """What is left, and what the estimate rests on."""
     costs = {
         status.job.name: job_cost(config, status.job.planned)
         for status in statuses
@@ -259,7 +262,9 @@ def _left(config: Config, statuses: Sequence[JobStatus]) -> tuple[Amount, bool]:
         if status.state != "done" and status.job.name in estimates:
             share = 1.0 - status.progress.done if status.progress else 1.0
             left += _corrected(estimates[status.job.name], status.job, finished, share)
-    return left, bool(finished)
+    if finished:
+        return left, "finished jobs"
+    return left, "plan" if config.hardware else "nothing"
 
 
 def _corrected(
