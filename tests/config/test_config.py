@@ -362,6 +362,11 @@ def test_the_scores_command_prints_mean_and_spread_over_seeds(tmp_path):
     printed = CliRunner().invoke(app, ["scores", str(tmp_path / "runs.csv")]).stdout
     assert printed.splitlines()[1].split()[-3:] == ["70.0", "10.0", "3"]
     assert "not the paper's results" in printed
+    for seed, row in enumerate(rows):  # the jobs of a grid that is not finished
+        folder = tmp_path / "runs" / f"job{seed}"
+        folder.mkdir(parents=True)
+        pd.DataFrame([row])[runs_table.columns()].to_csv(folder / "metrics.csv", index=False)
+    assert CliRunner().invoke(app, ["scores", str(tmp_path / "runs")]).stdout == printed
 
 
 def test_commands_end_with_a_sentence_not_a_traceback():

@@ -20,7 +20,9 @@ def _command(name: str, sentence: str, *arguments: str, content: bytes | None = 
     return Case(f"command {name}", lambda folder: command(*arguments), sentence, write)
 
 
-def _reads_a_file(*arguments: str, empty: str, not_text: str) -> list[Case]:
+def _reads_a_file(
+    *arguments: str, empty: str, not_text: str, folder: str = "input (cannot be read|is a folder)"
+) -> list[Case]:
     """A command that reads a file `input`: no file, a folder, an empty file, bytes."""
 
     def case(what: str, sentence: str, write: Callable[[Path], object]) -> Case:
@@ -29,7 +31,7 @@ def _reads_a_file(*arguments: str, empty: str, not_text: str) -> list[Case]:
 
     return [
         case("no file", "input (cannot be read|is missing)", lambda folder: None),
-        case("a folder", "input (cannot be read|is a folder)", lambda f: (f / "input").mkdir()),
+        case("a folder", folder, lambda f: (f / "input").mkdir()),
         case("an empty file", empty, lambda folder: (folder / "input").touch()),
         case("no text", not_text, lambda folder: (folder / "input").write_bytes(_NO_TEXT)),
     ]
@@ -52,7 +54,12 @@ CASES = [
         *("tensorboard", "input", "--config", _SMALLEST),
         content=b"",
     ),
-    *_reads_a_file("scores", empty="input is empty", not_text="is UTF-16 text"),
+    *_reads_a_file(
+        "scores",
+        empty="input is empty",
+        not_text="is UTF-16 text",
+        folder="No job in the folder input has a metrics.csv",
+    ),
     _command(
         "scores: a configuration",
         "paper.yaml lacks the column 'run'; is it another table",

@@ -6,16 +6,27 @@ from typing import Annotated
 import typer
 
 from promptscale.config import axes
+from promptscale.errors import ResultsError
 
 
 def scores(
-    runs: Annotated[Path, typer.Argument(help="A table of runs.")] = Path("results/runs.csv"),
+    runs: Annotated[
+        Path, typer.Argument(help="A table of runs, or a folder of finished jobs.")
+    ] = Path("results/runs.csv"),
 ) -> None:
-    """Print the dev score of every setting: mean and standard deviation over seeds."""
+    """Print the dev score of every setting: mean and standard deviation over seeds.
+
+    The scores of the jobs that are done so far: promptscale scores results/runs
+    """
     # Imported here, because pandas would delay the other commands.
+    import pandas as pd
+
     from promptscale.reporting import provenance, runs_table
 
-    selected = runs_table.selected_scores(runs_table.read_runs(runs))
+    files = sorted(runs.rglob("metrics.csv")) if runs.is_dir() else [runs]
+    if not files:
+        raise ResultsError(f"No job in the folder {runs} has a metrics.csv.")
+    selected = runs_table.selected_scores(pd.concat(map(runs_table.read_runs, files)))
     caption = provenance.caption(selected)  # refuses results of several origins or labels
     columns = [column.name for column in axes.columns()]
     setting = ["task", "eval_task", "method", "size", "checkpoint", *columns]

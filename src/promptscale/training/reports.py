@@ -38,6 +38,7 @@ class Reports:
         self._steps, self._seconds, self._peak_flops = steps, seconds, peak_flops
         self._pace = Pace()
         self._pending: _Pending | None = None
+        self._last: tuple[int, float] | None = None  # step and seconds of the report before
         self.restart()
 
     def restart(self) -> None:
@@ -68,12 +69,22 @@ class Reports:
         mean = float(losses.mean()) if len(losses) else None
         throughput = Throughput(report.work, seconds - self._reported, self._peak_flops)
         log.info(
-            "step %d of %d: %s%s", report.step, self._steps,
-            "" if mean is None else f"loss {mean:.4g}, ", throughput,
+            "step %d of %d: %s%s%s", report.step, self._steps,
+            "" if mean is None else f"loss {mean:.4g}, ",
+            throughput, self._left(report.step, seconds),
             extra=event("step", step=report.step, steps=self._steps, loss=mean, **throughput.rates),
         )  # fmt: skip
         self._pending, self._reported = None, seconds
+        self._last = report.step, seconds
         self._sums = sums[0], sums[1]
+
+    def _left(self, step: int, seconds: float) -> str:
+        """The time that the other steps take at the pace since the last report."""
+        if self._last is None or step <= self._last[0] or step == self._steps:
+            return ""
+        pace = (seconds - self._last[1]) / (step - self._last[0])
+        left = pace * (self._steps - step)
+        return f", {left / 60:.0f} min left" if left >= 60 else f", {left:.0f} s left"
 
 
 def _is_ready(array: Any) -> bool:
