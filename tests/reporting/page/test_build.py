@@ -6,11 +6,16 @@ from html.parser import HTMLParser
 
 import pytest
 
+from promptscale.config.tasks import SUPER_GLUE
 from promptscale.errors import ResultsError
 from promptscale.reporting import paper
+from promptscale.reporting.context import Context
 from promptscale.reporting.figures import figure1
 from promptscale.reporting.figures.style import short_count
+from promptscale.reporting.page import charts
 from promptscale.reporting.page.build import write_page
+from promptscale.reporting.runs_table import write_runs
+from tests.reporting.conftest import PAPER, SETTING
 from tests.reporting.page.conftest import HOSTILE, OUTCOMES, RUN, make_page
 
 
@@ -72,6 +77,16 @@ def test_the_papers_curves_are_there_and_hidden_where_the_models_are_not_the_pap
     # The name of a length that these results lack says that it is the paper's.
     lengths = {p["curve"] for p in points(document, "figure3a") if p["paper"]}
     assert {"1", "20 (default)", "150 (paper)"} <= lengths
+
+
+def test_published_scores_of_gpt3_are_not_called_these_results(make_runs, page, tmp_path):
+    runs = make_runs(sizes=("small", "xxl"), tasks=SUPER_GLUE, source=PAPER)
+    write_runs([runs], tmp_path / "runs.csv")
+    tables = {**page.context.tables, "runs": tmp_path / "runs.csv"}
+    (chart,) = charts.charts(Context.of(tables, SETTING, {}), ["figure1"])
+    sources = {(point["curve"].endswith("(GPT-3)"), point["source"]) for point in chart.points}
+    assert (True, "Brown et al. (2020)") in sources and (False, "these results") in sources
+    assert (True, "these results") not in sources
 
 
 def test_the_axis_names_the_sizes_as_the_figures_do(document):

@@ -25,6 +25,7 @@ _SHAPES = {"o": "circle", "s": "square", "^": "triangle-up", "v": "triangle-down
            "d": "diamond", "X": "cross", "P": "cross", "p": "square", ">": "triangle-right",
            "<": "triangle-left"}  # fmt: skip
 _SOLID = [1, 0]
+_RESULTS = "these results"
 _OURS, _PAPERS = {"filter": "!datum.paper"}, {"filter": "datum.paper && paper"}
 
 
@@ -35,8 +36,8 @@ class Chart:
     Attributes:
       name: its name, as that of its files, such as `figure3a`.
       title: a line above it.
-      points: a row per curve and size: `curve`, `size`, `parameters`, `mean`, `sd`, `n` (none for
-        the paper), `source` (`these results`, `the paper` or `the paper, assumed`).
+      points: a row per curve and size: `curve`, `size`, `parameters`, `mean`, `sd`, `n` (none where
+        it is not ours), `source` (such as `these results`, `the paper` or `the paper, assumed`).
       spec: its Vega-Lite specification.
       over: what means are over: seeds or lengths.
       note: a sentence below it, or nothing.
@@ -131,8 +132,9 @@ def _points(
     labels = names.map(lambda name: lines[name].label if name in lines else f"{name} (paper)")
     places = zip(names, data["size"], strict=True)
     guessed = papers & pd.Series([place in assumed for place in places], data.index)
-    source = papers.map({True: "the paper", False: "these results"})
+    source = papers.map({True: "the paper", False: _RESULTS})
     sources = source.mask(guessed, "the paper, assumed")
+    sources = sources.mask(data[curve] == "gpt3_prompt_design", "Brown et al. (2020)")
     described = data.assign(curve=labels, paper=papers, source=sources)
     means = aggregate(described, ["curve", "paper", "source", "size", "parameters"], value)
     points = []
@@ -141,7 +143,7 @@ def _points(
         points.append({
             "curve": row["curve"], "size": row["size"], "parameters": int(row["parameters"]),
             "mean": round(row["mean"], digits), "sd": round(row["sd"], digits) if known else None,
-            "n": None if row["paper"] else row["n"], "source": row["source"],
+            "n": row["n"] if row["source"] == _RESULTS else None, "source": row["source"],
             "paper": bool(row["paper"]),
         })  # fmt: skip
     return points

@@ -145,7 +145,6 @@
     const all = "all settings, mean over seeds";
     const keys = ["method", "size", "task", "setting"];
     const selects = Object.fromEntries([...keys, "metric"].map((key) => [key, find(`curve-${key}`)]));
-    fill(selects.metric, ["score", "loss"]);
 
     // The chart is drawn with data, as the axes of an empty chart have no extent.
     function update() {
@@ -157,6 +156,8 @@
         const value = selects[key].value;
         if (value !== all) chosen = chosen.filter((curve) => curve[key] === value);
       }
+      const known = (metric) => chosen.some((curve) => curve[metric].some((value) => value !== null));
+      fill(selects.metric, ["score", "loss"].filter(known));
       const metric = selects.metric.value;
       const points = pointsOf(chosen, metric);
       const rows = points.map((point) => [point.run, point.step, point.value, point.selected]);
