@@ -55,11 +55,13 @@ def make_page(folder: Path, with_predictions: bool = True, scripts: tuple[str, .
     claim.loc[3, ["value", "low", "high", "verdict"]] = [None, None, None, claims.ABSENT]
     claim.to_csv(folder / "claims.csv", index=False)
     write(table4.build(made()), folder / "table4")
+    for name in ("domain_words", "table10"):
+        (folder / f"{name}.md").write_text(f"**A table called {name}**\n")
     deviations = folder / "deviations.md"
     deviations.write_text("# Choices\n\nSee [claims](claims.md).\n\n1. **First.** <b>bold</b>\n")
     sources = Sources(
         figures=["figure1", "figure3a", "figure4"],
-        tables=[folder / "table4.md"],
+        tables=[folder / f"{name}.md" for name in ("domain_words", "table10", "table4")],
         claims=folder / "claims.csv",
         deviations=deviations,
         scripts=scripts,

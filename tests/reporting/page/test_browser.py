@@ -128,6 +128,29 @@ def test_a_mark_shows_its_values(browser, address):
         assert "62.5" in shown.inner_text() and "mini-xxl" in shown.inner_text()
 
 
+def test_the_menu_of_runs_has_groups_and_its_values_are_the_names_of_runs(browser, address):
+    with opened(browser, address) as tab:
+        options = tab.locator("#answer-first optgroup[label='prompt tuning, mini-xxl'] option")
+        values = options.evaluate_all("(options) => options.map((option) => option.value)")
+        assert values == [RUN.format(size="mini-xxl", seed=seed) for seed in (0, 1)]
+        assert [text[-6:] for text in options.all_inner_texts()] == ["seed 0", "seed 1"]
+
+
+def test_all_settings_are_means_over_seeds_with_a_legend_entry_each(browser, address):
+    with opened(browser, address) as tab:
+        tab.select_option("#curve-task", "cb")
+        tab.select_option("#curve-setting", "all settings, mean over seeds")
+        status = tab.locator("#curve-status").inner_text()
+        assert status == "2 settings, 4 runs with 12 evaluations."
+        tab.wait_for_function(
+            "document.querySelectorAll('#curve-chart [aria-roledescription=point]').length === 6"
+        )
+        entries = tab.locator("#curve-chart .role-legend-label text").all_text_contents()
+        assert len(entries) == len(set(entries)) == 2
+        ticks = tab.locator("#curve-chart .role-axis-label").first.locator("text")
+        assert ticks.all_text_contents() == ["100", "200", "300"]
+
+
 def test_predictions_are_filtered_searched_and_compared(browser, address):
     first, second = (RUN.format(size="mini-xxl", seed=seed) for seed in (0, 1))
     with opened(browser, address) as tab:
@@ -152,7 +175,7 @@ def test_learning_curves_are_those_of_the_chosen_runs(browser, address):
         tab.select_option("#curve-method", "model_tuning")
         tab.select_option("#curve-size", "mini-small")
         tab.select_option("#curve-task", "cb")
-        assert tab.locator("#curve-status").inner_text().startswith("2 runs, score at 6 points")
+        assert tab.locator("#curve-status").inner_text() == "2 runs with 6 evaluations."
         rows = tab.locator("#curve-table tbody tr")
         assert rows.count() == 6
         tab.wait_for_function(

@@ -6,10 +6,16 @@ from html.parser import HTMLParser
 
 import pytest
 
+from promptscale.config.tasks import SUPER_GLUE
 from promptscale.errors import ResultsError
 from promptscale.reporting import paper
+from promptscale.reporting.context import Context
 from promptscale.reporting.figures import figure1
+from promptscale.reporting.figures.style import short_count
+from promptscale.reporting.page import charts
 from promptscale.reporting.page.build import write_page
+from promptscale.reporting.runs_table import write_runs
+from tests.reporting.conftest import PAPER, SETTING
 from tests.reporting.page.conftest import HOSTILE, OUTCOMES, RUN, make_page
 
 
@@ -62,9 +68,37 @@ def test_the_papers_curves_are_there_and_hidden_where_the_models_are_not_the_pap
         if point["paper"] and point["curve"] == "Prompt Tuning"
     }
     assert shown == printed["prompt_tuning"].to_dict()
+    papers = [point for point in points(document, "figure1") if point["paper"]]
+    assumed = [point for point in papers if point["source"] == "the paper, assumed"]
+    assert [(point["curve"], point["size"], point["mean"]) for point in assumed] == [
+        ("Model Tuning", "xxl", 89.9)
+    ]
+    assert {point["n"] for point in papers} == {"–"}  # the paper does not say it of its figures
     # The name of a length that these results lack says that it is the paper's.
     lengths = {p["curve"] for p in points(document, "figure3a") if p["paper"]}
     assert {"1", "20 (default)", "150 (paper)"} <= lengths
+
+
+def test_published_scores_of_gpt3_are_not_called_these_results(make_runs, page, tmp_path):
+    runs = make_runs(sizes=("small", "xxl"), tasks=SUPER_GLUE, source=PAPER)
+    write_runs([runs], tmp_path / "runs.csv")
+    tables = {**page.context.tables, "runs": tmp_path / "runs.csv"}
+    (chart,) = charts.charts(Context.of(tables, SETTING, {}), ["figure1"])
+    sources = {(point["curve"].endswith("(GPT-3)"), point["source"]) for point in chart.points}
+    assert (True, "Brown et al. (2020)") in sources and (False, "these results") in sources
+    assert (True, "these results") not in sources
+
+
+def test_the_axis_names_the_sizes_as_the_figures_do(document):
+    x = document.data["charts"]["figure3a"]["encoding"]["x"]["axis"]
+    for point in points(document, "figure3a"):
+        lines = [point["size"].removeprefix("mini-"), short_count(point["parameters"])]
+        assert f'"{point["parameters"]}": {json.dumps(lines)}' in x["labelExpr"]
+
+
+def test_tables_are_in_the_order_of_their_numbers(document):
+    names = [attributes.get("id") for tag, attributes in document.elements if tag == "details"]
+    assert [name for name in names if name] == ["table4", "table10", "domain_words"]
 
 
 def test_a_learning_curve_has_all_steps_and_the_selected_step(document):
@@ -124,6 +158,8 @@ def test_links_inside_the_page_and_labels_have_their_targets(document):
 def test_the_page_says_what_the_results_are_of_and_counts_the_verdicts(page):
     assert page.text.count("Miniature (generated data, two tiny T5s): not the paper") >= 2
     assert re.search(r"Claims that hold</dt><dd>35 of 36", page.text)
+    assert re.search(r"Seeds of a setting</dt><dd>2</dd>", page.text)
+    assert re.search(r"Tasks</dt><dd>8</dd>", page.text)
     assert "See claims." in page.text  # a link to a file that the page does not have
 
 

@@ -82,7 +82,8 @@ _RULE = (
     "seeds. *Holds*: the interval is above zero. *Does not hold*: it is below zero. *Undecided*: "
     "it has both signs. *Cannot be tested here*: the scores that are compared are not above those "
     "of the best constant answer, or these models have no counterpart of the paper's. *Not run*: "
-    "the results lack the runs."
+    "the results lack the runs. The column n is the fewest runs (seeds) of a mean; there is a "
+    "single ensemble, and exact numbers need no runs."
 )
 
 

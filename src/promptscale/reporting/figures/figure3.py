@@ -36,7 +36,7 @@ def data(context: Context, names: Sequence[str] = ()) -> pd.DataFrame:
         letter = axis.panel.letter
         means = by_size(context, rows, "curve").astype({"curve": str})
         means = paper_curves.beside(
-            context, means, "curve", paper.curves(3, letter), _names_of_curves(letter)
+            context, means, "curve", paper.curves(3, letter), names_of_curves(letter)
         )
         default = axis.curve(context.default, context.default)
         means.insert(1, "is_default", means["curve"] == default)
@@ -72,7 +72,7 @@ def lines(axis: Axis, curves: Sequence[str], default: str) -> dict[str, style.Li
     return {name: styled.get(name, marked) for name in labels}
 
 
-def _names_of_curves(letter: str) -> Callable[[str], str]:
+def names_of_curves(letter: str) -> Callable[[str], str]:
     """From the names of a panel's curves in `paper/figures.csv` to our names of these curves."""
     if letter == "d":
         return lambda curve: str(adaptation_steps(curve))

@@ -6,6 +6,7 @@ import pandas as pd
 
 from promptscale.reporting import neighbour_lists, predictions
 from promptscale.reporting.context import Context
+from promptscale.reporting.page.run_labels import run_labels
 
 _LONGEST = 1500  # characters of a text that the page shows
 
@@ -15,9 +16,10 @@ def answers(context: Context) -> dict[str, Any]:
 
     Returns:
       By evaluated task: `examples` (id, input and target of each), `texts` (the different answers)
-      and `runs`: for each run its `name`, `counts` of outcomes (`predictions.OUTCOMES`), and for
-      every example the place of its answer in `texts` and the place of its outcome. Examples are
-      missing where the tables of texts are missing; the result is empty without the outcomes.
+      and `runs`: for each run its `name`, `group` (method and size), `label` (setting and seed),
+      `counts` of outcomes (`predictions.OUTCOMES`), and for every example the place of its answer
+      in `texts` and the place of its outcome. Examples are missing where the tables of texts are
+      missing; the result is empty without the outcomes.
     """
     if "outcomes" not in context.tables:
         return {}
@@ -26,29 +28,32 @@ def answers(context: Context) -> dict[str, Any]:
         task: {"examples": [], "texts": [], "runs": []} for task in sorted(set(counts["eval_task"]))
     }
     order = list(predictions.OUTCOMES)
-    # The page shows the first run, so those of prompt tuning come first.
-    counts = counts.sort_values(
-        "run", key=lambda names: ~names.str.startswith("prompt_tuning/"), kind="stable"
-    )
-    for row in counts.to_dict("records"):
-        numbers = [row[name] for name in order]
-        run = {"name": row["run"], "counts": numbers, "answers": [], "outcomes": []}
+    labels = run_labels(context)
+    rows: list[Any] = counts.to_dict("records")
+    # The page shows the first run.
+    for row in sorted(rows, key=lambda row: labels[row["run"], row["eval_task"]].place):
+        label = labels[row["run"], row["eval_task"]]
+        run = {
+            "name": row["run"], "group": label.group,
+            "label": f"{label.setting}, seed {label.seed}",
+            "counts": [row[name] for name in order], "answers": [], "outcomes": [],
+        }  # fmt: skip
         tasks[row["eval_task"]]["runs"].append(run)
     if "predictions" not in context.tables:
         return tasks
     examples = predictions.read("examples", context.path("examples"))
     given = predictions.read("predictions", context.path("predictions"))
-    for task, rows in examples.groupby("eval_task"):
+    for task, chosen in examples.groupby("eval_task"):
         shown = [
             [cell[:_LONGEST] for cell in row]
-            for row in rows[["id", "inputs", "targets"]].itertuples(index=False)
+            for row in chosen[["id", "inputs", "targets"]].itertuples(index=False)
         ]
         answered = given[given["eval_task"] == task]
         places, texts = pd.factorize(answered["prediction"].str.slice(0, _LONGEST))
         answered = answered.assign(place=places)
         by_run = {run: part.set_index("id") for run, part in answered.groupby("run")}
         for run in tasks[str(task)]["runs"]:
-            part = by_run[run["name"]].loc[rows["id"]]
+            part = by_run[run["name"]].loc[chosen["id"]]
             run["answers"] = part["place"].tolist()
             run["outcomes"] = part["outcome"].map(order.index).tolist()
         tasks[str(task)] |= {"examples": shown, "texts": texts.tolist()}

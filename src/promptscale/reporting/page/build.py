@@ -14,6 +14,7 @@ from promptscale.reporting.bundle import verify
 from promptscale.reporting.context import Context
 from promptscale.reporting.figures.style import short_count
 from promptscale.reporting.page import answers, charts, curves, summary
+from promptscale.reporting.tables.registry import BUILDERS
 from promptscale.storage.atomic import atomic_write
 
 
@@ -47,7 +48,9 @@ def write_page(context: Context, sources: Sources, path: Path) -> None:
       ResultsError: a table is missing or not well-formed, or the results lack runs of a figure.
     """
     shown = charts.charts(context, sources.figures)
-    documents = [summary.document(table) for table in sources.tables]
+    order = list(BUILDERS)  # tables 1 to 16, then the others
+    tables = sorted(sources.tables, key=lambda table: order.index(table.stem))
+    documents = [summary.document(table) for table in tables]
     anchors = [*(chart.name for chart in shown), *(table.name for table in documents), "neighbours"]
     data = {
         "charts": {chart.name: chart.spec for chart in shown},

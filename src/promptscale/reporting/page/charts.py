@@ -7,15 +7,16 @@ hides the paper's curves.
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from promptscale.config.axes import AXES, Axis
+from promptscale.reporting import paper
 from promptscale.reporting.context import Context
 from promptscale.reporting.figures import figure1, figure3, figure4, paper_curves
-from promptscale.reporting.figures.style import Line, score_label
+from promptscale.reporting.figures.style import Line, score_label, short_count
 from promptscale.reporting.runs_table import aggregate
 
 Spec = dict[str, Any]
@@ -24,6 +25,7 @@ _SHAPES = {"o": "circle", "s": "square", "^": "triangle-up", "v": "triangle-down
            "d": "diamond", "X": "cross", "P": "cross", "p": "square", ">": "triangle-right",
            "<": "triangle-left"}  # fmt: skip
 _SOLID = [1, 0]
+_RESULTS = "these results"
 _OURS, _PAPERS = {"filter": "!datum.paper"}, {"filter": "datum.paper && paper"}
 
 
@@ -34,9 +36,10 @@ class Chart:
     Attributes:
       name: its name, as that of its files, such as `figure3a`.
       title: a line above it.
-      points: a row per curve and size: `curve`, `size`, `parameters`, `mean`, `sd`, `n`, `source`
-        (`these results` or `the paper`).
+      points: a row per curve and size: `curve`, `size`, `parameters`, `mean`, `sd`, `n` (none where
+        it is not ours), `source` (such as `these results`, `the paper` or `the paper, assumed`).
       spec: its Vega-Lite specification.
+      over: what means are over: seeds or lengths.
       note: a sentence below it, or nothing.
     """
 
@@ -44,6 +47,7 @@ class Chart:
     title: str
     points: Sequence[Mapping[str, Any]]
     spec: Spec
+    over: str = "seeds"
     note: str = ""
 
     @property
@@ -75,13 +79,14 @@ def _figure1(context: Context, visible: bool) -> Chart:
     tasks = data["tasks"].iloc[0]
     floor = round(float(context.majority[tasks.split()].mean()), 1)
     title = "Figure 1: prompt tuning, model tuning and prompt design by size"
-    points = _points(data, "method", "score", figure1.LINES)
+    assumed = _assumed(paper.curves(1))
+    points = _points(data, "method", "score", figure1.LINES, assumed)
     spec = _spec(title, points, figure1.LINES, score_label(tasks), visible)
     rule = {"type": "rule", "strokeDash": [2, 3], "stroke": "currentColor", "aria": False}
     ends = {"x": {"value": 0}, "x2": {"value": "width"}, "y": {"datum": floor}}
     spec["layer"].append({"data": {"values": [{}]}, "mark": rule, "encoding": ends})
     note = f"The dotted line is the best constant answer, {floor}."
-    return Chart("figure1", title, points, spec, note)
+    return Chart("figure1", title, points, spec, note=note)
 
 
 def _panel(context: Context, axis: Axis, visible: bool) -> Chart:
@@ -90,37 +95,55 @@ def _panel(context: Context, axis: Axis, visible: bool) -> Chart:
     curves = data.loc[~paper_curves.are_papers(data, "curve"), "curve"]
     lines = figure3.lines(axis, list(dict.fromkeys(curves)), default[0] if len(default) else "")
     title = f"Figure 3({axis.panel.letter}): {axis.panel.title}"
-    points = _points(data, "curve", "score", lines)
+    letter = axis.panel.letter
+    assumed = _assumed(paper.curves(3, letter), figure3.names_of_curves(letter))
+    points = _points(data, "curve", "score", lines, assumed)
     label = score_label(data["tasks"].iloc[0])
     spec = _spec(title, points, lines, label, visible)
-    return Chart(f"figure3{axis.panel.letter}", title, points, spec)
+    return Chart(f"figure3{letter}", title, points, spec)
 
 
 def _figure4(context: Context) -> Chart:
     title = "Figure 4: parameters of a task, in % of all parameters in use"
     points = _points(figure4.data(context), "method", "percent", figure4.LINES, digits=6)
-    spec = _spec(title, points, figure4.LINES, "Task parameters (%)", over="lengths", log=True)
+    over = "lengths"
+    spec = _spec(title, points, figure4.LINES, "Task parameters (%)", over=over, log=True)
     note = "Exact counts at the paper's sizes; a curve is the mean over prompt lengths."
-    return Chart("figure4", title, points, spec, note)
+    return Chart("figure4", title, points, spec, over, note)
+
+
+def _assumed(curves: pd.DataFrame, name: Callable[[str], str] = str) -> frozenset[tuple[str, str]]:
+    """The values of the paper's curves that were not read but assumed: our curve and the size."""
+    rows = curves[curves["reading_error"].isna()]
+    return frozenset(zip(rows["curve"].map(name), rows["size"], strict=True))
 
 
 def _points(
-    data: pd.DataFrame, curve: str, value: str, lines: Mapping[str, Line], digits: int = 2
+    data: pd.DataFrame,
+    curve: str,
+    value: str,
+    lines: Mapping[str, Line],
+    assumed: Collection[tuple[str, str]] = (),
+    digits: int = 2,
 ) -> list[dict[str, Any]]:
     """Mean and standard deviation of every curve and size; the paper's rows are marked."""
     papers = paper_curves.are_papers(data, curve)
     names = data[curve].where(~papers, data[curve].map(paper_curves.counterpart))
     labels = names.map(lambda name: lines[name].label if name in lines else f"{name} (paper)")
-    means = aggregate(
-        data.assign(curve=labels, paper=papers), ["curve", "paper", "size", "parameters"], value
-    )
+    places = zip(names, data["size"], strict=True)
+    guessed = papers & pd.Series([place in assumed for place in places], data.index)
+    source = papers.map({True: "the paper", False: _RESULTS})
+    sources = source.mask(guessed, "the paper, assumed")
+    sources = sources.mask(data[curve] == "gpt3_prompt_design", "Brown et al. (2020)")
+    described = data.assign(curve=labels, paper=papers, source=sources)
+    means = aggregate(described, ["curve", "paper", "source", "size", "parameters"], value)
     points = []
     for row in means.sort_values("parameters", kind="stable").to_dict("records"):
         known = not pd.isna(row["sd"])
         points.append({
             "curve": row["curve"], "size": row["size"], "parameters": int(row["parameters"]),
             "mean": round(row["mean"], digits), "sd": round(row["sd"], digits) if known else None,
-            "n": row["n"], "source": "the paper" if row["paper"] else "these results",
+            "n": row["n"] if row["source"] == _RESULTS else None, "source": row["source"],
             "paper": bool(row["paper"]),
         })  # fmt: skip
     return points
@@ -157,7 +180,7 @@ def _spec(
         "scale": {"type": "log", "nice": False, "padding": 14},
         "axis": {
             "values": sorted({point["parameters"] for point in points}), "grid": False,
-            "labelExpr": "replace(format(datum.value, '.2~s'), 'G', 'B')",
+            "labelExpr": f"({json.dumps(_size_labels(points))})[datum.value]",
         },
     }  # fmt: skip
     y = {
@@ -177,6 +200,7 @@ def _spec(
     bands = [
         {
             **point,
+            **{key: "–" if point[key] is None else point[key] for key in ("sd", "n")},
             "low": max(point["mean"] - (point["sd"] or 0), lowest if log else 0),
             "high": point["mean"] + (point["sd"] or 0),
             "text": f"{point['curve']}, {point['size']}: {point['mean']} ({point['source']})",
@@ -184,7 +208,6 @@ def _spec(
         for point in points
     ]
     value = {"tooltip": tooltip, "description": {"field": "text"}}
-    paper = {"color": color, "detail": {"field": "source"}}
     return {
         "description": f"{title}. The values are in the table below the chart.",
         "data": {"values": bands},
@@ -205,12 +228,12 @@ def _spec(
             {
                 "transform": [_PAPERS],
                 "mark": {"type": "line", "strokeWidth": 1, "opacity": 0.75, "aria": False},
-                "encoding": {"y": y, **paper},
+                "encoding": {"y": y, "color": color},
             },
             {
                 "transform": [_PAPERS],
                 "mark": {"type": "point", "size": 30, "strokeWidth": 1, "filled": False},
-                "encoding": {"y": y, **value, **paper},
+                "encoding": {"y": y, "color": color, **value},
             },
             {
                 "transform": [_OURS],
@@ -223,6 +246,16 @@ def _spec(
                 "encoding": {"y": y, "color": color, "shape": shape, **value},
             },
         ],
+    }
+
+
+def _size_labels(points: Iterable[Mapping[str, Any]]) -> dict[int, list[str]]:
+    """The two lines of each tick: the size, without what all names start with, and its number."""
+    starts = {point["size"].rpartition("-")[0] for point in points if not point["paper"]}
+    prefix = f"{starts.pop()}-" if len(starts) == 1 else ""
+    return {
+        point["parameters"]: [point["size"].removeprefix(prefix), short_count(point["parameters"])]
+        for point in points
     }
 
 

@@ -1,15 +1,16 @@
 """What the page says in its text: what was run, the verdicts, the costs, and the documents."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 from markdown_it import MarkdownIt
 
+from promptscale.config import axes
 from promptscale.errors import ResultsError
-from promptscale.reporting import csv_schema
+from promptscale.reporting import csv_schema, runs_table
 from promptscale.reporting.claims import HOLDS
 from promptscale.reporting.context import Context
 from promptscale.storage.text_files import read_lines
@@ -56,16 +57,29 @@ def claims(path: Path, anchors: Sequence[str]) -> list[dict[str, Any]]:
         interval = f"[{low:.3g}, {high:.3g}]" if low < high else ""
         evidence = _EVIDENCE.get(row["section"], ("", ""))
         listed.append({
-            **row, "value": shown, "interval": interval, "holds": row["verdict"] == HOLDS,
+            **row, "value": shown, "interval": interval, "runs": _runs(row),
+            "holds": row["verdict"] == HOLDS,
             "evidence": evidence if evidence[1] in anchors else None,
         })  # fmt: skip
     return listed
 
 
+def _runs(claim: Mapping[str, str]) -> str:
+    """How many runs each mean of a claim has at least; nothing where the claim needs none."""
+    if claim["n"] == "1":
+        return "1 ensemble" if claim["claim"].startswith("ensemble_") else "1 run"
+    return "" if claim["n"] == "0" else f"{claim['n']} runs"
+
+
 def runs(context: Context) -> dict[str, Any]:
-    """What was run: methods with their numbers of runs, sizes, tasks, checkpoints and seeds."""
+    """What was run: methods with their numbers of runs, sizes, tasks, checkpoints and seeds.
+
+    `tasks` were tuned on; `further_tasks` are only those that models of other tasks were evaluated
+    on.
+    """
     frame = context.runs
     sizes = sorted(set(frame["size"]), key=context.num_parameters)
+    tuned = set(runs_table.in_domain(context.scores)["eval_task"])
     by_method = frame.groupby("method")["run"].nunique()
     return {
         "origin": frame["origin"].iloc[0],
@@ -73,11 +87,23 @@ def runs(context: Context) -> dict[str, Any]:
         "methods": by_method.to_dict(),
         "total": int(by_method.sum()),
         "sizes": {size: context.num_parameters(size) for size in sizes},
-        "tasks": sorted(set(frame["eval_task"])),
+        "tasks": sorted(tuned),
+        "further_tasks": sorted(set(context.scores["eval_task"]) - tuned),
         "checkpoints": sorted(set(frame["checkpoint"])),
-        "seeds": int(frame["seed"].nunique()),
+        "seeds": _seeds(context.scores),
         "diverged": sorted(context.diverged),
     }
+
+
+def _seeds(scores: pd.DataFrame) -> str:
+    """How many seeds a setting has; more of them are for the prompts of ensembles."""
+    ensembles = scores["method"] == "prompt_ensemble"
+    setting = ["method", "size", "task", "checkpoint", *(column.name for column in axes.columns())]
+    counts = scores[~ensembles].groupby(setting, dropna=False)["seed"].nunique()
+    least, most = counts.min(), counts.max()
+    if least == most:
+        return str(least)
+    return f"{least}, {most} for ensembles" if ensembles.any() else f"{least} to {most}"
 
 
 def costs(context: Context) -> list[dict[str, Any]]:

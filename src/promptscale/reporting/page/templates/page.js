@@ -10,12 +10,23 @@
     return made;
   }
 
-  function fill(select, values, labels) {
+  function fill(select, values, labels = values) {
+    fillGrouped(select, values.map((value, place) => ({ value, label: labels[place] })));
+  }
+
+  // Options with a `group` stand below its name.
+  function fillGrouped(select, choices) {
     const before = select.value;
-    select.replaceChildren(...values.map((value, place) => {
-      return element("option", labels ? labels[place] : value, { value });
-    }));
-    if (values.includes(before)) select.value = before;
+    const groups = new Map();
+    select.replaceChildren();
+    for (const { value, label, group } of choices) {
+      if (group && !groups.has(group)) {
+        groups.set(group, element("optgroup", undefined, { label: group }));
+        select.append(groups.get(group));
+      }
+      (groups.get(group) ?? select).append(element("option", label, { value }));
+    }
+    if (choices.some((choice) => choice.value === before)) select.value = before;
   }
 
   function fillTable(table, names, rows) {
@@ -40,6 +51,7 @@
 
   // Charts. Their colours are those of the page, so they follow its light and dark mode.
   const ink = "currentColor";
+  const narrow = window.innerWidth < 640;
   const options = {
     mode: "vega-lite", renderer: "svg", actions: false, defaultStyle: false,
     tooltip: { disableDefaultStyle: true },
@@ -53,9 +65,8 @@
         labelFontSize: 12, titleFontSize: 12, titleFontWeight: "normal",
       },
       legend: {
-        orient: "bottom", labelColor: ink, titleColor: ink, labelFontSize: 12, labelLimit: 280,
-        symbolOpacity: 1,
-        columns: window.innerWidth < 640 ? 1 : 2,
+        orient: "bottom", labelColor: ink, titleColor: ink, labelFontSize: 12,
+        labelLimit: narrow ? 280 : 0, symbolOpacity: 1, columns: narrow ? 1 : 2,
       },
     },
   };
@@ -98,13 +109,42 @@
     });
   }
 
+  function pointsOf(curves, metric) {
+    return curves.flatMap((curve) => curve.steps.map((step, place) => ({
+      run: curve.run, setting: curve.setting, line: `seed ${curve.seed}`, step, runs: 1,
+      value: curve[metric][place], selected: step === curve.selected ? "yes" : "",
+    }))).filter((point) => point.value !== null);
+  }
+
+  // The means over the runs of each setting, at each step.
+  function meansOf(points) {
+    const groups = new Map();
+    for (const point of points) {
+      const key = JSON.stringify([point.setting, point.step]);
+      groups.set(key, [...(groups.get(key) ?? []), point]);
+    }
+    return [...groups.values()].map((group) => {
+      const total = group.reduce((sum, point) => sum + point.value, 0);
+      const { setting, step } = group[0];
+      return { line: setting, step, runs: group.length, value: Number((total / group.length).toFixed(3)), selected: "" };
+    });
+  }
+
+  function curveSpec(points, metric) {
+    const spec = structuredClone(data.curve_chart);
+    const steps = distinct(points.map((point) => point.step));
+    spec.encoding.x.axis = steps.length > 8 ? { tickCount: 8 } : { values: steps };
+    spec.encoding.y.title = metric;
+    const rows = points.map((point) => ({ ...point, text: `${point.line}, step ${point.step}: ${point.value}` }));
+    return { ...spec, datasets: { rows } };
+  }
+
   function browseCurves() {
     const chart = find("curve-chart");
     if (!chart) return undefined;
-    const all = "all settings";
+    const all = "all settings, mean over seeds";
     const keys = ["method", "size", "task", "setting"];
     const selects = Object.fromEntries([...keys, "metric"].map((key) => [key, find(`curve-${key}`)]));
-    fill(selects.metric, ["score", "loss"]);
 
     // The chart is drawn with data, as the axes of an empty chart have no extent.
     function update() {
@@ -112,19 +152,20 @@
       let chosen = data.curves;
       for (const key of keys) {
         const values = distinct(chosen.map((curve) => curve[key]));
-        fill(selects[key], key === "setting" ? [all, ...values] : values);
+        fill(selects[key], key === "setting" && values.length > 1 ? [...values, all] : values);
         const value = selects[key].value;
         if (value !== all) chosen = chosen.filter((curve) => curve[key] === value);
       }
+      const known = (metric) => chosen.some((curve) => curve[metric].some((value) => value !== null));
+      fill(selects.metric, ["score", "loss"].filter(known));
       const metric = selects.metric.value;
-      const rows = chosen.flatMap((curve) => curve.steps.map((step, place) => ({
-        run: curve.run, task: curve.task, setting: curve.setting, step,
-        value: curve[metric][place], selected: step === curve.selected,
-      }))).filter((row) => row.value !== null);
-      const names = ["Run", "Step", metric, "Selected"];
-      fillTable(find("curve-table"), names, rows.map((row) => [row.run, row.step, row.value, row.selected ? "yes" : ""]));
-      find("curve-status").textContent = `${chosen.length} runs, ${metric} at ${rows.length} points.`;
-      return draw(chart, { ...data.curve_chart, datasets: { rows } });
+      const points = pointsOf(chosen, metric);
+      const rows = points.map((point) => [point.run, point.step, point.value, point.selected]);
+      fillTable(find("curve-table"), ["Run", "Step", metric, "Selected"], rows);
+      const settings = distinct(chosen.map((curve) => curve.setting)).length;
+      const of = settings > 1 ? `${settings} settings, ` : "";
+      find("curve-status").textContent = `${of}${chosen.length} runs with ${points.length} evaluations.`;
+      return draw(chart, curveSpec(settings > 1 ? meansOf(points) : points, metric));
     }
 
     for (const select of Object.values(selects)) select.addEventListener("change", update);
@@ -171,9 +212,9 @@
 
     function update() {
       const of = data.answers[task.value];
-      const runs = of.runs.map((run) => run.name);
-      fill(first, runs);
-      fill(second, [none, ...runs]);
+      const runs = of.runs.map(({ name, label, group }) => ({ value: name, label, group }));
+      fillGrouped(first, runs);
+      fillGrouped(second, [{ value: none, label: none }, ...runs]);
       const kinds = ["", ...data.outcomes, "differ"];
       fill(outcome, kinds, ["all", ...data.outcomes.map((kind) => `A is ${kind}`), "A and B differ"]);
       const pairs = [["A", first.value], ["B", second.value]].filter(([, name]) => name !== none);
