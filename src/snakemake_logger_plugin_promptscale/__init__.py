@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 provide_home()
 
 _LOG_LINES = 8  # of a failed job's log
+_TARGETS = (
+    "config/README.md lists the targets. From published results (--profile cached) there are only "
+    "figures, tables, claims and the page: nothing can be trained."
+)
 
 
 class LogHandler(LogHandlerBase):
@@ -93,6 +97,8 @@ class LogHandler(LogHandlerBase):
                 yield record.getMessage()
             case LogEvent.ERROR:
                 yield record.getMessage()
+                if "No rule to produce" in record.getMessage():
+                    yield _TARGETS
 
     def _start(self, fields: dict[str, Any]) -> str:
         from snakemake_logger_plugin_promptscale.running_jobs import Job

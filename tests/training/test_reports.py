@@ -35,7 +35,7 @@ def made(clock, caplog) -> Reports:
 
 
 def events(caplog) -> list[dict]:
-    return [record.event for record in caplog.records]
+    return [record.event for record in caplog.records if hasattr(record, "event")]
 
 
 def test_losses_are_means_since_the_report_before(made, clock, caplog):
@@ -54,6 +54,14 @@ def test_losses_are_means_since_the_report_before(made, clock, caplog):
     assert first["examples_per_second"] == 2.0 and second["examples_per_second"] == 4.0
     assert first["tokens_per_second"] == 40.0 and first["padding"] == pytest.approx(0.2)
     assert first["share_of_peak"] == pytest.approx(0.05)
+    assert "left" not in caplog.text.splitlines()[-2]  # a first report knows no pace
+    assert caplog.text.splitlines()[-1].endswith("8 s left")  # 8 steps of a second
+
+
+def test_long_times_that_are_left_are_minutes(made, clock, caplog):
+    for clock[0], step in ((0.0, 1), (100.0, 2)):
+        made.now(step, state([1.0, 1.0], [1.0, 1.0]))
+    assert caplog.text.endswith(", 13 min left\n")
 
 
 def test_an_evaluation_reports_all_steps_and_starts_anew(made, clock, caplog):

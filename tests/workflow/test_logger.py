@@ -102,6 +102,12 @@ handler.close()
 """
 
 
+def test_an_unknown_target_is_told_where_the_targets_are(handler, capsys):
+    handler.emit(record(LogEvent.ERROR, logging.ERROR, msg="No rule to produce figure2 (if ...)."))
+    handler.emit(record(LogEvent.ERROR, logging.ERROR, msg="Another error."))
+    assert capsys.readouterr().err.count("config/README.md lists the targets") == 1
+
+
 def test_a_terminal_shows_running_jobs_in_place(tmp_path):
     events = events_of_a_running_job(tmp_path / "events.jsonl")
     ours, theirs = pty.openpty()

@@ -111,6 +111,7 @@ class Step:
         if name not in self._programs:
             program = name if isinstance(name, str) else f"step of {tuple(name.inputs)} inputs"
             log.info("compiling: %s", program, extra=event("compiling", program=program))
+            jax.block_until_ready(arguments[0])  # what the device still computes is training
             started = time.perf_counter()
             shardings = jax.tree.map(lambda leaf: leaf.sharding, arguments[0])
             jitted = jax.jit(function, donate_argnums=donated, out_shardings=shardings)
