@@ -89,7 +89,7 @@ def runs(context: Context) -> dict[str, Any]:
         "sizes": {size: context.num_parameters(size) for size in sizes},
         "tasks": sorted(tuned),
         "further_tasks": sorted(set(context.scores["eval_task"]) - tuned),
-        "checkpoints": sorted(set(frame["checkpoint"])),
+        "checkpoints": sorted(set(frame["checkpoint"]), key=lambda name: (len(name), name)),
         "seeds": _seeds(context.scores),
         "diverged": sorted(context.diverged),
     }
