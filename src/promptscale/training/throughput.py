@@ -32,6 +32,7 @@ class Throughput(NamedTuple):
         share = f" ({rates['share_of_peak']:.1%} of the peak)" if self.peak_flops else ""
         return (
             f"{rates['examples_per_second']:,.1f} examples/s, "
-            f"{rates['tokens_per_second']:,.0f} tokens/s (padding: {rates['padding']:.0%} of the positions), "
+            f"{rates['tokens_per_second']:,.0f} tokens/s ({rates['padding']:.0%} of positions are "
+            "padding), "
             f"{rates['flops_per_second'] / 1e12:.3g} TFLOP/s{share}"
         )
