@@ -40,7 +40,7 @@ def sequences(step: int, longest: int) -> list[np.ndarray]:
 
 def batch(step: int, budget: int, *, shared: bool = True) -> list[Rows]:
     """The micro-batches of a step under a token budget; of each run apart if not `shared`."""
-    inputs, targets = sequences(step, 40), sequences(step, 4)
+    inputs, targets = sequences(step, 14), sequences(step, 4)
     lengths = [np.array([len(row) + 1 for row in side]) for side in (inputs, targets)]
     shapes = Shapes.fitting(*lengths, rows=10**5, pools=10**5, before=5, budget=budget)
     run, example = np.divmod(np.arange(RUNS * BATCH, dtype=np.int32), BATCH)
@@ -65,7 +65,7 @@ def test_the_token_budget_changes_no_result(params, method):
     else:
         trainable = jax.tree.map(lambda leaf: jnp.stack([leaf] * RUNS), params)
     outcomes, counts = [], []
-    for budget in (150, 10**6):
+    for budget in (60, 10**6):
         step = Step(loss_function(MODEL, 1e-4, method.for_inference), method.shared)
         start = Start(jax.tree.map(jnp.copy, trainable), {}, 1_000_000)
         state = initial_state(start, [Optimizer(learning_rate=0.1)] * RUNS, DEVICES)
