@@ -26,7 +26,7 @@ setup: ## .venv from a lock (ACCELERATOR=cpu, gpu or tpu; PYTHON=python3.12)
 
 DEMO = results/demo
 DEMO_JOB = $(DEMO)/runs/prompt_tuning/mini-xxl/lm_500/length_20-class_label/rte+wsc/seeds_0
-demo: setup ## the first five minutes: Figure 1 of three tiny T5s, and a tuned prompt that answers
+demo: setup ## the first minutes: Figure 1 of three tiny T5s, and a tuned prompt that answers
 	$(SNAKEMAKE) --configfile config/demo.yaml -- figure1
 	@echo "Three examples of the task RTE (does the hypothesis follow from the premise?), with their targets:"
 	@head -n 3 $(DEMO)/data/rte/validation.jsonl
@@ -54,7 +54,7 @@ real: setup ## prompts on a real T5 1.1 Small and real text (needs ../shared, or
 check: lint ## lint, then the quick tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
-test: setup ## all tests, two files at a time (25 minutes); the end-to-end run uses all cores, last
+test: setup ## all tests, two files at a time (half an hour); the end-to-end run uses all cores, last
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 chaos: setup ## lost machines, kills, random configurations (estimated: two hours on two cores)
