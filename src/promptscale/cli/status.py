@@ -90,7 +90,7 @@ def _lines(config: Path, settings: Config, grid: GridStatus) -> Iterable[str]:
                 for (kind, size), counts in grid.counts().items()
             ),
         ])  # fmt: skip
-        yield "Snakemake counts some more jobs: those that vote, count and collect are not listed."
+        yield "Snakemake counts some more jobs, such as those that vote, count and collect."
     yield from _listed("Running", grid.of("running"), lambda job: str(job.progress))
     yield from _listed("Failed", grid.of("failed"), lambda job: f"{job.reason} ({job.log})")
     yield from grid.notes

@@ -107,7 +107,8 @@ class GridStatus:
 def grid_jobs(config: Config) -> Iterator[GridJob]:
     """Every job of the target `all` that takes time, in the order in which they can start.
 
-    Jobs that vote, count or collect are no part of it, and neither is a hyperparameter search.
+    Short jobs that follow the trainings, such as votes, are no part of it, and neither is a
+    hyperparameter search.
     """
     results, data = config.paths.results, f"{config.paths.results}/data"
     trained = set(outputs.trained_checkpoints(config))
