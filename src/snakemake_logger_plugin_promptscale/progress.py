@@ -12,8 +12,10 @@ class Progress:
 
     A display reads it in another thread, so what changes is copied before it is iterated over.
 
-    The expected time of a job is the mean over its rule's finished jobs, or over all finished jobs
-    if its rule has none. The expected parallelism is the mean number of running jobs so far.
+    The expected time of a job is the mean over its rule's finished jobs. If its rule has none, it
+    is the mean over all finished jobs, but at least twice as long as a job of its rule has run: on
+    average a running job is half done. The expected parallelism is the mean number of running jobs
+    so far.
     """
 
     def __init__(self) -> None:
@@ -43,12 +45,16 @@ class Progress:
         """The estimated time left, from the durations of all finished jobs."""
         if not durations or self._began is None:
             return ""
-        means = {rule: fmean(self._seconds.get(rule, durations)) for rule in list(self._left)}
         now = time.monotonic()
-        underway = sum(now - started for _, started in list(self._running.values()))
+        running = [(rule, now - started) for rule, started in list(self._running.values())]
+        expected = dict.fromkeys(list(self._left), fmean(durations))
+        for rule, seconds in running:
+            expected[rule] = max(expected[rule], 2 * seconds)
+        expected |= {rule: fmean(seconds) for rule, seconds in list(self._seconds.items())}
+        underway = sum(seconds for _, seconds in running)
         at_a_time = max(1.0, (sum(durations) + underway) / max(now - self._began, 1e-9))
-        rest = sum(count * means[rule] for rule, count in list(self._left.items()))
-        left = max(0.0, rest - underway) / at_a_time
+        rest = sum(count * expected[rule] for rule, count in list(self._left.items()))
+        left = (rest - sum(min(seconds, expected[rule]) for rule, seconds in running)) / at_a_time
         return f"{left:.0f} s left" if left < 90 else f"{left / 60:.0f} min left"
 
     def __str__(self) -> str:

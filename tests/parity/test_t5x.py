@@ -147,10 +147,9 @@ def test_adafactor_on_the_recorded_gradients(case, offset):
     recorded = recorded_training(case, offset)
     prompt = case.prompts["prompted"]
     settings = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), hyperparameters([SETTINGS], offset))
-    state = init(prompt, settings)
+    state = init(prompt, settings).arrays
     for index, gradient in enumerate(recorded["grads"]):
-        updates, state = update(jnp.asarray(gradient), state, prompt)
-        prompt = optax.apply_updates(prompt, updates)
+        prompt, state = update(prompt, state, jnp.asarray(gradient), settings)
         expected = recorded["prompts"][index + 1]
         np.testing.assert_allclose(prompt, expected, rtol=1e-5, atol=1e-6)
 

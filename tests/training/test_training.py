@@ -323,11 +323,16 @@ def test_the_step_has_no_weight_gradient_product():
     ids = [np.ones((runs, rows, size), np.int32) for size in (text, t)]
 
     def counted(method, trainable, frozen) -> float:
-        """Of a step: its micro-batches, and the update."""
+        """Of a step: its micro-batches, and the updates of all arrays."""
         loss = loss_function(model, 1e-4, method.for_inference)
         state = started(trainable)
         sums, number = Sums(trainable, state.loss, state.tokens), jnp.int32(0)
-        total = dot_flops(update, state, sums, number)
+
+        def updated(array, moments):
+            arguments = array, state.optimizer.hyperparameters, state.diverged
+            return dot_flops(update, (array, moments), *arguments)
+
+        total = sum(jax.tree.leaves(jax.tree.map(updated, trainable, state.optimizer.arrays)))
         for part in micro_batches(*ids, shared=method.shared):
             add = functools.partial(accumulate, loss, method.shared, 1.0)
             total += dot_flops(add, sums, trainable, frozen, part, keys(), number)

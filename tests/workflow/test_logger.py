@@ -16,6 +16,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 import snakemake_logger_plugin_promptscale as logger
 from snakemake_logger_plugin_promptscale import display
+from snakemake_logger_plugin_promptscale import progress as progress_module
 
 REPOSITORY = Path(__file__).parents[2]
 SETTINGS = SimpleNamespace(dryrun=False)
@@ -136,3 +137,24 @@ def test_a_closed_pipe_ends_nothing(tmp_path):
     process = subprocess.Popen(command, stderr=subprocess.PIPE, cwd=REPOSITORY)
     process.stderr.close()
     assert process.wait() == 0
+
+
+def test_time_left_follows_a_rule_of_which_no_job_has_finished(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(progress_module.time, "monotonic", lambda: now[0])
+    progress = progress_module.Progress()
+    progress.expect({"prepare": 2, "tune": 5, "total": 7})
+    for job in (0, 1):
+        progress.start(job, "prepare")
+        now[0] += 10.0
+        progress.finish(job)
+    progress.start(2, "tune")
+    assert str(progress).endswith("50 s left")  # five of the 10 s that finished jobs took
+    now[0] += 60.0
+    assert str(progress).endswith("9 min left")  # five of 120 s, without the 60 s that passed
+    now[0] += 30.0
+    progress.finish(2)
+    progress.start(3, "tune")
+    assert str(progress).endswith("6 min left")  # four of 90 s
+    now[0] += 100.0
+    assert str(progress).endswith("4 min left")  # three of 90 s: a late job counts as nearly done

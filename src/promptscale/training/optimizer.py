@@ -11,8 +11,9 @@ updates; `step_offset` carries that step.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -40,10 +41,14 @@ class Hyperparameters(NamedTuple):
 
 
 class OptimizerState(NamedTuple):
-    """Adafactor's hyperparameters and the states of optax's transformations."""
+    """Adafactor's hyperparameters, and the state of optax's transformations for each array.
+
+    `arrays` has the structure of what is trained, with optax's state in the place of each array:
+    Adafactor treats every array by itself, so each can be updated by a small program of its own.
+    """
 
     hyperparameters: Hyperparameters
-    transformations: optax.OptState
+    arrays: Any
 
 
 def hyperparameters(settings: Sequence[Optimizer], checkpoint_step: int) -> Hyperparameters:
@@ -66,19 +71,17 @@ def hyperparameters(settings: Sequence[Optimizer], checkpoint_step: int) -> Hype
 
 def init(trainable: optax.Params, settings: Hyperparameters) -> OptimizerState:
     """The state of a run before its first step."""
-    return OptimizerState(settings, _transformations(settings, jnp.float32(0)).init(trainable))
+    transformations = _transformations(settings, jnp.float32(0))
+    return OptimizerState(settings, jax.tree.map(transformations.init, trainable))
 
 
 def update(
-    gradient: optax.Updates, state: OptimizerState, trainable: optax.Params
-) -> tuple[optax.Updates, OptimizerState]:
-    """What a run's next step adds to `trainable`, and the state after that step."""
-    settings = state.hyperparameters
-    rate = learning_rate(settings, optax.tree.get(state.transformations, "count"))
-    updates, transformations = _transformations(settings, rate).update(
-        gradient, state.transformations, trainable
-    )
-    return updates, OptimizerState(settings, transformations)
+    array: Array, state: optax.OptState, gradient: Array, settings: Hyperparameters
+) -> tuple[Array, optax.OptState]:
+    """An array of a run, and the optimiser's state of that array, after the next step."""
+    rate = learning_rate(settings, optax.tree.get(state, "count"))
+    change, state = _transformations(settings, rate).update(gradient, state, array)
+    return optax.apply_updates(array, change), state
 
 
 def learning_rate(settings: Hyperparameters, step: Int[Array, ""]) -> Float[Array, ""]:
@@ -141,30 +144,32 @@ def restore_accumulators(
     Raises:
       CheckpointError: the checkpoint has no accumulators for some parameters, or of other shapes.
     """
+    fresh = traverse_util.flatten_dict(state.arrays, sep="/")
     for kind in _MOMENTS:
-        fresh = traverse_util.flatten_dict(optax.tree.get(state, kind), sep="/")
+        shapes = {name: optax.tree.get(leaf, kind).shape[1:] for name, leaf in fresh.items()}
         unfit = [
             name
-            for name, leaf in fresh.items()
-            if kind not in saved.get(name, {}) or saved[name][kind].shape != leaf.shape[1:]
+            for name, shape in shapes.items()
+            if kind not in saved.get(name, {}) or saved[name][kind].shape != shape
         ]
         if unfit:
             raise CheckpointError(
                 f"The checkpoint lacks the Adafactor accumulator {kind!r}, or has it in another "
                 f"shape, for {', '.join(unfit)}; set restore_accumulators to false to start anew."
             )
-        restored = {name: jnp.stack([saved[name][kind]] * runs) for name in fresh}
-        state = optax.tree.set(state, **{kind: traverse_util.unflatten_dict(restored, sep="/")})
-    return state
+    restored = {
+        name: optax.tree.set(
+            leaf, **{kind: jnp.stack([saved[name][kind]] * runs) for kind in _MOMENTS}
+        )
+        for name, leaf in fresh.items()
+    }
+    return state._replace(arrays=traverse_util.unflatten_dict(restored, sep="/"))
 
 
 def accumulators(state: OptimizerState) -> dict[str, dict[str, np.ndarray]]:
     """The second moments of a model by parameter name, as a T5X checkpoint keeps them."""
-    moments = {
-        kind: traverse_util.flatten_dict(optax.tree.get(state, kind), sep="/") for kind in _MOMENTS
-    }
     unused = np.zeros(1, np.float32)  # T5X's first moment, which these settings do without
     return {
-        name: {"m": unused, **{kind: np.asarray(flat[name]) for kind, flat in moments.items()}}
-        for name in moments["v"]
+        name: {"m": unused, **{kind: np.asarray(optax.tree.get(leaf, kind)) for kind in _MOMENTS}}
+        for name, leaf in traverse_util.flatten_dict(state.arrays, sep="/").items()
     }
