@@ -96,3 +96,16 @@ def test_a_folder_of_other_files_is_left_alone(tables, tmp_path):
     with pytest.raises(ResultsError, match="holds files other than published results"):
         bundle.publish(tmp_path / "thesis", tables, CONFIGURATION)
     assert (tmp_path / "thesis" / "thesis.txt").read_text() == "years of work"
+
+
+def test_no_folder_of_the_machine_is_published(tables, tmp_path):
+    places = {
+        "local_files": "/home/me/files",
+        "substitutes": {"squad/train": "/home/me/train.json"},
+    }
+    configuration = json.loads(CONFIGURATION) | {"data": places, "tasks": ["glue/sst2", "rte"]}
+    bundle.publish(tmp_path / "bundle", tables, json.dumps(configuration))
+    published = bundle.verify(tmp_path / "bundle").configuration
+    assert published == configuration | {
+        "data": {"local_files": "files", "substitutes": {"squad/train": "train.json"}}
+    }

@@ -73,7 +73,7 @@ def publish(folder: Path, tables: Mapping[str, Path], configuration: str) -> Non
         runs = read_texts(tables["runs"], "run", "method").drop_duplicates(["run", "method"])
         manifest = Manifest(
             **source._asdict(),
-            configuration=settings,
+            configuration=_without_folders(settings),
             revision=software.revision(),
             versions=software.versions(),
             runs=dict(Counter(sorted(runs["method"]))),
@@ -83,6 +83,18 @@ def publish(folder: Path, tables: Mapping[str, Path], configuration: str) -> Non
         for other in others:
             copy = shutil.copytree if other.is_dir() else shutil.copy2
             copy(other, partial / other.name)
+
+
+def _without_folders(value: Any) -> Any:
+    """A configuration in which an absolute path is its last part: folders tell of one machine."""
+    match value:
+        case dict():
+            return {key: _without_folders(item) for key, item in value.items()}
+        case list():
+            return [_without_folders(item) for item in value]
+        case str() if value.startswith("/"):
+            return Path(value).name
+    return value
 
 
 def _refuse_another(folder: Path, source: Provenance) -> None:
