@@ -4,7 +4,7 @@ import itertools
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from statistics import fmean
+from statistics import fmean, geometric_mean
 
 
 class Progress:
@@ -13,9 +13,9 @@ class Progress:
     A display reads it in another thread, so what changes is copied before it is iterated over.
 
     The expected time of a job is the mean over its rule's finished jobs. If its rule has none, it
-    is the mean over all finished jobs, but at least twice as long as a job of its rule has run: on
-    average a running job is half done. The expected parallelism is the mean number of running jobs
-    so far.
+    is the geometric mean of the other rules' means, which differ by orders of magnitude, but at
+    least twice as long as a job of its rule has run: on average a running job is half done. The
+    expected parallelism is the mean number of running jobs so far.
     """
 
     def __init__(self) -> None:
@@ -47,10 +47,12 @@ class Progress:
             return ""
         now = time.monotonic()
         running = [(rule, now - started) for rule, started in list(self._running.values())]
-        expected = dict.fromkeys(list(self._left), fmean(durations))
+        finished = list(self._seconds.items())
+        means = {rule: max(fmean(seconds), 0.01) for rule, seconds in finished}
+        expected = dict.fromkeys(list(self._left), geometric_mean(means.values()))
         for rule, seconds in running:
             expected[rule] = max(expected[rule], 2 * seconds)
-        expected |= {rule: fmean(seconds) for rule, seconds in list(self._seconds.items())}
+        expected |= means
         underway = sum(seconds for _, seconds in running)
         at_a_time = max(1.0, (sum(durations) + underway) / max(now - self._began, 1e-9))
         rest = sum(count * expected[rule] for rule, count in list(self._left.items()))

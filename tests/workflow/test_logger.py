@@ -144,6 +144,7 @@ def test_time_left_follows_a_rule_of_which_no_job_has_finished(monkeypatch):
     monkeypatch.setattr(progress_module.time, "monotonic", lambda: now[0])
     progress = progress_module.Progress()
     progress.expect({"prepare": 2, "tune": 5, "total": 7})
+    assert str(progress).split("]")[1].strip() == ""
     for job in (0, 1):
         progress.start(job, "prepare")
         now[0] += 10.0
@@ -158,3 +159,15 @@ def test_time_left_follows_a_rule_of_which_no_job_has_finished(monkeypatch):
     assert str(progress).endswith("6 min left")  # four of 90 s
     now[0] += 100.0
     assert str(progress).endswith("4 min left")  # three of 90 s: a late job counts as nearly done
+
+
+def test_the_rules_of_unknown_length_take_the_geometric_mean_of_the_others(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(progress_module.time, "monotonic", lambda: now[0])
+    progress = progress_module.Progress()
+    progress.expect({"tune": 1, "count": 1, "draw": 4, "total": 6})
+    for job, (rule, seconds) in enumerate({"tune": 400.0, "count": 1.0}.items()):
+        progress.start(job, rule)
+        now[0] += seconds
+        progress.finish(job)
+    assert str(progress).endswith("80 s left")  # four of 20 s
