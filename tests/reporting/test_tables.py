@@ -15,6 +15,7 @@ from promptscale.reporting.tables import (
     dataset_statistics,
     domain_shift,
     neighbours,
+    scores,
     table3,
     table4,
     table5,
@@ -114,7 +115,9 @@ def test_table5_is_of_the_configured_task(make_runs, setting, tmp_path):
 
 def test_an_unknown_or_impossible_table_is_a_sentence(setting, tmp_path):
     context = Context.of({"runs": tmp_path / "runs.csv"}, setting, {})
-    with pytest.raises(ResultsError, match="There is no table 'table17'; there are table1, "):
+    with pytest.raises(
+        ResultsError, match="There is no table 'table17'; there are scores, table1, "
+    ):
         write_table("table17", context, tmp_path / "table17")
     with pytest.raises(ResultsError, match="The table 'serving' is needed; there are runs"):
         write_table("serving", context, tmp_path / "serving")
@@ -357,3 +360,22 @@ def test_the_claims_see_the_default_length_and_the_table_sees_all(tmp_path, sett
     context = Context.of({"interpretability": path}, setting, {})
     assert context.neighbours["prompt_length"].tolist() == [20]
     assert [record["Prompt Length"] for record in neighbours.build(context).records] == [20, 40]
+
+
+def test_scores_of_all_settings_by_size(make_runs):
+    runs = make_runs(sizes=("mini-large", "mini-small"), tasks=("boolq",))
+    more = make_runs(sizes=("mini-small",), seeds=(0,), tasks=("squad",), methods=("model_tuning",))
+    table = scores.build(made(pd.concat([runs, more[more["method"] == "model_tuning"]])))
+    assert table.title.startswith("Dev scores of all settings. Miniature (generated data, two tiny")
+    assert list(table.columns) == [
+        "Method", "Trained on", "Evaluated on", "Checkpoint", "Prompt length", "Initialization",
+        "mini-small", "mini-large", "Constant answer",
+    ]  # fmt: skip
+    boolq, squad = ("boolq", "boolq"), ("squad", "squad")
+    tuned, prompted = ("model_tuning",), ("prompt_tuning",)
+    assert table.rows == (
+        (*tuned, *boolq, "span_corruption", None, None, "66.0 ± 1.0", "56.0 ± 1.0", "42.5"),
+        (*tuned, *squad, "span_corruption", None, None, "55.0", "–", "42.5"),
+        (*prompted, *boolq, "lm_400", "1", "class_label", "51.0 ± 1.0", "41.0 ± 1.0", "42.5"),
+        (*prompted, *boolq, "lm_400", "20", "class_label", "61.0 ± 1.0", "51.0 ± 1.0", "42.5"),
+    )

@@ -63,7 +63,7 @@ def test_everything_is_there(finished):
     figures = ["figure1", "figure3", *(f"figure3{panel}" for panel in "abcd"), "figure4"]
     paper_only = ["table4", "text_numbers"]
     tables = [f"table{number}" for number in range(1, 17)] + ["interpretability", "serving"]
-    tables += ["domain_words", "error_modes", "text_numbers"]
+    tables += ["domain_words", "error_modes", "scores", "text_numbers"]
     for name in figures:
         for kind in ("pdf", "png", "csv"):
             assert (finished / f"figures/{name}.{kind}").stat().st_size > 0

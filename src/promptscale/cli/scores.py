@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from promptscale.config import axes
 from promptscale.errors import ResultsError
 
 
@@ -28,9 +27,7 @@ def scores(
         raise ResultsError(f"No job in the folder {runs} has a metrics.csv.")
     selected = runs_table.selected_scores(pd.concat(map(runs_table.read_runs, files)))
     caption = provenance.caption(selected)  # refuses results of several origins or labels
-    columns = [column.name for column in axes.columns()]
-    setting = ["task", "eval_task", "method", "size", "checkpoint", *columns]
+    setting = runs_table.setting_columns(selected)
     table = runs_table.aggregate(selected, setting).round(1).sort_values(setting)
-    different = [column for column in setting if table[column].nunique() > 1]
-    print(table[[*different, "mean", "sd", "n"]].to_string(index=False, na_rep="-"))
+    print(table.to_string(index=False, na_rep="-"))
     print(caption)

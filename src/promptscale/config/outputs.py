@@ -172,7 +172,7 @@ def figures(config: Config) -> list[str]:
 def tables(config: Config) -> list[str]:
     """The tables that the results allow; Table 6 comes with the hyperparameter search alone."""
     counted = [f"table{number}" for number in range(7, 17)]
-    names = ["table4", *counted, "interpretability", "text_numbers"]
+    names = ["table4", *counted, "interpretability", "scores", "text_numbers"]
     shift = config.domain_shift.evaluate_on if config.domain_shift and config.model_tuning else {}
     further = {
         "table1": set(shift.get("squad", ())) >= set(MRQA),

@@ -160,6 +160,17 @@ def selected_scores(runs: pd.DataFrame) -> pd.DataFrame:
     return selected[names].rename(columns={"value": "score"}).reset_index(drop=True)
 
 
+def setting_columns(scores: pd.DataFrame) -> list[str]:
+    """The method, and the other columns in which the settings of some rows differ.
+
+    They are tasks, size, checkpoint (which stands for the columns that describe it) and the axes of
+    prompts.
+    """
+    of_prompts = [column.name for column in axes.columns() if column.absent is not None]
+    others = ["task", "eval_task", "size", "checkpoint", *of_prompts]
+    return ["method", *(column for column in others if scores[column].nunique() > 1)]
+
+
 def diverged(runs: pd.DataFrame) -> frozenset[str]:
     """The names of the runs that diverged."""
     return frozenset(runs.loc[runs["metric"] == "diverged", "run"])

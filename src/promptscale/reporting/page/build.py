@@ -48,7 +48,7 @@ def write_page(context: Context, sources: Sources, path: Path) -> None:
       ResultsError: a table is missing or not well-formed, or the results lack runs of a figure.
     """
     shown = charts.charts(context, sources.figures)
-    order = list(BUILDERS)  # tables 1 to 16, then the others
+    order = list(BUILDERS)  # the scores, tables 1 to 16, then the others
     tables = sorted(sources.tables, key=lambda table: order.index(table.stem))
     documents = [summary.document(table) for table in tables]
     anchors = [*(chart.name for chart in shown), *(table.name for table in documents), "neighbours"]

@@ -12,6 +12,7 @@ from promptscale.reporting.tables import (
     error_modes,
     neighbours,
     published_prompts,
+    scores,
     table3,
     table4,
     table5,
@@ -23,6 +24,7 @@ from promptscale.reporting.tables import (
 from promptscale.reporting.tables.table import Table, write
 
 BUILDERS: dict[str, Callable[[Context], Table]] = {
+    "scores": scores.build,
     "table1": domain_shift.table1,
     "table2": domain_shift.table2,
     "table3": table3.build,
