@@ -29,7 +29,9 @@ def rendered_table(name):
 def table_inputs(names):
     """The tidy tables that rendered tables are made of, by name."""
     further = [name for name in DIRECT_TABLES if name in names]
-    return {name: table_path(name) for name in ["runs", "datasets", "majority", *further]}
+    return {
+        name: table_path(name) for name in ["runs", "datasets", "majority", *further]
+    }
 
 
 # What figures, tables and claims need to know besides the tables of results.
