@@ -245,6 +245,19 @@ def test_a_diverged_run_stops_and_leaves_the_others_to_the_bit(params, tmp_path,
         assert ours == theirs and not any(metric == "diverged" for _, metric, _, _ in ours)
 
 
+def test_a_run_stops_before_its_prompt_overflows(params):
+    leaping = Optimizer(learning_rate=1e25)
+    state = initial_state(Start(jnp.array(prompts()), {}, 0), [leaping] * 3, Devices())
+    step = Step(PROMPT_LOSS, shared=True)
+    state = step(state, params, batch(0).rows, keys(), 0)
+    after = np.array(state.trainable)
+    assert not np.array(state.diverged).any() and 1e20 < np.abs(after).max() < np.inf
+    for number in range(1, 5):
+        state = step(state, params, batch(number).rows, keys(), number)
+    assert (np.array(state.diverged) == 2).all()
+    np.testing.assert_array_equal(state.trainable, after)
+
+
 def test_a_training_ends_when_all_runs_have_diverged(params, tmp_path):
     def unreachable(number):
         assert number < 4

@@ -108,7 +108,9 @@ class Step:
             program, shapes = f"step of {rows.inputs.shape} inputs", jax.tree.map(np.shape, rows)
             arguments = (sums, state.trainable, frozen, rows, keys, step)
             sums = self._run(program, shapes, self._accumulate, (0,), *arguments)
-        loss, tokens, diverged = self._run("check", None, check, (0,), state[2:], sums, step)
+        loss, tokens, diverged = self._run(
+            "check", None, check, (0,), state[2:], sums, state.trainable, step
+        )
         structure: Any = jax.tree.structure(state.trainable)
         trees = (state.trainable, state.optimizer.arrays, sums.gradient)
         updated = [
@@ -187,16 +189,17 @@ def accumulate(
     )
 
 
-def check(counters: Counters, sums: Sums, number: Int[Any, ""]) -> Counters:
+def check(counters: Counters, sums: Sums, trainable: Any, number: Int[Any, ""]) -> Counters:
     """The losses, tokens and divergences (`TrainState`) after step `number`.
 
-    A run diverges where its loss is not finite, or the squares of its gradient, which Adafactor
-    takes the mean of. The losses of a run that has diverged are not counted.
+    A run diverges where its loss is not finite, or the squares of its gradient or of what it
+    trains, which Adafactor takes the mean of: it stops before what it trains can overflow. The
+    losses of a run that has diverged are not counted.
     """
     loss, tokens, diverged = counters
     squares = [
         jnp.sum(jnp.square(leaf), axis=range(1, leaf.ndim))
-        for leaf in jax.tree.leaves(sums.gradient)
+        for leaf in jax.tree.leaves((sums.gradient, trainable))
     ]
     finite = jnp.all(jnp.isfinite(jnp.stack([sums.loss, *squares])), axis=0)
     diverged = jnp.where(finite | (diverged > 0), diverged, number + 1)
