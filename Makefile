@@ -10,7 +10,7 @@ FIXTURES = data/prompt-tuning/test_data
 BIN = .venv/bin
 # On a GPU the benchmarks use the packages of PYTHON and install nothing.
 BENCH_KIND = $(or $(filter gpu,$(ACCELERATOR)),cpu)
-BENCH_PYTHON = $(if $(filter gpu,$(BENCH_KIND)),PYTHONPATH=src:. $(PYTHON),$(BIN)/python)
+BENCH_PYTHON = $(if $(filter gpu,$(BENCH_KIND)),PYTHONPATH=src:.:$$PYTHONPATH $(PYTHON),$(BIN)/python)
 BENCH_PEER = $(if $(filter gpu,$(BENCH_KIND)),$(PYTHON),.venv-bench/bin/python)
 SNAKEMAKE = $(BIN)/snakemake --profile profiles/local --cores $(CORES)
 

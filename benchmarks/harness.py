@@ -3,7 +3,7 @@
 Each variant has a process of its own (`benchmarks.worker`), so that its memory is its own and
 nothing of another trainer's is left in it. The processes take turns, a repetition each (A B A B),
 so that a change of the machine's speed meets all of them; all but one wait. Where a machine's
-memory does not hold all variants at once, as on a GPU, a process ends before the next starts.
+memory does not hold all variants at once, a process ends before the next starts.
 """
 
 import contextlib
@@ -74,10 +74,12 @@ class Worker:
     ) -> None:
         """Starts the process; `deadline` is a `time.monotonic()` at which it is killed."""
         interpreters.logs.mkdir(parents=True, exist_ok=True)
+        paths = [str(ROOT / "src"), str(ROOT), os.environ.get("PYTHONPATH", "")]
         environment = os.environ | {
-            "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]),
+            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
             "PJRT_NPROC": str(variant.case.cores),  # XLA's threads
             "OMP_NUM_THREADS": str(variant.case.cores),
+            "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # a GPU's memory is shared
         }
         self._log = (interpreters.logs / f"{log}.log").open("w", encoding="utf-8")
         command = [interpreters.python[variant.trainer], "-m", "benchmarks.worker", variant.trainer]

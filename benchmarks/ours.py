@@ -14,7 +14,7 @@ from promptscale.checkpoints.sharded import load_model
 from promptscale.config.settings import Optimizer
 from promptscale.config.sizes import ModelConfig
 from promptscale.data.microbatches import Shapes, StepBatch, Work, step_batch
-from promptscale.distributed.environment import configure_cpu
+from promptscale.distributed.environment import configure_xla
 from promptscale.distributed.mesh import Devices, Layout
 from promptscale.inference import Requests, generator, input_lengths, request_shapes
 from promptscale.model import T5, parameter_shapes
@@ -27,7 +27,7 @@ MANY = 10**9  # rows of a training for which compilation costs nothing
 
 def prepare(case: dict[str, Any]) -> Callable[[], dict[str, Any]]:
     """The work of a case, see `benchmarks.cases.Case`."""
-    configure_cpu()
+    configure_xla()
     if case["mode"] == "matmul":
         return matmul(case)
     architecture = ModelConfig(**case["architecture"])
@@ -123,8 +123,9 @@ def micro_batches(
         rows=MANY,
         pools=MANY,
         before=case["prompt_length"] if prompted else 0,
-        budget=devices.token_budget,
+        budget=devices.token_budget(architecture.d_model),
         devices=devices.data_axis,
+        multiple=devices.multiple,
         launch=devices.launch_flops / flops(1, 0),
     )
     for batch in steps:

@@ -20,7 +20,7 @@ from promptscale.data.microbatches import Shapes
 from promptscale.planning.flops import forward
 
 STEPS = 4  # that are drawn of each job
-LAUNCH_FLOPS = 2.0**40  # of an accelerator, as in `promptscale.distributed.mesh`
+LAUNCH_FLOPS = 2.0**40  # of a TPU, as in `promptscale.distributed.mesh`
 
 Pool = tuple[np.ndarray, np.ndarray]  # lengths of the inputs and of the targets of a step's rows
 
@@ -80,7 +80,7 @@ def main() -> None:
             rows=settings.steps * len(pools[0][0]),
             pools=settings.steps * len(groups),
             before=before,
-            budget=hardware.token_budget or 2**13,
+            budget=hardware.token_budget or 2**24 // job.architecture.d_model,
             devices=machine.devices // min(hardware.model_axis, machine.devices),
             launch=LAUNCH_FLOPS / forward(job.architecture, 1, 0).step(gradient),
         )

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import superglue
-from benchmarks.harness import Interpreters, measure, process_lifetimes
+from benchmarks.harness import OURS, Interpreters, measure, process_lifetimes
 from benchmarks.report import describe
 from benchmarks.suite import Material, lifetimes, on_cpu, on_gpu
 from promptscale.errors import ConfigError, PromptscaleError
@@ -30,6 +30,7 @@ from promptscale.storage.atomic import atomic_write
 
 FOLDER = Path("results/benchmarks")
 _SMALLEST_TIME = 20.0  # seconds that a comparison needs at least
+_COMPILING = 5  # processes that compile for a GPU at a time, as its memory holds them
 
 
 def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -42,7 +43,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--accelerator", choices=["cpu", "gpu"], default="cpu")
     parser.add_argument("--peer", default="", help="the Python of PEFT's environment")
     parser.add_argument("--minutes", type=float, help="30 on a CPU, 8 on a GPU")
-    parser.add_argument("--cores", type=int, default=min(2, available_cores()))
+    parser.add_argument("--cores", type=int, help="at most 2 on a CPU, all beside a GPU")
     parser.add_argument("--shared", type=Path, default=Path("../shared"))
     parser.add_argument("--only", default="", help="comparisons whose names start so")
     parser.add_argument("--sizes", default="small,base,large,xl,xxl", help="on a GPU")
@@ -50,6 +51,8 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     given = parser.parse_args(words)
     if given.minutes is None:
         given.minutes = {"cpu": 30, "gpu": 8}[given.accelerator]
+    if given.cores is None:
+        given.cores = min(2 if given.accelerator == "cpu" else 64, available_cores())
     given.out = given.out or FOLDER / f"{given.accelerator}.json"
     if given.minutes < 1:
         raise ConfigError(f"--minutes is {given.minutes}; it must be at least 1.")
@@ -141,6 +144,7 @@ def main() -> None:
             partial.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str((FOLDER / "compiled").resolve()))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     interpreters = Interpreters(
         {"ours": sys.executable, "peer": given.peer}, FOLDER / "logs" / given.accelerator
     )
@@ -174,6 +178,13 @@ def main() -> None:
             results["lifetimes"].append(row)
             print(json.dumps(row), flush=True)
             save()
+    if given.accelerator == "gpu":
+        # XXL first. Compiling in turn would take most of the time.
+        variants = [item.variants[OURS] for item in chosen]
+        variants.sort(key=lambda variant: -variant.case.architecture.get("d_model", 0))
+        compiling = process_lifetimes("compile", variants, interpreters, deadline, _COMPILING)
+        results["compiling"] = compiling
+        print(json.dumps(compiling), flush=True)
     for comparison in chosen:
         if deadline - time.monotonic() < _SMALLEST_TIME:
             results["not_measured"].append(comparison.name)

@@ -97,6 +97,7 @@ def request_shapes(
         before=prompt_length,
         budget=devices.decoded_positions,
         devices=devices.data_axis,
+        multiple=devices.multiple,
         # Every token that a micro-batch generates reads all weights.
         launch=devices.decoded_positions,
     )

@@ -87,6 +87,17 @@ def test_nine_of_ten_positions_are_real_on_superglues_lengths(tasks):
         assert share >= 0.92 and programs <= 54
 
 
+def test_lengths_make_multiples_together_with_the_prompt():
+    """The ladder's lengths, and the longest, which is on no ladder."""
+    inputs, targets = np.array([3, 30, 60, 97] * 50), np.array([2, 4, 5, 9] * 50)
+    settings = {"rows": MANY, "pools": MANY, "before": 101, "budget": 2**11}
+    shapes, plain = (Shapes.fitting(inputs, targets, multiple=n, **settings) for n in (8, 1))
+    assert all((101 + length) % 8 == 0 for length in shapes.inputs)
+    assert all(length % 8 == 0 for length in shapes.targets)
+    assert plain.inputs[-1] == 97 <= shapes.inputs[-1] < 97 + 8
+    assert list(shapes.inputs) == sorted(set(shapes.inputs))
+
+
 def test_a_short_training_compiles_a_single_length():
     share, programs = padding(["boolq"], 1, rows=100)
     assert programs <= 3 and share < 0.9

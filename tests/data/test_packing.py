@@ -15,7 +15,7 @@ from promptscale.config.sequences import examples_per_row
 from promptscale.data.batches import epoch_order, pad
 from promptscale.data.microbatches import Rows
 from promptscale.data.packing import PackedBatches
-from promptscale.model import T5, network
+from promptscale.model import T5, attention, network
 from promptscale.training.loss import cross_entropy
 from promptscale.training.methods import ModelTuning, loss_function
 from promptscale.training.step import Sums, accumulate
@@ -120,7 +120,7 @@ def test_the_gradient_is_that_of_truly_packed_rows(monkeypatch):
         return module.decoder(module.embed(shifted), encoded, crossed, None)
 
     def segment_bias(mask, dtype):
-        return jnp.where(mask, 0.0, network.MASKED).astype(dtype)[:, None]
+        return jnp.where(mask, 0.0, attention.MASKED).astype(dtype)[:, None]
 
     def packed_loss(params):
         logits = nn.apply(packed_logits, model)({"params": params})
@@ -129,7 +129,7 @@ def test_the_gradient_is_that_of_truly_packed_rows(monkeypatch):
     with monkeypatch.context() as patched:
         # The masks have an axis of queries, which the model's annotations do not allow.
         patched.setattr(jaxtyping.config, "jaxtyping_disable", True)
-        patched.setattr(network, "mask_bias", segment_bias)
+        patched.setattr(attention, "mask_bias", segment_bias)
         patched.setattr(
             network.Decoder, "_causal_bias",
             lambda self, length: causal(self, length)

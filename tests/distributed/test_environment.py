@@ -8,10 +8,10 @@ import pytest
 
 PROGRAM = """
 import ctypes, resource, sys, threading
-from promptscale.distributed.environment import configure_cpu
+from promptscale.distributed.environment import configure_xla
 
 if sys.argv[1] == "configured":
-    configure_cpu()
+    configure_xla()
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
 libc.free.argtypes, size = [ctypes.c_void_p], 10**8

@@ -5,29 +5,31 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from promptscale.model.attention import attend
-from promptscale.model.layers import MASKED
+from promptscale.model.attention import MASKED, attend
 
 BATCH, HEADS, QUERIES, KEYS, HEAD_DIM = 3, 2, 5, 7, 4
 
 
-def plain(queries, keys, values, *biases):
+def plain(queries, keys, values, bias, mask=None):
     """The formula as it is written, with jax.nn's softmax."""
-    logits = jnp.einsum("bhtk,bhsk->bhts", queries, keys) + sum(biases)
+    logits = jnp.einsum("bhtk,bhsk->bhts", queries, keys) + bias
+    if mask is not None:
+        logits = logits + jnp.where(mask, 0.0, MASKED).astype(logits.dtype)[:, None, None]
     return jnp.einsum("bhts,bhsk->bhtk", jax.nn.softmax(logits), values)
 
 
-def arguments(scale: float) -> tuple[jax.Array, ...]:
+def arguments(scale: float, queries: int = QUERIES, keys: int = KEYS) -> tuple[jax.Array, ...]:
     """Random queries, keys, values and a bias of each head; logits are of the size `scale`."""
     draws = jax.random.split(jax.random.key(0), 4)
-    queries = scale * jax.random.normal(draws[0], (BATCH, HEADS, QUERIES, HEAD_DIM))
-    keys, values = (jax.random.normal(draw, (BATCH, HEADS, KEYS, HEAD_DIM)) for draw in draws[1:3])
-    return queries, keys, values, jax.random.normal(draws[3], (1, HEADS, QUERIES, KEYS))
+    lengths = (queries, keys, keys)
+    drawn = [jax.random.normal(draw, (BATCH, HEADS, length, HEAD_DIM))
+             for draw, length in zip(draws, lengths, strict=False)]  # fmt: skip
+    return scale * drawn[0], *drawn[1:], jax.random.normal(draws[3], (1, HEADS, queries, keys))
 
 
-def mask(hidden: int) -> jax.Array:
-    """A bias that hides the last keys of the first example."""
-    return jnp.zeros((BATCH, 1, 1, KEYS)).at[0, :, :, KEYS - hidden :].set(MASKED)
+def mask(hidden: int, keys: int = KEYS) -> jax.Array:
+    """Hides the last keys of the first example."""
+    return jnp.ones((BATCH, keys), bool).at[0, keys - hidden :].set(False)
 
 
 @pytest.mark.parametrize("backend", ["cpu", "gpu"])
@@ -46,6 +48,37 @@ def test_values_and_gradients_are_those_of_the_formula(monkeypatch, backend, sca
     size = max(float(jnp.abs(array).max()) for array in inputs)
     for ours, theirs in zip(*results, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6 * size)
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_cudnn_gets_what_the_formula_gets(monkeypatch, masked):
+    """JAX's own code in the place of cuDNN's, which needs a GPU."""
+    calls, reference = [], jax.nn.dot_product_attention
+
+    def attention(*arrays, implementation, **options):
+        calls.append(implementation)
+        return reference(*arrays, implementation="xla", **options)
+
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    monkeypatch.setattr(jax.nn, "dot_product_attention", attention)
+    exact = arguments(1.0, queries=6, keys=8)
+    rounded = [array.astype(jnp.bfloat16) for array in exact]
+    visible = mask(3, keys=8) if masked else None
+    with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
+        ours, theirs = attend(*rounded, visible), plain(*exact, visible)
+    assert calls == ["cudnn"]
+    assert ours.dtype == jnp.bfloat16
+    np.testing.assert_allclose(ours.astype(jnp.float32), theirs, rtol=0.05, atol=0.05)
+
+
+def test_cudnn_leaves_what_it_cannot_compute_to_xla(monkeypatch):
+    """cuDNN has no float32, and takes a bias for even numbers of positions alone."""
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    monkeypatch.setattr(jax.nn, "dot_product_attention", None)
+    even, odd = arguments(1.0, queries=6, keys=8), arguments(1.0, queries=6, keys=7)
+    with jax.numpy_rank_promotion("allow"):
+        attend(*even)
+        attend(*[array.astype(jnp.bfloat16) for array in odd])
 
 
 def test_bfloat16_is_no_less_exact_than_the_formula():

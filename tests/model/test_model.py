@@ -1,5 +1,6 @@
 """Properties of the model and its decoding; tests/parity compares its numbers."""
 
+import itertools
 import math
 
 import jax
@@ -10,6 +11,7 @@ import pytest
 from promptscale.config.sizes import PAPER_SIZES, ModelConfig
 from promptscale.inference import encode_inputs, generator
 from promptscale.model import T5, beam_search, greedy_search, parameter_shapes
+from promptscale.model.dropout import Dropout
 
 CONFIG = ModelConfig(
     d_model=16, d_ff=32, num_encoder_layers=2, num_decoder_layers=2, num_heads=2, head_dim=8,
@@ -179,17 +181,21 @@ def test_each_dropout_of_the_model_draws_other_masks(params, monkeypatch):
     """T5X drops in 2 + 4 places for each encoder layer and 2 + 6 for each decoder layer."""
     model = T5(CONFIG, dropout_rate=0.1)
     keys = jax.random.split(jax.random.key(0), len(INPUTS))
-    places, fold_in = [], jax.random.fold_in
+    used, mask_of = {}, Dropout._mask
 
-    def noted(key, place):
-        places.append(int(place))
-        return fold_in(key, place)
+    def noted(module, masks):
+        used["/".join(module.path)] = mask_of(module, masks)
+        return used["/".join(module.path)]
 
-    monkeypatch.setattr(jax.random, "fold_in", noted)
+    monkeypatch.setattr(Dropout, "_mask", noted)
     encoded, mask = encode_inputs(model, params, None, INPUTS, keys)
     model.apply({"params": params}, encoded, mask, TARGETS, keys, method="decode")
     layers = CONFIG.num_encoder_layers, CONFIG.num_decoder_layers
-    assert len(set(places)) == len(places) == 2 + 4 * layers[0] + 2 + 6 * layers[1]
+    assert len(used) == 2 + 4 * layers[0] + 2 + 6 * layers[1]
+    for first, second in itertools.combinations(map(np.asarray, used.values()), 2):
+        assert first.shape != second.shape or (first != second).any()
+    values = np.concatenate([np.ravel(array) for array in used.values()])
+    assert 0.85 < values.mean() < 0.95
 
 
 def test_bfloat16_activations_keep_a_float32_head(params):

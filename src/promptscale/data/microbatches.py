@@ -100,6 +100,7 @@ class Shapes:
         before: int = 0,
         budget: int,
         devices: int = 1,
+        multiple: int = 1,
         launch: float | int = 0,
     ) -> "Shapes":
         """The shapes that cost the least for `rows` rows with these distributions of lengths.
@@ -109,8 +110,12 @@ class Shapes:
 
         Lengths come from a ladder that all jobs share, so that jobs share compiled programs. The
         last is that of the longest row. A further length pays for the compilation of its program.
+        The positions of the encoder and of the decoder are each a multiple of `multiple`.
         """
-        sides = (_cheapest(inputs, rows), _cheapest(targets, rows))
+        sides = (
+            _rounded_up(_cheapest(inputs, rows), multiple, before),
+            _rounded_up(_cheapest(targets, rows), multiple),
+        )
         return cls(*sides, before, budget, devices, round(launch + _COMPILATION / pools))
 
     def cut(self, inputs: Lengths, targets: Lengths) -> Iterator[Cut]:
@@ -177,6 +182,13 @@ class Shapes:
             chosen.append(-best[start][1])
             start += chosen[-1]
         return chosen
+
+
+def _rounded_up(lengths: Sequence[int], multiple: int, before: int = 0) -> tuple[int, ...]:
+    """The next lengths that make multiples together with `before`, each once."""
+    return tuple(
+        sorted({-(-(before + length) // multiple) * multiple - before for length in lengths})
+    )
 
 
 def _next(lengths: Sequence[int], sizes: Lengths) -> Lengths:

@@ -9,11 +9,14 @@ import os
 import sys
 from pathlib import Path
 
-_ACCELERATORS = ("jax_cuda13_plugin", "libtpu")  # JAX's plugins for GPU and TPU
+_GPU, _TPU = "jax_cuda13_plugin", "libtpu"  # the plugins of JAX
 
 # XLA's YNN library on the CPU makes single matrix products faster, and its fusions of products with
 # other operations make the steps of these models slower (docs/benchmarks.md).
 _CPU_FLAGS = "--xla_cpu_experimental_ynn_fusion_type=LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"
+
+# XLA's own matrix products (Triton) are slower than cuBLAS's for these models (docs/benchmarks.md).
+_GPU_FLAGS = "--xla_gpu_enable_triton_gemm=false"
 
 # Options of glibc's `mallopt`, from malloc.h, and their values.
 _MALLOC = {
@@ -36,17 +39,20 @@ def configure_jax(threads: int, cache: Path) -> None:
     }
     for name, value in variables.items():
         os.environ.setdefault(name, value)
-    configure_cpu()
+    configure_xla()
 
 
-def configure_cpu() -> None:
-    """Sets up XLA and malloc for a CPU; does nothing where JAX has a plugin for an accelerator.
+def configure_xla() -> None:
+    """Sets up XLA for a GPU or a CPU, and malloc for a CPU; a TPU needs nothing.
 
-    It must be called before JAX computes anything. XLA's programs allocate their temporary memory
-    in each call. By default the system provides that memory anew, page by page, which takes a fifth
-    of a training step (docs/benchmarks.md).
+    It must be called before JAX computes anything. XLA's programs for a CPU allocate their
+    temporary memory in each call. By default the system provides that memory anew, page by page,
+    which takes a fifth of a training step (docs/benchmarks.md).
     """
-    if any(map(importlib.util.find_spec, _ACCELERATORS)):
+    if importlib.util.find_spec(_TPU):
+        return
+    if importlib.util.find_spec(_GPU):
+        os.environ.setdefault("XLA_FLAGS", _GPU_FLAGS)
         return
     os.environ.setdefault("XLA_FLAGS", _CPU_FLAGS)
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):

@@ -30,15 +30,22 @@ class Layout(NamedTuple):
     """How a job uses its devices."""
 
     model_axis: int = 1  # the number of devices that share the parameters; at most all devices
-    token_budget: int = 0  # positions that pass at a time on each part of `data`; 0: the default
+    token_budget: int = 0  # of each part of `data` (`Devices.token_budget`); 0: the default
     peak_tflops: int = 0  # of all devices, in 10^12 operations per second; 0: not known
 
 
 SINGLE_DEVICE = Layout()
 
-# The default token budgets. What a CPU computes at a time should stay in its cache.
-_TOKEN_BUDGETS = {"cpu": 2**11}
-_OTHER_TOKEN_BUDGET = 2**13  # of other devices
+# The default token budgets. What a CPU computes at a time should stay in its cache. Elsewhere it is
+# for all models about as much memory (12 GB at most in prompt tuning): what a position needs grows
+# with d_model.
+_CPU_TOKEN_BUDGET = 2**11
+_OTHER_TOKEN_BUDGET = 2**24  # times d_model
+
+# The numbers of positions are multiples of this. XLA and cuDNN would pad other numbers, or use
+# slower kernels for them.
+_MULTIPLES = {"cpu": 1}
+_OTHER_MULTIPLE = 8  # of other devices
 
 # The positions that pass together in decoding. The decoder has keys and values of all layers for
 # each: 0.4 MB in T5 1.1 XXL, 13 GB in all.
@@ -46,8 +53,9 @@ _DECODED_POSITIONS = {"cpu": 2**13}
 _OTHER_DECODED_POSITIONS = 2**15  # of other devices
 
 # The operations that a device does in the time that it loses with a micro-batch, roughly: some
-# hundredths of a second on two CPU cores, some thousandths elsewhere.
-_LAUNCH_FLOPS = {"cpu": 2.0**32}
+# hundredths of a second on two CPU cores, some thousandths elsewhere. On an H200 that time is 2 ms
+# for T5 1.1 Small (docs/benchmarks.md), and grows with the number of layers.
+_LAUNCH_FLOPS = {"cpu": 2.0**32, "gpu": 2.0**41}
 _OTHER_LAUNCH_FLOPS = 2.0**40  # of other devices
 
 
@@ -76,10 +84,16 @@ class Devices:
         )
         self.mesh = Mesh(grid, (DATA, MODEL))
         self.peak_flops = 1e12 * layout.peak_tflops
-        platform = devices[0].platform
-        self.token_budget = layout.token_budget or _TOKEN_BUDGETS.get(platform, _OTHER_TOKEN_BUDGET)
+        self._token_budget = layout.token_budget
+        platform = self._platform = devices[0].platform
+        self.multiple = _MULTIPLES.get(platform, _OTHER_MULTIPLE)
         self.decoded_positions = _DECODED_POSITIONS.get(platform, _OTHER_DECODED_POSITIONS)
         self.launch_flops = _LAUNCH_FLOPS.get(platform, _OTHER_LAUNCH_FLOPS)
+
+    def token_budget(self, d_model: int) -> int:
+        """The positions that pass at a time through a model, on each part of `data`."""
+        default = _CPU_TOKEN_BUDGET if self._platform == "cpu" else _OTHER_TOKEN_BUDGET // d_model
+        return self._token_budget or default
 
     @property
     def data_axis(self) -> int:

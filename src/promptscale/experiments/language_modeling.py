@@ -153,8 +153,9 @@ def batches(
         *map(np.append, stream.lengths(0), longest),
         rows=steps * stream.batch_size,
         pools=steps,
-        budget=devices.token_budget,
+        budget=devices.token_budget(architecture.d_model),
         devices=devices.data_axis,
+        multiple=devices.multiple,
         launch=devices.launch_flops / flops(1, 0),
     )
 

@@ -48,8 +48,9 @@ def batches(
         rows=settings.steps * sum(len(indices_of(0)) for indices_of in chosen),
         pools=settings.steps * len(pools),
         before=job.prompt_length,
-        budget=devices.token_budget,
+        budget=devices.token_budget(job.architecture.d_model),
         devices=devices.data_axis,
+        multiple=devices.multiple,
         launch=devices.launch_flops / flops(1, 0),
     )
 

@@ -5,30 +5,68 @@ Letters: B batch, H heads, T queries, S keys, K head_dim.
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
+
+MASKED = -1e10
 
 
 def attend(
     queries: Float[Array, "B H T K"],
     keys: Float[Array, "B H S K"],
     values: Float[Array, "B H S K"],
-    *biases: Float[Array, "_ _ _ S"],
+    bias: Float[Array, "1 H T S"] | None = None,
+    mask: Bool[Array, "B S"] | None = None,
 ) -> Float[Array, "B H T K"]:
-    """Returns softmax(queries keys^T + biases) values, in the dtype of the arguments.
+    """Returns softmax(queries keys^T + bias) values, in the dtype of the arguments.
+
+    The keys where `mask` is false are hidden. The visible keys of an example are its first.
 
     On a CPU, the sum of the softmax divides the result [T, K], and not the weights [T, S]. The
     result is the same, and the backward pass needs neither the divided weights nor a sum over
     [T, S] (FlashAttention, Dao et al. 2022, section 3.1). The largest logit of a query cancels out,
-    so it has no gradient. XLA's GPU compiler fuses `jax.nn.softmax` into fewer kernels.
+    so it has no gradient. On a GPU, cuDNN's fused attention keeps the weights [T, S] out of memory,
+    where it can (`_cudnn`); elsewhere XLA fuses `jax.nn.softmax` into fewer kernels.
 
     The heads' axis precedes the positions' axis, so that all products are plain batched matrix
     products. In the other order XLA's CPU backend takes four times as long.
     """
+    if _cudnn(queries, keys):
+        return _fused(queries, keys, values, bias, mask)
     logits = jnp.einsum("bhtk,bhsk->bhts", queries, keys)
-    for bias in biases:
+    if bias is not None:
         logits = logits + bias
+    if mask is not None:
+        logits = logits + mask_bias(mask, logits.dtype)
     if jax.default_backend() != "cpu":
         return jnp.einsum("bhts,bhsk->bhtk", jax.nn.softmax(logits), values)
     largest = jax.lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True))
     weights = jnp.exp(logits - largest)
     return jnp.einsum("bhts,bhsk->bhtk", weights, values) / jnp.sum(weights, -1, keepdims=True)
+
+
+def mask_bias(mask: Bool[Array, "B S"], dtype: jnp.dtype) -> Float[Array, "B 1 1 S"]:
+    """An additive attention bias that hides the keys where `mask` is false."""
+    return jnp.where(mask, 0.0, MASKED).astype(dtype)[:, None, None, :]
+
+
+def _cudnn(queries: Array, keys: Array) -> bool:
+    """Whether cuDNN computes this attention.
+
+    It has no float32, and no bias for odd numbers of positions. Decoding has a single query.
+    """
+    even = queries.shape[2] % 2 == keys.shape[2] % 2 == 0
+    return jax.default_backend() == "gpu" and queries.dtype == jnp.bfloat16 and even
+
+
+def _fused(
+    queries: Array, keys: Array, values: Array, bias: Array | None, mask: Array | None
+) -> Array:
+    """`attend` by cuDNN, whose arrays have the axis of positions before that of heads."""
+    lengths = None
+    if mask is not None:  # a row without an example sees a key, so that its result is finite
+        lengths = jnp.maximum(jnp.sum(mask, axis=-1, dtype=jnp.int32), 1)
+    output = jax.nn.dot_product_attention(
+        queries.swapaxes(1, 2), keys.swapaxes(1, 2), values.swapaxes(1, 2), bias,
+        key_value_seq_lengths=lengths, scale=1.0, implementation="cudnn",
+    )  # fmt: skip
+    return output.swapaxes(1, 2)

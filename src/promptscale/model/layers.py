@@ -6,19 +6,15 @@ Letters: B batch, S source (keys) positions, T target (queries) positions, D d_m
 K head_dim, F d_ff.
 """
 
-import zlib
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int
 
 from promptscale.config.sizes import ModelConfig
 from promptscale.model.attention import attend
+from promptscale.model.dropout import Dropout, Masks
 
-MASKED = -1e10
-DropoutKeys = Key[Array, " B"] | None  # a key for each example; None: no dropout
 _KERNEL_INIT = nn.initializers.variance_scaling(1.0, "fan_in", "truncated_normal")
 
 
@@ -50,11 +46,6 @@ def relative_position_bucket(
     return bucket + jnp.where(distance < exact, distance, logarithmic)
 
 
-def mask_bias(mask: Bool[Array, "B S"], dtype: jnp.dtype) -> Float[Array, "B 1 1 S"]:
-    """An additive attention bias that hides the keys where `mask` is false."""
-    return jnp.where(mask, 0.0, MASKED).astype(dtype)[:, None, None, :]
-
-
 def dense(features: int, dtype: jnp.dtype, init=_KERNEL_INIT, name: str | None = None) -> nn.Dense:
     """A linear map without bias; its parameter is `kernel` [in, out]."""
     return nn.Dense(features, use_bias=False, dtype=dtype, kernel_init=init, name=name)
@@ -64,7 +55,7 @@ class Part(nn.Module):
     """The model, or a part of it that has dropout; parameters are cast to `dtype` when used."""
 
     config: ModelConfig
-    dropout_rate: float = 0.0  # of every dropout, used where there are keys
+    dropout_rate: float = 0.0  # of every dropout, used where there are masks
     dtype: jnp.dtype = jnp.dtype(jnp.float32)  # of the activations
 
 
@@ -82,43 +73,6 @@ class RMSNorm(nn.Module):
         mean_square = jnp.mean(jnp.square(wide), axis=-1, keepdims=True)
         normed = (wide * jax.lax.rsqrt(mean_square + 1e-6)).astype(x.dtype)
         return normed * jnp.broadcast_to(scale.astype(x.dtype), x.shape)
-
-
-class Dropout(nn.Module):
-    """Drops features with a mask that all positions of an example share, as T5X does.
-
-    A mask is a function of the example's key and of this module's place in the model. It depends
-    neither on the other examples of the batch nor on the padding.
-    """
-
-    rate: float
-
-    def __call__(self, x: Float[Array, "B L D"], keys: DropoutKeys) -> Float[Array, "B L D"]:
-        """Drops features and scales the others; without keys it returns `x`."""
-        if keys is None or not self.rate:
-            return x
-        mask = self._draw(keys, (x.shape[-1],))[:, None, :]
-        return self._scaled(x, mask)
-
-    def rows(self, x: Float[Array, "B H S K"], keys: DropoutKeys) -> Float[Array, "B H S K"]:
-        """Drops whole rows [K], a mask for each head and position."""
-        if keys is None or not self.rate:
-            return x
-        # Positions come first in the draw, so that padding changes no earlier position's mask.
-        mask = self._draw(keys, (x.shape[2], x.shape[1])).swapaxes(1, 2)[..., None]
-        return self._scaled(x, mask)
-
-    def _draw(self, keys: Key[Array, " B"], shape: tuple[int, ...]) -> Bool[Array, "B ..."]:
-        """A mask of `shape` for each example; true where a value stays."""
-        place = np.uint32(zlib.crc32("/".join(self.path).encode()))
-
-        def draw(key: PRNGKeyArray) -> Bool[Array, "..."]:
-            return jax.random.bernoulli(jax.random.fold_in(key, place), 1 - self.rate, shape)
-
-        return jax.vmap(draw)(keys)
-
-    def _scaled(self, x: Array, mask: Bool[Array, "..."]) -> Array:
-        return jnp.where(mask, x / (1 - self.rate), jnp.zeros_like(x))
 
 
 class RelativePositionBias(nn.Module):
@@ -169,12 +123,14 @@ class Attention(Part):
         x: Float[Array, "B T D"],
         keys: Float[Array, "B H S K"],
         values: Float[Array, "B H S K"],
-        *biases: Float[Array, "_ _ _ S"],
-        dropout_keys: DropoutKeys = None,
+        bias: Float[Array, "1 H T S"] | None = None,
+        mask: Bool[Array, "B S"] | None = None,
+        *,
+        dropout_masks: Masks = None,
     ) -> Float[Array, "B T D"]:
         """Attends from `x` to the given keys and values, in the activation dtype."""
-        values = self.value_dropout.rows(values, dropout_keys)
-        mixed = attend(self._heads(self.query(x)), keys, values, *biases)
+        values = self.value_dropout.rows(values, dropout_masks)
+        mixed = attend(self._heads(self.query(x)), keys, values, bias, mask)
         return self.out(mixed.swapaxes(1, 2).reshape(*x.shape[:2], -1))
 
     def _heads(self, x: Float[Array, "B L HK"]) -> Float[Array, "B H L K"]:
@@ -186,12 +142,10 @@ class GatedMLP(Part):
     """T5 1.1's feed-forward block: (gelu(x wi_0) * (x wi_1)) wo, with the tanh form of gelu."""
 
     @nn.compact
-    def __call__(
-        self, x: Float[Array, "B L D"], dropout_keys: DropoutKeys
-    ) -> Float[Array, "B L D"]:
+    def __call__(self, x: Float[Array, "B L D"], dropout_masks: Masks) -> Float[Array, "B L D"]:
         """Maps each position separately."""
         gate = dense(self.config.d_ff, self.dtype, name="wi_0")
         up = dense(self.config.d_ff, self.dtype, name="wi_1")
         down = dense(self.config.d_model, self.dtype, name="wo")
         hidden = nn.gelu(gate(x), approximate=True) * up(x)
-        return down(Dropout(self.dropout_rate)(hidden, dropout_keys))
+        return down(Dropout(self.dropout_rate)(hidden, dropout_masks))

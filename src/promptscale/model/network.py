@@ -17,17 +17,15 @@ from flax import traverse_util
 from jaxtyping import Array, Bool, Float, Int
 
 from promptscale.config.sizes import ModelConfig
+from promptscale.model.attention import MASKED
+from promptscale.model.dropout import Dropout, DropoutKeys, Masks, Places, draw_masks
 from promptscale.model.layers import (
-    MASKED,
     Attention,
-    Dropout,
-    DropoutKeys,
     GatedMLP,
     Part,
     RelativePositionBias,
     RMSNorm,
     dense,
-    mask_bias,
 )
 
 
@@ -36,17 +34,21 @@ class EncoderLayer(Part):
 
     @nn.compact
     def __call__(
-        self, x: Float[Array, "B S D"], *biases: Float[Array, "_ _ _ S"], dropout_keys: DropoutKeys
+        self,
+        x: Float[Array, "B S D"],
+        bias: Float[Array, "1 H S S"],
+        mask: Bool[Array, "B S"],
+        dropout_masks: Masks,
     ) -> Float[Array, "B S D"]:
-        """Applies the layer; `biases` are added to the attention logits."""
+        """Applies the layer; `bias` is added to the attention logits."""
         parts = (self.config, self.dropout_rate, self.dtype)
         normed = RMSNorm(name="pre_attention_layer_norm")(x)
         attention = Attention(*parts, name="attention")
         keys, values = attention.keys_values(normed)
-        attended = attention(normed, keys, values, *biases, dropout_keys=dropout_keys)
-        x = x + Dropout(self.dropout_rate)(attended, dropout_keys)
-        hidden = GatedMLP(*parts, name="mlp")(RMSNorm(name="pre_mlp_layer_norm")(x), dropout_keys)
-        return x + Dropout(self.dropout_rate)(hidden, dropout_keys)
+        attended = attention(normed, keys, values, bias, mask, dropout_masks=dropout_masks)
+        x = x + Dropout(self.dropout_rate)(attended, dropout_masks)
+        hidden = GatedMLP(*parts, name="mlp")(RMSNorm(name="pre_mlp_layer_norm")(x), dropout_masks)
+        return x + Dropout(self.dropout_rate)(hidden, dropout_masks)
 
 
 class Encoder(Part):
@@ -59,13 +61,28 @@ class Encoder(Part):
         """Encodes embeddings; positions where `mask` is false are hidden from attention."""
         length = embedded.shape[1]
         position = RelativePositionBias(self.config, True, self.dtype, name="relpos_bias")
-        biases = position(length, length), mask_bias(mask, self.dtype)
-        x = Dropout(self.dropout_rate)(embedded.astype(self.dtype), dropout_keys)
+        bias = position(length, length)
+        dropout_masks = draw_masks(dropout_keys, self.dropout_rate, self._dropped(length))
+        x = Dropout(self.dropout_rate)(embedded.astype(self.dtype), dropout_masks)
         for index in range(self.config.num_encoder_layers):
             layer = EncoderLayer(self.config, self.dropout_rate, self.dtype, name=f"layers_{index}")
-            x = layer(x, *biases, dropout_keys=dropout_keys)
+            x = layer(x, bias, mask, dropout_masks)
         x = RMSNorm(name="encoder_norm")(x)
-        return Dropout(self.dropout_rate)(x, dropout_keys)
+        return Dropout(self.dropout_rate)(x, dropout_masks)
+
+    def _dropped(self, length: int) -> Places:
+        """The places of dropout, and the shapes of their masks (`draw_masks`)."""
+        width, tower = (self.config.d_model,), self.name
+        places: Places = {f"{tower}/Dropout_0": width, f"{tower}/Dropout_1": width}
+        for index in range(self.config.num_encoder_layers):
+            layer = f"{tower}/layers_{index}"
+            places |= {
+                f"{layer}/attention/value_dropout": (length, self.config.num_heads),
+                f"{layer}/Dropout_0": width,
+                f"{layer}/mlp/Dropout_0": (self.config.d_ff,),
+                f"{layer}/Dropout_1": width,
+            }
+        return places
 
 
 CrossKeysValues = tuple[Float[Array, "B H S K"], Float[Array, "B H S K"]]  # encoder's output
@@ -77,7 +94,7 @@ class DecodingCache(NamedTuple):
 
     self_attention: tuple[SelfKeysValues, ...]
     cross_attention: tuple[CrossKeysValues, ...]
-    cross_bias: Float[Array, "B 1 1 S"]
+    encoded_mask: Bool[Array, "B S"]
 
 
 class DecoderLayer(Part):
@@ -101,9 +118,9 @@ class DecoderLayer(Part):
         x: Float[Array, "B T D"],
         cross: CrossKeysValues,
         self_bias: Float[Array, "1 H T L"],
-        cross_bias: Float[Array, "B 1 1 S"],
+        encoded_mask: Bool[Array, "B S"],
         *,
-        dropout_keys: DropoutKeys = None,
+        dropout_masks: Masks = None,
         cache: SelfKeysValues | None = None,
         index: Int[Array, ""] | None = None,
     ) -> tuple[Float[Array, "B T D"], SelfKeysValues]:
@@ -118,14 +135,17 @@ class DecoderLayer(Part):
             start = (0, 0, index, 0)
             keys = jax.lax.dynamic_update_slice(cache[0], keys, start)
             values = jax.lax.dynamic_update_slice(cache[1], values, start)
-        attended = self.self_attention(normed, keys, values, self_bias, dropout_keys=dropout_keys)
-        x = x + self.attention_dropout(attended, dropout_keys)
+        attended = self.self_attention(normed, keys, values, self_bias, dropout_masks=dropout_masks)
+        x = x + self.attention_dropout(attended, dropout_masks)
         crossed = self.encoder_decoder_attention(
-            self.pre_cross_attention_layer_norm(x), *cross, cross_bias, dropout_keys=dropout_keys
+            self.pre_cross_attention_layer_norm(x),
+            *cross,
+            mask=encoded_mask,
+            dropout_masks=dropout_masks,
         )
-        x = x + self.cross_attention_dropout(crossed, dropout_keys)
-        hidden = self.mlp(self.pre_mlp_layer_norm(x), dropout_keys)
-        return x + self.mlp_dropout(hidden, dropout_keys), (keys, values)
+        x = x + self.cross_attention_dropout(crossed, dropout_masks)
+        hidden = self.mlp(self.pre_mlp_layer_norm(x), dropout_masks)
+        return x + self.mlp_dropout(hidden, dropout_masks), (keys, values)
 
 
 class Decoder(Part):
@@ -150,12 +170,13 @@ class Decoder(Part):
     ) -> Float[Array, "B T V"]:
         """Logits of all target positions at once (teacher forcing)."""
         self_bias = self._causal_bias(embedded.shape[1])
-        cross_bias = mask_bias(encoded_mask, self.dtype)
-        x = self.input_dropout(embedded.astype(self.dtype), dropout_keys)
+        places = self._dropped(embedded.shape[1], encoded.shape[1])
+        dropout_masks = draw_masks(dropout_keys, self.dropout_rate, places)
+        x = self.input_dropout(embedded.astype(self.dtype), dropout_masks)
         for layer in self.layers:
             cross = layer.encoder_decoder_attention.keys_values(encoded)
-            x, _ = layer(x, cross, self_bias, cross_bias, dropout_keys=dropout_keys)
-        return self._logits(x, dropout_keys)
+            x, _ = layer(x, cross, self_bias, encoded_mask, dropout_masks=dropout_masks)
+        return self._logits(x, dropout_masks)
 
     def step(
         self, embedded: Float[Array, "B 1 D"], cache: DecodingCache, index: Int[Array, ""]
@@ -166,7 +187,7 @@ class Decoder(Part):
         x = embedded.astype(self.dtype)
         updated = []
         for layer, targets, cross in zip(self.layers, *cache[:2], strict=True):
-            x, targets = layer(x, cross, self_bias, cache.cross_bias, cache=targets, index=index)
+            x, targets = layer(x, cross, self_bias, cache.encoded_mask, cache=targets, index=index)
             updated.append(targets)
         return self._logits(x, None)[:, 0], cache._replace(self_attention=tuple(updated))
 
@@ -174,9 +195,25 @@ class Decoder(Part):
         future = jnp.triu(jnp.ones((length, length), bool), 1)[None, None]
         return self.relpos_bias(length, length) + jnp.where(future, MASKED, 0.0).astype(self.dtype)
 
-    def _logits(self, x: Float[Array, "B T D"], dropout_keys: DropoutKeys) -> Float[Array, "B T V"]:
-        x = self.output_dropout(self.decoder_norm(x), dropout_keys)
+    def _logits(self, x: Float[Array, "B T D"], dropout_masks: Masks) -> Float[Array, "B T V"]:
+        x = self.output_dropout(self.decoder_norm(x), dropout_masks)
         return self.logits_dense(x.astype(jnp.float32))
+
+    def _dropped(self, targets: int, inputs: int) -> Places:
+        """The places of dropout, and the shapes of their masks (`draw_masks`)."""
+        width, tower, heads = (self.config.d_model,), self.name, self.config.num_heads
+        places: Places = {f"{tower}/input_dropout": width, f"{tower}/output_dropout": width}
+        for index in range(self.config.num_decoder_layers):
+            layer = f"{tower}/layers_{index}"
+            places |= {
+                f"{layer}/self_attention/value_dropout": (targets, heads),
+                f"{layer}/attention_dropout": width,
+                f"{layer}/encoder_decoder_attention/value_dropout": (inputs, heads),
+                f"{layer}/cross_attention_dropout": width,
+                f"{layer}/mlp/Dropout_0": (self.config.d_ff,),
+                f"{layer}/mlp_dropout": width,
+            }
+        return places
 
 
 class T5(Part):
@@ -227,7 +264,7 @@ class T5(Part):
         return DecodingCache(
             tuple((empty, empty) for _ in layers),
             tuple(layer.encoder_decoder_attention.keys_values(encoded) for layer in layers),
-            mask_bias(mask, self.dtype),
+            mask,
         )
 
     def decode_step(
@@ -244,7 +281,7 @@ class T5(Part):
         return self.decode(self.encode(self.embed(inputs), mask), mask, targets)
 
 
-def parameter_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+def parameter_shapes(config: ModelConfig) -> Places:
     """The T5X name and shape of every parameter; no array is allocated."""
     tokens = jax.ShapeDtypeStruct((1, 2), jnp.int32)
     variables = jax.eval_shape(T5(config).init, jax.random.key(0), tokens, tokens)
