@@ -127,6 +127,7 @@ def micro_batches(
         devices=devices.data_axis,
         multiple=devices.multiple,
         launch=devices.launch_flops / flops(1, 0),
+        compilation=devices.compilation(flops(1, 0)),
     )
     for batch in steps:
         numbers = range(len(batch))
@@ -151,7 +152,9 @@ def decoding(
     inputs = [np.array(ids[:-1]) for ids in case["batches"][0][0]["inputs"]]
     size, limit = len(inputs), case["decode_length"]
     devices = Devices()
-    shapes = request_shapes(input_lengths(inputs), devices, case["prompt_length"], times=MANY)
+    shapes = request_shapes(
+        input_lengths(inputs), devices, model.config, case["prompt_length"], times=MANY
+    )
     requests = Requests(inputs, np.zeros(size, int), np.full(size, limit), devices, shapes)
     generate = generator(model, "greedy", limit)
 

@@ -14,9 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from promptscale.config.sizes import ModelConfig
 from promptscale.data.microbatches import Shapes, pad_rows
 from promptscale.distributed.mesh import Devices
 from promptscale.model import T5, DropoutKeys, beam_search, greedy_search
+from promptscale.planning.flops import step_flops
 from promptscale.prompts import prepend
 from promptscale.storage.events import Pace, event
 
@@ -83,12 +85,17 @@ def input_lengths(inputs: Sequence[np.ndarray]) -> Int[np.ndarray, " M"]:
 
 
 def request_shapes(
-    lengths: Int[np.ndarray, " M"], devices: Devices, prompt_length: int = 0, times: int = 1
+    lengths: Int[np.ndarray, " M"],
+    devices: Devices,
+    architecture: ModelConfig,
+    prompt_length: int = 0,
+    times: int = 1,
 ) -> Shapes:
     """The shapes of micro-batches of requests that are answered `times` times.
 
     `lengths` are the inputs' (`input_lengths`).
     """
+    flops = step_flops(architecture, "nothing")
     return Shapes.fitting(
         lengths,
         np.zeros_like(lengths),
@@ -100,6 +107,7 @@ def request_shapes(
         multiple=devices.multiple,
         # Every token that a micro-batch generates reads all weights.
         launch=devices.decoded_positions,
+        compilation=devices.compilation(flops(1, 0)),
     )
 
 

@@ -21,9 +21,6 @@ from promptscale.distributed.mesh import Devices
 Lengths: TypeAlias = Int[np.ndarray, " M"]
 
 _LENGTHS = 16  # different lengths of a job's inputs, and of its targets, at most
-# The positions that a device computes in the time that a program takes to compile, roughly: on two
-# CPU cores for the smallest models, and for XXL on a GPU.
-_COMPILATION = 2**17
 
 
 class Rows(NamedTuple):
@@ -102,21 +99,23 @@ class Shapes:
         devices: int = 1,
         multiple: int = 1,
         launch: float | int = 0,
+        compilation: float | int = 2**17,
     ) -> "Shapes":
         """The shapes that cost the least for `rows` rows with these distributions of lengths.
 
         The rows come in `pools` pools. `launch` is the part of the overhead that the device has;
-        the other part is a program's compilation, which all pools share.
+        the other part is a program's compilation, which all pools share. `compilation` is the
+        positions that the device computes in that time.
 
         Lengths come from a ladder that all jobs share, so that jobs share compiled programs. The
         last is that of the longest row. A further length pays for the compilation of its program.
         The positions of the encoder and of the decoder are each a multiple of `multiple`.
         """
         sides = (
-            _rounded_up(_cheapest(inputs, rows), multiple, before),
-            _rounded_up(_cheapest(targets, rows), multiple),
+            _rounded_up(_cheapest(inputs, rows, compilation), multiple, before),
+            _rounded_up(_cheapest(targets, rows, compilation), multiple),
         )
-        return cls(*sides, before, budget, devices, round(launch + _COMPILATION / pools))
+        return cls(*sides, before, budget, devices, round(launch + compilation / pools))
 
     def cut(self, inputs: Lengths, targets: Lengths) -> Iterator[Cut]:
         """Cuts a pool with these lengths of inputs and targets, the longest rows first.
@@ -249,7 +248,7 @@ def rounded_length(length: int) -> int:
     return -(-length // step) * step
 
 
-def _cheapest(sizes: Lengths, rows: int) -> tuple[int, ...]:
+def _cheapest(sizes: Lengths, rows: int, compilation: float | int) -> tuple[int, ...]:
     """The lengths for which the padding and compilation of `rows` rows cost the least.
 
     The rows have the distribution `sizes`. A row is padded to the next length.
@@ -264,7 +263,7 @@ def _cheapest(sizes: Lengths, rows: int) -> tuple[int, ...]:
     for number in range(1, _LENGTHS + 1):
         for end in range(1, len(lengths) + 1):
             padded = (before[end] - before[:end]) * lengths[end - 1]
-            costs = cost[number - 1, :end] + padded + _COMPILATION
+            costs = cost[number - 1, :end] + padded + compilation
             previous[number, end] = costs.argmin()
             cost[number, end] = costs.min()
     number, end, chosen = int(cost[:, -1].argmin()), len(lengths), []

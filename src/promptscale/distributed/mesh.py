@@ -58,6 +58,12 @@ _OTHER_DECODED_POSITIONS = 2**15  # of other devices
 _LAUNCH_FLOPS = {"cpu": 2.0**32, "gpu": 2.0**41}
 _OTHER_LAUNCH_FLOPS = 2.0**40  # of other devices
 
+# What a device computes in the time that a program takes to compile, roughly: operations of a GPU,
+# for which any model compiles in ten seconds; elsewhere positions, on two CPU cores for the
+# smallest models and on TPUs for XXL.
+_COMPILATION_FLOPS = {"gpu": 2.0**51}
+_COMPILATION_POSITIONS = 2.0**17
+
 
 class Devices:
     """All devices of all processes as a mesh, and the shardings of arrays on it."""
@@ -94,6 +100,12 @@ class Devices:
         """The positions that pass at a time through a model, on each part of `data`."""
         default = _CPU_TOKEN_BUDGET if self._platform == "cpu" else _OTHER_TOKEN_BUDGET // d_model
         return self._token_budget or default
+
+    def compilation(self, flops: float) -> float:
+        """The positions, of `flops` each, that are computed while a program compiles."""
+        if self._platform in _COMPILATION_FLOPS:
+            return _COMPILATION_FLOPS[self._platform] / flops
+        return _COMPILATION_POSITIONS
 
     @property
     def data_axis(self) -> int:

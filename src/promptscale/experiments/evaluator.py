@@ -89,5 +89,11 @@ class Evaluator:
             np.repeat([run for run, _ in pairs], sizes),
             np.repeat([dev.limit for _, dev in pairs], sizes),
             self._devices,
-            request_shapes(lengths, self._devices, self._job.prompt_length, self._evaluations),
+            request_shapes(
+                lengths,
+                self._devices,
+                self._job.architecture,
+                self._job.prompt_length,
+                self._evaluations,
+            ),
         )

@@ -157,6 +157,7 @@ def batches(
         devices=devices.data_axis,
         multiple=devices.multiple,
         launch=devices.launch_flops / flops(1, 0),
+        compilation=devices.compilation(flops(1, 0)),
     )
 
     def batch(step: int) -> StepBatch:

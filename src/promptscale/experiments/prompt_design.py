@@ -121,7 +121,7 @@ def run(job: PromptDesignJob, files: Files, layout: Layout = SINGLE_DEVICE) -> N
     inputs = [ids for dev, _ in dev_sets for ids in dev.inputs]
     requests = Requests(
         inputs, np.zeros(len(inputs), int), np.repeat(limits, sizes), devices,
-        request_shapes(input_lengths(inputs), devices),
+        request_shapes(input_lengths(inputs), devices, job.architecture),
     )  # fmt: skip
     generate = generator(model, job.evaluation.decoding, max(limits), devices.replicated())
     answers = np.split(requests.answer(generate, params, None), np.cumsum(sizes)[:-1])

@@ -53,6 +53,7 @@ class Answerer:
         `max_output_tokens` is the limit of an answer; by default that of its prompt's card.
         """
         self._params, self._vocabulary, self._devices = params, vocabulary, devices
+        self._architecture = model.config
         limits = [
             max_output_tokens
             or (prompt.card.max_output_tokens if prompt.card else MAX_OUTPUT_TOKENS)
@@ -105,7 +106,7 @@ class Answerer:
         shapes = self._shapes.get(prompt_length)
         longest = int(lengths.max())
         if shapes is None:
-            shapes = request_shapes(lengths, self._devices, prompt_length)
+            shapes = request_shapes(lengths, self._devices, self._architecture, prompt_length)
         elif shapes.inputs[-1] < longest:
             inputs = (*shapes.inputs, rounded_length(longest))
             shapes = dataclasses.replace(shapes, inputs=inputs)
