@@ -15,7 +15,7 @@ BENCH_PEER = $(if $(filter gpu,$(BENCH_KIND)),$(PYTHON),.venv-bench/bin/python)
 SNAKEMAKE = $(BIN)/snakemake --profile profiles/local --cores $(CORES)
 
 .DEFAULT_GOAL = help
-.PHONY: help setup demo reproduce real check test chaos lint format lock bench docs image clean
+.PHONY: help setup demo reproduce real real-input real-cpu real-gpu check test chaos lint format lock bench docs image clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 14
@@ -42,14 +42,23 @@ reproduce: setup ## the miniature: generated data, tiny T5s, every figure and ta
 
 REAL_INPUT = $(CURDIR)/results/real_input
 REAL_DATA = local_files: \"$$SHARED/data\", vocabulary: \"$$SHARED/$(FIXTURES)/t5_vocab\"
-real: setup ## prompts on a real T5 1.1 Small and real text (needs ../shared, or SHARED=<folder>)
+REAL_SQUAD = substitutes: {squad/train: \"$(REAL_INPUT)/squad-train.json\", \
+  squad/validation: \"$(REAL_INPUT)/squad-validation.json\"}
+real: real-$(or $(filter gpu,$(ACCELERATOR)),cpu) ## prompts on a real T5 1.1 Small and real text (needs ../shared, or SHARED=<folder>)
+
+real-input: setup
 	$(BIN)/python workflow/real_input.py "$$SHARED" results/real_input
+
+real-cpu: real-input
 	$(SNAKEMAKE) --configfile config/real.yaml --config "data={$(REAL_DATA)}" -- all
-	$(SNAKEMAKE) --configfile config/real_tasks.yaml --config "data={$(REAL_DATA), substitutes: { \
-	  squad/train: \"$(REAL_INPUT)/squad-train.json\", \
-	  squad/validation: \"$(REAL_INPUT)/squad-validation.json\"}}" -- all
+	$(SNAKEMAKE) --configfile config/real_tasks.yaml --config "data={$(REAL_DATA), $(REAL_SQUAD)}" -- all
 	@$(BIN)/promptscale status --config config/real.yaml
 	@$(BIN)/promptscale status --config config/real_tasks.yaml
+
+real-gpu: real-input
+	$(BIN)/snakemake --profile profiles/gpu --configfile config/real_gpu.yaml \
+	  --config environment=gpu "data={$(REAL_DATA), $(REAL_SQUAD)}" -- all
+	@$(BIN)/promptscale status --config config/real_gpu.yaml
 
 check: lint ## lint, then the quick tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
