@@ -151,7 +151,8 @@ def test_two_places_stand_for_all_places_that_divide_a_segment(monkeypatch: pyte
 def test_a_price_says_whether_its_utilization_was_measured(monkeypatch: pytest.MonkeyPatch):
     table = dict(accelerators())
     measured = {"training": {"xl": 0.5, "xxl": 0.7}, "decoding": {"small": 0.02}}
-    table["h100"] = table["h100"].model_copy(update={"measured": measured})
+    for kind, shares in (("h100", measured), ("h200", {})):
+        table[kind] = table[kind].model_copy(update={"measured": shares})
     monkeypatch.setattr(costs, "accelerators", lambda: table)
     config = load_config(PAPER)
     job = next(job for job in grid.prompt_jobs(config) if job.size == "xxl")
