@@ -1,5 +1,7 @@
 """`attend` equals the formula of attention, and so do its gradients."""
 
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -71,14 +73,18 @@ def test_cudnn_gets_what_the_formula_gets(monkeypatch, masked):
     np.testing.assert_allclose(ours.astype(jnp.float32), theirs, rtol=0.05, atol=0.05)
 
 
-def test_cudnn_leaves_what_it_cannot_compute_to_xla(monkeypatch):
-    """cuDNN has no float32, and takes a bias for even numbers of positions alone."""
+@pytest.mark.parametrize(
+    ("capability", "dtype", "keys"),
+    [("7.5", "bfloat16", 8), ("9.0", "float32", 8), ("9.0", "bfloat16", 7)],
+)
+def test_cudnn_leaves_what_it_cannot_compute_to_xla(monkeypatch, capability, dtype, keys):
+    """An older GPU, float32, and odd numbers of positions."""
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    monkeypatch.setattr(jax, "devices", lambda: [SimpleNamespace(compute_capability=capability)])
     monkeypatch.setattr(jax.nn, "dot_product_attention", None)
-    even, odd = arguments(1.0, queries=6, keys=8), arguments(1.0, queries=6, keys=7)
+    arrays = [array.astype(dtype) for array in arguments(1.0, queries=6, keys=keys)]
     with jax.numpy_rank_promotion("allow"):
-        attend(*even)
-        attend(*[array.astype(jnp.bfloat16) for array in odd])
+        assert attend(*arrays).dtype == dtype
 
 
 def test_bfloat16_is_no_less_exact_than_the_formula():

@@ -52,10 +52,14 @@ def mask_bias(mask: Bool[Array, "B S"], dtype: jnp.dtype) -> Float[Array, "B 1 1
 def _cudnn(queries: Array, keys: Array) -> bool:
     """Whether cuDNN computes this attention.
 
-    It has no float32, and no bias for odd numbers of positions. Decoding has a single query.
+    It needs a GPU of NVIDIA's Ampere or later, has no float32, and takes no bias for odd numbers of
+    positions. Decoding has a single query.
     """
-    even = queries.shape[2] % 2 == keys.shape[2] % 2 == 0
-    return jax.default_backend() == "gpu" and queries.dtype == jnp.bfloat16 and even
+    if jax.default_backend() != "gpu" or queries.dtype != jnp.bfloat16:
+        return False
+    # Devices that are only compiled for are not listed, and are not older.
+    capability = getattr(jax.devices()[0], "compute_capability", "8.0")
+    return float(capability) >= 8.0 and queries.shape[2] % 2 == keys.shape[2] % 2 == 0
 
 
 def _fused(
