@@ -80,7 +80,7 @@ def main() -> None:
             rows=settings.steps * len(pools[0][0]),
             pools=settings.steps * len(groups),
             before=before,
-            budget=hardware.token_budget or 2**24 // job.architecture.d_model,
+            budget=hardware.token_budget or 2**13,
             devices=machine.devices // min(hardware.model_axis, machine.devices),
             launch=LAUNCH_FLOPS / forward(job.architecture, 1, 0).step(gradient),
         )

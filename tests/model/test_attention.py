@@ -9,7 +9,7 @@ import pytest
 
 from promptscale.model.attention import MASKED, attend
 
-BATCH, HEADS, QUERIES, KEYS, HEAD_DIM = 3, 2, 5, 7, 4
+BATCH, HEADS, QUERIES, KEYS, HEAD_DIM = 3, 2, 5, 7, 8
 
 
 def plain(queries, keys, values, bias, mask=None):
@@ -74,15 +74,21 @@ def test_cudnn_gets_what_the_formula_gets(monkeypatch, masked):
 
 
 @pytest.mark.parametrize(
-    ("capability", "dtype", "keys"),
-    [("7.5", "bfloat16", 8), ("9.0", "float32", 8), ("9.0", "bfloat16", 7)],
+    ("capability", "dtype", "keys", "head_dim"),
+    [
+        ("7.5", "bfloat16", 8, 8),
+        ("9.0", "float32", 8, 8),
+        ("9.0", "bfloat16", 7, 8),
+        ("9.0", "bfloat16", 8, 4),
+    ],
 )
-def test_cudnn_leaves_what_it_cannot_compute_to_xla(monkeypatch, capability, dtype, keys):
-    """An older GPU, float32, and odd numbers of positions."""
+def test_cudnn_leaves_what_it_cannot_compute_to_xla(monkeypatch, capability, dtype, keys, head_dim):
+    """An older GPU, float32, odd numbers of positions, and heads of other widths."""
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     monkeypatch.setattr(jax, "devices", lambda: [SimpleNamespace(compute_capability=capability)])
     monkeypatch.setattr(jax.nn, "dot_product_attention", None)
     arrays = [array.astype(dtype) for array in arguments(1.0, queries=6, keys=keys)]
+    arrays[:3] = [array[..., :head_dim] for array in arrays[:3]]
     with jax.numpy_rank_promotion("allow"):
         assert attend(*arrays).dtype == dtype
 

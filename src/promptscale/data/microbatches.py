@@ -99,7 +99,7 @@ class Shapes:
         devices: int = 1,
         multiple: int = 1,
         launch: float | int = 0,
-        compilation: float | int = 2**17,
+        compilation: float = 2.0**17,
     ) -> "Shapes":
         """The shapes that cost the least for `rows` rows with these distributions of lengths.
 
@@ -112,8 +112,8 @@ class Shapes:
         The positions of the encoder and of the decoder are each a multiple of `multiple`.
         """
         sides = (
-            _rounded_up(_cheapest(inputs, rows, compilation), multiple, before),
-            _rounded_up(_cheapest(targets, rows, compilation), multiple),
+            rounded_up(_cheapest(inputs, rows, compilation), multiple, before),
+            rounded_up(_cheapest(targets, rows, compilation), multiple),
         )
         return cls(*sides, before, budget, devices, round(launch + compilation / pools))
 
@@ -183,7 +183,7 @@ class Shapes:
         return chosen
 
 
-def _rounded_up(lengths: Sequence[int], multiple: int, before: int = 0) -> tuple[int, ...]:
+def rounded_up(lengths: Sequence[int], multiple: int, before: int = 0) -> tuple[int, ...]:
     """The next lengths that make multiples together with `before`, each once."""
     return tuple(
         sorted({-(-(before + length) // multiple) * multiple - before for length in lengths})
@@ -248,7 +248,7 @@ def rounded_length(length: int) -> int:
     return -(-length // step) * step
 
 
-def _cheapest(sizes: Lengths, rows: int, compilation: float | int) -> tuple[int, ...]:
+def _cheapest(sizes: Lengths, rows: int, compilation: float) -> tuple[int, ...]:
     """The lengths for which the padding and compilation of `rows` rows cost the least.
 
     The rows have the distribution `sizes`. A row is padded to the next length.

@@ -30,20 +30,22 @@ class Layout(NamedTuple):
     """How a job uses its devices."""
 
     model_axis: int = 1  # the number of devices that share the parameters; at most all devices
-    token_budget: int = 0  # of each part of `data` (`Devices.token_budget`); 0: the default
+    token_budget: int = 0  # positions that pass at a time on each part of `data`; 0: the default
     peak_tflops: int = 0  # of all devices, in 10^12 operations per second; 0: not known
 
 
 SINGLE_DEVICE = Layout()
 
-# The default token budgets. What a CPU computes at a time should stay in its cache. Elsewhere it is
-# for all models about as much memory (12 GB at most in prompt tuning): what a position needs grows
-# with d_model.
-_CPU_TOKEN_BUDGET = 2**11
-_OTHER_TOKEN_BUDGET = 2**24  # times d_model
+# The default token budgets. What a CPU computes at a time should stay in its cache. On a GPU narrow
+# models need many positions at a time to fill it, and wide models need much memory for each: the
+# budget is 2^24 / d_model, at most 2^15. Prompt tuning in bfloat16 then takes at most 12 GB beside
+# the parameters (T5 1.1 on an H200, docs/benchmarks.md).
+_TOKEN_BUDGETS = {"cpu": 2**11}
+_OTHER_TOKEN_BUDGET = 2**13  # of TPUs
+_GPU_TOKENS_TIMES_WIDTH, _MOST_GPU_TOKENS = 2**24, 2**15
 
-# The numbers of positions are multiples of this. XLA and cuDNN would pad other numbers, or use
-# slower kernels for them.
+# Numbers of positions are multiples of this. XLA and cuDNN would pad other numbers, or use slower
+# kernels for them.
 _MULTIPLES = {"cpu": 1}
 _OTHER_MULTIPLE = 8  # of other devices
 
@@ -53,14 +55,14 @@ _DECODED_POSITIONS = {"cpu": 2**13}
 _OTHER_DECODED_POSITIONS = 2**15  # of other devices
 
 # The operations that a device does in the time that it loses with a micro-batch, roughly: some
-# hundredths of a second on two CPU cores, some thousandths elsewhere. On an H200 that time is 2 ms
-# for T5 1.1 Small (docs/benchmarks.md), and grows with the number of layers.
-_LAUNCH_FLOPS = {"cpu": 2.0**32, "gpu": 2.0**41}
+# hundredths of a second on two CPU cores, some thousandths elsewhere (2.4 ms for T5 1.1 Small on an
+# H200, docs/benchmarks.md).
+_LAUNCH_FLOPS = {"cpu": 2.0**32}
 _OTHER_LAUNCH_FLOPS = 2.0**40  # of other devices
 
-# What a device computes in the time that a program takes to compile, roughly: operations of a GPU,
-# for which any model compiles in ten seconds; elsewhere positions, on two CPU cores for the
-# smallest models and on TPUs for XXL.
+# What a device computes in the time that a program takes to compile, roughly. For a GPU a program
+# compiles in some ten seconds, whatever the model's size: it is a number of operations. Elsewhere
+# it is a number of positions, which fits the smallest models on two CPU cores, and XXL on TPUs.
 _COMPILATION_FLOPS = {"gpu": 2.0**51}
 _COMPILATION_POSITIONS = 2.0**17
 
@@ -98,7 +100,9 @@ class Devices:
 
     def token_budget(self, d_model: int) -> int:
         """The positions that pass at a time through a model, on each part of `data`."""
-        default = _CPU_TOKEN_BUDGET if self._platform == "cpu" else _OTHER_TOKEN_BUDGET // d_model
+        default = _TOKEN_BUDGETS.get(self._platform, _OTHER_TOKEN_BUDGET)
+        if self._platform == "gpu":
+            default = min(_MOST_GPU_TOKENS, _GPU_TOKENS_TIMES_WIDTH // d_model)
         return self._token_budget or default
 
     def compilation(self, flops: float) -> float:

@@ -172,11 +172,15 @@ def batches(
         return StepBatch(rows, shapes.work(cuts, *lengths, flops))
 
     def micro_batch(part: tuple[np.ndarray, np.ndarray], places: np.ndarray, cut: Cut) -> Rows:
+        def fitted(ids: np.ndarray, length: int) -> np.ndarray:
+            """The ids cut or padded to this length, and empty rows after them."""
+            ids = ids[:, :length]
+            return np.pad(ids, ((0, len(places) - len(ids)), (0, length - ids.shape[1])))
+
         inputs, targets = part
-        empty = ((0, len(places) - len(inputs)), (0, 0))
         rows = Rows(
-            np.pad(inputs[:, : cut.inputs_length], empty),
-            np.pad(targets[:, : cut.targets_length], empty),
+            fitted(inputs, cut.inputs_length),
+            fitted(targets, cut.targets_length),
             np.zeros(len(places), np.int32),
             places.astype(np.int32),
         )

@@ -52,14 +52,16 @@ def mask_bias(mask: Bool[Array, "B S"], dtype: jnp.dtype) -> Float[Array, "B 1 1
 def _cudnn(queries: Array, keys: Array) -> bool:
     """Whether cuDNN computes this attention.
 
-    It needs a GPU of NVIDIA's Ampere or later, has no float32, and takes no bias for odd numbers of
-    positions. Decoding has a single query.
+    It needs a GPU of NVIDIA's Ampere or later, bfloat16, a head_dim that is a multiple of 8 and at
+    most 128, and even numbers of positions. So XLA computes decoding, which has a single query.
     """
     if jax.default_backend() != "gpu" or queries.dtype != jnp.bfloat16:
         return False
-    # Devices that are only compiled for are not listed, and are not older.
+    # A program that is compiled on a machine without a GPU (benchmarks.memory) is for a newer GPU.
     capability = getattr(jax.devices()[0], "compute_capability", "8.0")
-    return float(capability) >= 8.0 and queries.shape[2] % 2 == keys.shape[2] % 2 == 0
+    positions, head_dim = (queries.shape[2], keys.shape[2]), queries.shape[3]
+    fits = head_dim % 8 == 0 and head_dim <= 128 and not any(number % 2 for number in positions)
+    return float(capability) >= 8.0 and fits
 
 
 def _fused(

@@ -47,7 +47,10 @@ def draw_masks(keys: DropoutKeys, rate: float, places: Places) -> Masks:
 
 
 class Dropout(nn.Module):
-    """Drops what the mask of its path says and scales the rest; without masks it does nothing."""
+    """Drops the values that its mask hides, and scales the others; without masks it does nothing.
+
+    Its mask is that of its path in the model.
+    """
 
     rate: float
 
@@ -56,7 +59,7 @@ class Dropout(nn.Module):
         return x if masks is None else self._scaled(x, self._mask(masks)[:, None, :])
 
     def rows(self, x: Float[Array, "B H S K"], masks: Masks) -> Float[Array, "B H S K"]:
-        """Drops whole rows [K], other ones for each head."""
+        """Drops whole rows [K], a mask for each head and position."""
         return x if masks is None else self._scaled(x, self._mask(masks).swapaxes(1, 2)[..., None])
 
     def _mask(self, masks: Mapping[str, Array]) -> Array:

@@ -72,7 +72,7 @@ class Encoder(Part):
 
     def _dropped(self, length: int) -> Places:
         """The places of dropout, and the shapes of their masks (`draw_masks`)."""
-        width, tower = (self.config.d_model,), self.name
+        width, tower = (self.config.d_model,), "/".join(self.path)
         places: Places = {f"{tower}/Dropout_0": width, f"{tower}/Dropout_1": width}
         for index in range(self.config.num_encoder_layers):
             layer = f"{tower}/layers_{index}"
@@ -201,7 +201,7 @@ class Decoder(Part):
 
     def _dropped(self, targets: int, inputs: int) -> Places:
         """The places of dropout, and the shapes of their masks (`draw_masks`)."""
-        width, tower, heads = (self.config.d_model,), self.name, self.config.num_heads
+        width, tower, heads = (self.config.d_model,), "/".join(self.path), self.config.num_heads
         places: Places = {f"{tower}/input_dropout": width, f"{tower}/output_dropout": width}
         for index in range(self.config.num_decoder_layers):
             layer = f"{tower}/layers_{index}"
@@ -281,7 +281,7 @@ class T5(Part):
         return self.decode(self.encode(self.embed(inputs), mask), mask, targets)
 
 
-def parameter_shapes(config: ModelConfig) -> Places:
+def parameter_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     """The T5X name and shape of every parameter; no array is allocated."""
     tokens = jax.ShapeDtypeStruct((1, 2), jnp.int32)
     variables = jax.eval_shape(T5(config).init, jax.random.key(0), tokens, tokens)

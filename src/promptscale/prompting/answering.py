@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Int
 
 from promptscale.config.settings import EvaluationSettings
-from promptscale.data.microbatches import Shapes, rounded_length
+from promptscale.data.microbatches import Shapes, rounded_length, rounded_up
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.distributed.mesh import Devices
 from promptscale.inference import Params, Requests, generator, input_lengths, request_shapes
@@ -108,7 +108,8 @@ class Answerer:
         if shapes is None:
             shapes = request_shapes(lengths, self._devices, self._architecture, prompt_length)
         elif shapes.inputs[-1] < longest:
-            inputs = (*shapes.inputs, rounded_length(longest))
+            further = rounded_up([rounded_length(longest)], self._devices.multiple, prompt_length)
+            inputs = (*shapes.inputs, *further)
             shapes = dataclasses.replace(shapes, inputs=inputs)
         self._shapes[prompt_length] = shapes
         return shapes
