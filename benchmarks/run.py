@@ -37,7 +37,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """What the command line asks for.
 
     Raises:
-      ConfigError: there is less than a minute.
+      ConfigError: there is less than a minute, or less than a core.
     """
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--accelerator", choices=["cpu", "gpu"], default="cpu")
@@ -54,8 +54,9 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     if given.cores is None:
         given.cores = min(2 if given.accelerator == "cpu" else 64, available_cores())
     given.out = given.out or FOLDER / f"{given.accelerator}.json"
-    if given.minutes < 1:
-        raise ConfigError(f"--minutes is {given.minutes}; it must be at least 1.")
+    for name, value in (("minutes", given.minutes), ("cores", given.cores)):
+        if value < 1:
+            raise ConfigError(f"--{name} is {value}; it must be at least 1.")
     return given
 
 

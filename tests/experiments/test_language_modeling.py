@@ -9,6 +9,8 @@ import pytest
 from promptscale.checkpoints import t5x
 from promptscale.config.jobs import LanguageModelingJob
 from promptscale.config.settings import LanguageModeling
+from promptscale.distributed import mesh
+from promptscale.distributed.mesh import Devices
 from promptscale.errors import DivergedError
 from promptscale.experiments.language_modeling import Files, run
 from tests import tiny
@@ -59,6 +61,22 @@ def train(
         ),
     )
     return synthetic.read(folder / name)
+
+
+def test_lengths_in_multiples_change_no_result(folder, monkeypatch):
+    """As on a GPU or a TPU, where rows are padded further than the corpus cuts them."""
+    shapes, shard_rows = set(), Devices.shard_rows
+
+    def noted(devices, rows, size):
+        shapes.update((rows.inputs.shape[1], rows.targets.shape[1]))
+        return shard_rows(devices, rows, size)
+
+    monkeypatch.setitem(mesh._MULTIPLES, "cpu", 8)
+    monkeypatch.setattr(Devices, "shard_rows", noted)
+    padded = train(folder, "span_corruption", PRETRAINING, "padded", None)
+    assert shapes and all(length % 8 == 0 for length in shapes)
+    for name, array in synthetic.read(folder / "pretrained").params.items():
+        np.testing.assert_allclose(padded.params[name], array, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.slow

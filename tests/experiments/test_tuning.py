@@ -9,6 +9,7 @@ from promptscale.checkpoints.read import read_embedding
 from promptscale.config.jobs import ModelTuningJob, PromptTuningJob
 from promptscale.config.settings import EvaluationSettings, ModelTuning, PromptTuning
 from promptscale.data.vocabulary import Vocabulary
+from promptscale.distributed import mesh
 from promptscale.distributed.mesh import SINGLE_DEVICE, Devices, Layout
 from promptscale.experiments.evaluator import Evaluator
 from promptscale.experiments.tuning import Files, run
@@ -84,6 +85,17 @@ def test_bfloat16_with_dropout_trains_as_float32_does(folder, tmp_path, method):
                        for activations in losses]  # fmt: skip
             assert prompts[0].dtype == np.float32
             assert np.linalg.norm(prompts[0] - prompts[1]) < 0.5 * np.linalg.norm(prompts[1])
+
+
+def test_lengths_in_multiples_change_no_result(folder, tmp_path, monkeypatch):
+    """As on a GPU or a TPU, with a prompt of 5 tokens; training and answers of the dev set."""
+    results = []
+    for multiple in (1, 8):
+        monkeypatch.setitem(mesh._MULTIPLES, "cpu", multiple)
+        tune(folder, tmp_path / str(multiple), "prompt_tuning", activations="float32")
+        results.append(read_runs(tmp_path / str(multiple) / "metrics.csv"))
+    values = [rows.sort_values(["seed", "step", "metric"])["value"] for rows in results]
+    np.testing.assert_allclose(*values, rtol=1e-3)
 
 
 def test_tuning_leaves_the_checkpoint_as_it_was(folder, tmp_path):
