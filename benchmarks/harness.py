@@ -106,7 +106,7 @@ class Worker:
             self._process.stdin.flush()
         answer = self._process.stdout.readline()
         if not answer:
-            return {"error": f"The process ended, or its time was over; see {self._log.name}."}
+            return {"error": f"It ended, or its time was over; see {Path(self._log.name).name}."}
         return json.loads(answer)
 
     def stop(self) -> None:
