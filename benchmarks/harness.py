@@ -2,8 +2,9 @@
 
 Each variant has a process of its own (`benchmarks.worker`), so that its memory is its own and
 nothing of another trainer's is left in it. The processes take turns, a repetition each (A B A B),
-so that a change of the machine's speed meets all of them; all but one wait. Where a machine's
-memory does not hold all variants at once, a process ends before the next starts.
+so that a change of the machine's speed meets all of them; all but one wait. They prepare
+and compile at the same time, which is not counted. Where a machine's memory does not hold all
+variants at once, a process ends before the next starts.
 """
 
 import contextlib
@@ -91,19 +92,24 @@ class Worker:
         self._timer.start()
         self._case = variant.case
 
-    def start(self) -> dict[str, Any]:
-        """Sends the case; the answer comes after the first repetition, which is not counted."""
-        return self._ask(self._case.as_json())
+    def start(self) -> None:
+        """Sends the case; its answer comes after the first repetition, which is not counted."""
+        self._send(self._case.as_json())
 
     def repeat(self) -> dict[str, Any]:
         """A repetition's results."""
-        return self._ask({})
+        self._send({})
+        return self.answer()
 
-    def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
-        assert self._process.stdin and self._process.stdout
+    def _send(self, question: dict[str, Any]) -> None:
+        assert self._process.stdin
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(json.dumps(question) + "\n")
             self._process.stdin.flush()
+
+    def answer(self) -> dict[str, Any]:
+        """The next answer, when it comes."""
+        assert self._process.stdout
         answer = self._process.stdout.readline()
         if not answer:
             return {"error": f"It ended, or its time was over; see {Path(self._log.name).name}."}
@@ -132,8 +138,10 @@ def measure(comparison: Comparison, interpreters: Interpreters, deadline: float)
     answers: dict[str, list[dict[str, Any]]] = {label: [] for label in variants}
     for labels in groups:
         with _workers(comparison.name, variants, labels, interpreters, deadline) as workers:
+            for worker in workers.values():
+                worker.start()
             for label, worker in workers.items():
-                answers[label].append(worker.start())
+                answers[label].append(worker.answer())
             for _ in range(comparison.repetitions):
                 for label, worker in workers.items():
                     if "error" not in answers[label][-1]:
@@ -257,7 +265,8 @@ def process_lifetimes(
     def live(number: int, variant: Variant) -> None:
         with free:
             worker = Worker(variant, interpreters, f"{name}-{number}", deadline)
-            answers.append(worker.start())
+            worker.start()
+            answers.append(worker.answer())
             worker.stop()
 
     started = time.monotonic()

@@ -45,7 +45,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, help="30 on a CPU, 8 on a GPU")
     parser.add_argument("--cores", type=int, help="at most 2 on a CPU, all beside a GPU")
     parser.add_argument("--shared", type=Path, default=Path("../shared"))
-    parser.add_argument("--only", default="", help="comparisons whose names start so")
+    parser.add_argument("--only", default="", help="comparisons whose names start so, or so,...")
     parser.add_argument("--sizes", default="small,base,large,xl,xxl", help="on a GPU")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args(words)
@@ -157,9 +157,10 @@ def main() -> None:
         work, labels = material(given.shared, given.cores)
         results |= labels
         comparisons = list(on_cpu(work))
-    chosen = [item for item in comparisons if item.name.startswith(given.only)]
+    beginnings = tuple(given.only.split(","))
+    chosen = [item for item in comparisons if item.name.startswith(beginnings)]
     others = [] if given.accelerator == "gpu" else ["lifetimes", "dry-runs"]
-    others = [name for name in others if name.startswith(given.only)]
+    others = [name for name in others if name.startswith(beginnings)]
     if not chosen and not others:
         names = ", ".join(item.name for item in comparisons)
         raise ConfigError(
