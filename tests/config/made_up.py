@@ -76,7 +76,8 @@ def _serving(config: Config) -> list[dict[str, Any]]:
     return [
         {"size": outputs.largest_size(config), "work": work, "prompts": 3, "requests": 64,
          "per_prompt": batch, "identical": 1.0, "together_per_second": 2.0,
-         "separate_per_second": 1.0, "origin": config.origin, "label": config.label}
+         "separate_per_second": 1.0, "device": "cpu", "origin": config.origin,
+         "label": config.label}
         for work in ("tasks", "ensemble")
         for batch in (1, 4)
     ]  # fmt: skip

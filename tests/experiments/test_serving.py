@@ -55,7 +55,7 @@ def test_a_mixed_batch_gets_the_answers_of_separate_batches(folder, monkeypatch)
     assert list(table["work"]) == ["tasks"] * 3 + ["ensemble"] * 3
     assert list(table["prompts"]) == [2] * 3 + [3] * 3 and set(table["size"]) == {"tiny"}
     assert list(table["requests"]) == [128] * 3 + [192] * 3
-    assert set(table["identical"]) == {1.0}
+    assert set(table["identical"]) == {1.0} and set(table["device"]) == {"cpu"}
     assert list(table["together_per_second"]) == list(table["requests"])
     assert list(table["separate_per_second"]) == list(table["requests"])
 

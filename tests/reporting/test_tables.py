@@ -338,13 +338,13 @@ def test_serving_shows_the_gain(tmp_path):
     frame = pd.DataFrame({
         "size": "mini-xxl", "work": ["tasks", "ensemble"], "prompts": [8, 5], "requests": 512,
         "per_prompt": 4, "identical": 1.0, "together_per_second": 300.0,
-        "separate_per_second": 100.0, **MINIATURE._asdict(),
+        "separate_per_second": 100.0, "device": "NVIDIA H200", **MINIATURE._asdict(),
     })  # fmt: skip
     frame.to_csv(tmp_path / "serving.csv", index=False)
     table = throughput.build(made(tables={"serving": tmp_path / "serving.csv"}))
     assert table.rows == (
-        ("8, a task each", 32, 4, "100.0%", 300, 100, "3.00"),
-        ("5, an ensemble", 20, 4, "100.0%", 300, 100, "3.00"),
+        ("8, a task each", 32, 4, "100.0%", 300, 100, "3.00", "NVIDIA H200"),
+        ("5, an ensemble", 20, 4, "100.0%", 300, 100, "3.00", "NVIDIA H200"),
     )
 
 

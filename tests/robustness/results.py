@@ -38,7 +38,7 @@ _COUNT = {"task": "cb", "split": "train", "examples": "3", "label": "neutral", "
 _SERVING = {
     "size": "mini-small", "work": "tasks", "prompts": "2", "requests": "8", "per_prompt": "4",
     "identical": "1.0", "together_per_second": "9.0", "separate_per_second": "3.0",
-    "origin": "generated", "label": "M",
+    "device": "cpu", "origin": "generated", "label": "M",
 }  # fmt: skip
 _ERRORS = {
     "size": "mini-small", "checkpoint": "span_corruption", "objective": "span_corruption",

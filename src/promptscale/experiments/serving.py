@@ -98,6 +98,7 @@ def run(job: PromptTuningJob, files: Files, layout: Layout = SINGLE_DEVICE) -> N
                 "identical": float(np.mean(np.all(together == separate, axis=-1))),
                 "together_per_second": count * REQUESTS / together_seconds,
                 "separate_per_second": count * REQUESTS / separate_seconds,
+                "device": jax.devices()[0].device_kind,
                 "origin": job.origin,
                 "label": job.label,
             })  # fmt: skip

@@ -24,6 +24,7 @@ _SERVING = pa.DataFrameSchema(
         "identical": between(0.0, 1.0),
         "together_per_second": at_least_zero("float64"),
         "separate_per_second": at_least_zero("float64"),
+        "device": pa.Column(None),
         "origin": pa.Column(None),
         "label": pa.Column(None),
     }
@@ -46,6 +47,7 @@ def build(context: Context) -> Table:
             "Together (per s)": round(row["together_per_second"]),
             "By prompt (per s)": round(row["separate_per_second"]),
             "Gain": f"{row['together_per_second'] / row['separate_per_second']:.2f}",
+            "Device": row["device"],
         }
         for row in serving.to_dict("records")
     ]
