@@ -55,8 +55,11 @@ real-cpu: real-input
 	@$(BIN)/promptscale status --config config/real.yaml
 	@$(BIN)/promptscale status --config config/real_tasks.yaml
 
+# Compiling takes longer than training here, so jobs share the GPU: each takes some 5 GB of its memory.
+GPU_JOBS ?= 6
 real-gpu: real-input
-	$(BIN)/snakemake --profile profiles/gpu --configfile config/real_gpu.yaml \
+	XLA_PYTHON_CLIENT_PREALLOCATE=false \
+	  $(BIN)/snakemake --profile profiles/gpu --resources gpu=$(GPU_JOBS) --configfile config/real_gpu.yaml \
 	  --config environment=gpu "data={$(REAL_DATA), $(REAL_SQUAD)}" -- all
 	@$(BIN)/promptscale status --config config/real_gpu.yaml
 

@@ -10,6 +10,7 @@ import json
 import re
 import statistics
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,11 @@ def peaks(results: Row) -> dict[str, float]:
     return rates
 
 
+def _brief(error: str) -> str:
+    """The beginning of an error, for a cell of a table."""
+    return textwrap.shorten(error.replace("|", "/"), 80, placeholder=" ...")
+
+
 def comparison_rows(results: Row) -> Iterable[list[str]]:
     """A row for each variant of each comparison."""
     limits = peaks(results)
@@ -57,7 +63,7 @@ def comparison_rows(results: Row) -> Iterable[list[str]]:
         for label, row in comparison["variants"].items():
             title = f"{comparison['title']}: {label}"
             if "median_seconds" not in row:
-                yield [title, row.get("error", "not measured").replace("|", "/")[:80], *[""] * 6]
+                yield [title, _brief(row.get("error", "not measured")), *[""] * 6]
                 continue
             seconds = row["median_seconds"]
             rate = row["flops"] / seconds
