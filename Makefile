@@ -66,7 +66,7 @@ real-gpu: real-input
 check: lint ## lint, then the quick tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
-test: setup ## all tests, two files at a time (half an hour); the end-to-end run uses all cores, last
+test: setup ## all tests, two files at a time (25 minutes); the end-to-end run uses all cores, last
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 chaos: setup ## lost machines, kills, random configurations (estimated: two hours on two cores)

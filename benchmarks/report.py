@@ -118,10 +118,10 @@ def render(results: Row) -> str:
         f"({', '.join(machine['extensions']) or 'no extension of interest'}); {listed}. "
         f"Weights: {results['weights']}. Examples: {results['examples']}. The machine's load was "
         f"{statistics.median(loads or [0.0]):.1f} in the median and {max(loads, default=0.0):.1f} "
-        "at most; a load above 1 means that other programs ran."
+        "at most, with the benchmark's own threads."
     )
     parts = [
-        sentences,
+        textwrap.fill(sentences, 118),
         table(
             ["work", "seconds per step", "examples/s", "TFLOP/s", "share of the peak",
              "real positions", "GB at most", "time, in units of promptscale's"],

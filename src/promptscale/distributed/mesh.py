@@ -49,9 +49,9 @@ _GPU_TOKENS_TIMES_WIDTH, _MOST_GPU_TOKENS = 2**24, 2**15
 _MULTIPLES = {"cpu": 1}
 _OTHER_MULTIPLE = 8  # of other devices
 
-# The positions that pass together in decoding. On a CPU twice as many are slower: T5 1.1 Small takes
-# 7.7 s instead of 6.5 (docs/benchmarks.md). Elsewhere the keys and values of all layers of the
-# decoder take 0.4 MB for each position in T5 1.1 XXL, 13 GB in all.
+# The positions that pass together in decoding. With twice as many a CPU takes 7.7 s instead of 6.5
+# (T5 1.1 Small, docs/benchmarks.md). Elsewhere the keys and values of all layers of the decoder
+# take 0.4 MB for each position in T5 1.1 XXL, 13 GB in all.
 _DECODED_POSITIONS = {"cpu": 2**12}
 _OTHER_DECODED_POSITIONS = 2**15  # of other devices
 
