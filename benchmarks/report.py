@@ -60,6 +60,8 @@ def comparison_rows(results: Row) -> Iterable[list[str]]:
     """A row for each variant of each comparison."""
     limits = peaks(results)
     for comparison in results["comparisons"]:
+        # A variant that takes a step for each run has more steps for the same work.
+        steps = max(1, min(row["steps"] for row in comparison["variants"].values()))
         for label, row in comparison["variants"].items():
             title = f"{comparison['title']}: {label}"
             if "median_seconds" not in row:
@@ -72,7 +74,7 @@ def comparison_rows(results: Row) -> Iterable[list[str]]:
             ratio = comparison["ratios"].get(label)
             yield [
                 title,
-                f"{seconds / max(1, row['steps']):.3g}",
+                f"{seconds / steps:.3g}",
                 f"{row['examples'] / seconds:.3g}" if row["examples"] else "",
                 f"{rate / 1e12:.3g}",
                 f"{rate / limit:.0%}".replace("%", " %") if limit and row["examples"] else "",

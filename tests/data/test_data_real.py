@@ -135,6 +135,11 @@ def test_tokens_are_sentencepiece_s(examples: Get, vocabulary: Vocabulary) -> No
             assert split.targets[i].tolist() == vocabulary.encode(row["targets"])
 
 
+def test_padding_within_an_answer_is_no_end_of_it(vocabulary: Vocabulary) -> None:
+    """seqio's `Vocabulary.decode` ends a text at the first EOS alone; SentencePiece drops pads."""
+    assert vocabulary.decode([0, 8774, 0, 296, 1, 8774]) == "Hello world"
+
+
 VALIDATION = [name for name in PAPER if name.endswith("/validation")]
 
 

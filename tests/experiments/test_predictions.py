@@ -30,7 +30,7 @@ def test_all_predictions_are_counted_and_all_runs_answer_the_same_examples(tmp_p
     content = MINIATURE | {"sizes": ["mini-small"], "tasks": ["boolq"], "seeds": [0, 1]}
     content |= dict.fromkeys(("domain_shift", "ensembles", "convergence", "hyperparameter_search"))
     jobs = grid.prompt_jobs(validate(Config, content, ""))[:1]
-    said = {0: "True", 1: 'no label, "quoted"\nin two lines'}
+    said = {0: "True", 1: 'no label, "quoted"\nin two\rlines'}
     count = 10 * EXAMPLES + 3
     for run in jobs[0].runs:
         rows = [

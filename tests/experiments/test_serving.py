@@ -92,7 +92,7 @@ def test_the_agreement_is_the_share_of_requests_that_are_answered_alike(folder, 
 
         def answer(params, prompts, run, inputs, limits):
             ids = generate(params, prompts, run, inputs, limits)
-            return ids + 1 if np.all(prompts[run] == second) else ids
+            return ids + 1 if np.all(np.asarray(prompts)[run] == second) else ids
 
         return answer
 

@@ -131,6 +131,20 @@ def test_mixed_prompts_answer_as_each_alone(model):
     assert len({*mixed}) > 1
 
 
+@pytest.mark.parametrize(
+    ("choose", "sentence"),
+    [
+        ([0], "must have a number for each input"),
+        ([0] * 20, "must have a number for each input"),
+        ([2] * 9, "names the prompt 2, but there are 2, numbered from 0"),
+        ([-1] * 9, "names the prompt -1"),
+    ],
+)
+def test_each_input_needs_the_number_of_a_prompt(model, choose, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        list(model.predict(TEXTS[:9], some_prompts([3, 5]), choose=choose, max_output_tokens=2))
+
+
 def test_a_stream_is_answered_chunk_by_chunk(model, monkeypatch):
     """Inputs are read only when their chunk is due, and longer inputs may come later."""
     monkeypatch.setattr("promptscale.prompting.answering.CHUNK", 4)

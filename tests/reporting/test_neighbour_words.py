@@ -91,3 +91,12 @@ def test_the_table_has_the_foremost_words_and_the_papers(tmp_path):
     assert rte["science"] == f"{-float(boolq['science'].split(' ')[0]):+.1f} (1, 12)"
     assert boolq["engineering"] is None
     assert "not the paper's results" in table.title
+
+
+def test_a_size_may_be_named_like_a_number(tmp_path):
+    files = [tmp_path / "boolq.csv", tmp_path / "rte.csv"]
+    for file in files:
+        listed(file.stem, [["▁a"], ["▁b"]]).assign(size="007").to_csv(file, index=False)
+    table = tmp_path / "domain_words.csv"
+    neighbour_words.combine(files, pd.DataFrame([MINIATURE._asdict()]), table)
+    assert set(neighbour_words.read(table)["size"]) == {"007"}

@@ -120,6 +120,25 @@ def test_many_attempts_do_not_grow_a_file_without_end():
     assert len(content) <= events.LARGEST and shorter[-1] == lines[-1]
 
 
+def test_a_large_event_stays_and_others_follow(location):
+    """A job of thousands of runs names them all in an event."""
+    file = EventFile(location)
+    file.record("job", runs=["x" * 100] * (events.LARGEST // 100))
+    file._write()
+    for step in range(10**4):
+        file.record("step", step=step, text="x" * 100)
+    file.close()
+    assert names(location)[:2] == ["started", "job"] and names(location)[-2:] == ["step", "step"]
+    store, key = open_parent(location)
+    assert len(store.read(key)) < 3 * events.LARGEST
+
+
+def test_a_large_last_event_ends_no_job():
+    lines = [{"event": name, "time": 1.0} for name in ("started", "job")]
+    lines.append({"event": "step", "time": 2.0, "text": "x" * 2 * events.LARGEST})
+    assert events._bounded(lines)[0] == lines
+
+
 def test_a_last_line_that_is_half_written_is_no_event_and_no_error():
     content = b'{"event": "started", "time": 1.5}\n{"event": "st'
     assert parse_events(content, "file") == [{"event": "started", "time": 1.5}]

@@ -164,6 +164,15 @@ def test_a_state_of_other_settings_is_not_used(saved, caplog):
     assert restored_step(saved, "another job") == 7
 
 
+def test_settings_that_change_and_change_back_start_anew(saved):
+    """The other settings' save deleted arrays of the first ones, so their record goes, too."""
+    other = State(saved, "another job")
+    assert other.restore(TREE) is None
+    other.save(tree(7), {"step": 7})
+    assert restored_step(saved, "job") is None
+    assert restored_step(saved, "another job") == 7
+
+
 def test_a_full_disk_is_an_error_and_the_last_state_stays(saved):
     state = State(saved, "job")
     state.restore(TREE)

@@ -121,7 +121,9 @@ def _read_leaves(location: str) -> dict[str, Any]:
 
 
 def write(location: str | Path, checkpoint: Checkpoint) -> None:
-    """Writes a checkpoint in the folder format of T5X; replaces an existing one atomically.
+    """Writes a checkpoint in the folder format of T5X; replaces an existing one.
+
+    A local folder is replaced atomically. In a bucket the existing checkpoint is deleted first.
 
     Kernels and the embedding are written to zarr, everything else to the msgpack file. That file is
     written last, because a folder without it is not a checkpoint. Equal checkpoints with equal

@@ -102,15 +102,17 @@ class Vocabulary:
             ) from error
 
     def decode(self, tokens: Iterable[SupportsInt]) -> str:
-        """The text up to the first EOS or padding, as seqio decodes it.
+        """The text up to the first EOS, without padding, as seqio decodes it.
 
         Ids outside the vocabulary become unknown, and sentinels `<extra_id_N>` between spaces.
         """
         parts: list[str] = []
         run: list[int] = []
         for token in map(int, tokens):
-            if token in (EOS_ID, PAD_ID):
+            if token == EOS_ID:
                 break
+            if token == PAD_ID:
+                continue
             if self.num_pieces <= token < self.size:
                 parts += [self._pieces.DecodeIds(run), self.piece(token)]
                 run = []

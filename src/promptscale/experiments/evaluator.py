@@ -40,14 +40,14 @@ class Evaluator:
         # The requests of the selecting tasks stay on the devices between evaluations.
         self._requests = functools.lru_cache(maxsize=len(job.runs))(self._make_requests)
 
-    def predict(self, trainable: Any, tasks: TasksOfRuns) -> list[Predictions]:
-        """The predictions of each run on its tasks."""
+    def predict(self, trainable: Any, tasks: TasksOfRuns, times: int = 1) -> list[Predictions]:
+        """The predictions of each run on its tasks, which are asked for so many times in all."""
         if self._method.shared:
-            return self._answer(trainable, tasks, range(len(tasks)))
+            return self._answer(trainable, tasks, range(len(tasks)), times)
         predictions = []
         for run, names in enumerate(tasks):
             run_trainable = jax.tree.map(lambda leaf, run=run: leaf[run], trainable)
-            predictions += self._answer(run_trainable, (names,), [run])
+            predictions += self._answer(run_trainable, (names,), [run], times)
         return predictions
 
     def __call__(self, trainable: Any) -> list[DevResult]:
@@ -57,15 +57,17 @@ class Evaluator:
             DevResult(
                 {task: self._dev[task].score(texts) for task, texts in answers.items()}, answers
             )
-            for answers in self.predict(trainable, tasks)
+            for answers in self.predict(trainable, tasks, self._evaluations)
         ]
 
-    def _answer(self, trainable: Any, tasks: TasksOfRuns, runs: Sequence[int]) -> list[Predictions]:
+    def _answer(
+        self, trainable: Any, tasks: TasksOfRuns, runs: Sequence[int], times: int
+    ) -> list[Predictions]:
         """The predictions of the `runs`, whose trained arrays are `trainable`."""
         if not any(tasks):
             return [{} for _ in tasks]
         model = self._method.for_inference(trainable, self._frozen)
-        answers = self._requests(tasks).answer(self._generate, *model)
+        answers = self._requests(tasks, times).answer(self._generate, *model)
         predictions: list[Predictions] = []
         start = 0
         for run, names in zip(runs, tasks, strict=True):
@@ -78,7 +80,7 @@ class Evaluator:
             predictions.append(texts)
         return predictions
 
-    def _make_requests(self, tasks: TasksOfRuns) -> Requests:
+    def _make_requests(self, tasks: TasksOfRuns, times: int) -> Requests:
         """The inputs of the dev sets of all runs, laid end to end."""
         pairs = [(run, self._dev[task]) for run, names in enumerate(tasks) for task in names]
         sizes = [len(dev.rows) for _, dev in pairs]
@@ -94,6 +96,6 @@ class Evaluator:
                 self._devices,
                 self._job.architecture,
                 self._job.prompt_length,
-                self._evaluations,
+                times,
             ),
         )

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from flax import traverse_util
 
+from promptscale.checkpoints.fit import check_vocabulary
 from promptscale.checkpoints.sharded import load_model
 from promptscale.config.jobs import JobRun, PromptDesignJob
 from promptscale.config.tasks import task as task_named
@@ -110,11 +111,16 @@ def run(job: PromptDesignJob, files: Files, layout: Layout = SINGLE_DEVICE) -> N
       CheckpointError, DataError: an input is missing, damaged or does not fit.
     """
     vocabulary, devices = Vocabulary(files.vocabulary), Devices(layout)
+    check_vocabulary(files.vocabulary, vocabulary.size, job.architecture)
     announce(job)
-    checkpoint = load_model(files.checkpoint, job.architecture, devices)
+    activations, most = job.settings.activations, job.architecture.vocab_size
+    checkpoint = load_model(files.checkpoint, job.architecture, devices, activations=activations)
     params = traverse_util.unflatten_dict(checkpoint.params, sep="/")
-    model = T5(job.architecture, dtype=jnp.dtype(job.settings.activations))
-    splits = {task: (read(files.train[task]), read(files.validation[task])) for task in job.tasks}
+    model = T5(job.architecture, dtype=jnp.dtype(activations))
+    splits = {
+        task: (read(files.train[task], most), read(files.validation[task], most))
+        for task in job.tasks
+    }
     dev_sets = [_dev_set(job, run, *splits[run.task], vocabulary) for run in job.runs]
     sizes = [len(dev.rows) for dev, _ in dev_sets]
     limits = [dev.limit for dev, _ in dev_sets]

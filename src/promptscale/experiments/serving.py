@@ -77,7 +77,8 @@ def run(job: PromptTuningJob, files: Files, layout: Layout = SINGLE_DEVICE) -> N
     }
     rows = []
     for work, (paths, asked) in works.items():
-        stack, count = np.stack([prompts.load(path) for path in paths]), len(paths)
+        count = len(paths)
+        stack = devices.replicate(np.stack([prompts.load(path) for path in paths]))
 
         def serve(
             indices: Int[np.ndarray, " B"], inputs: Int[np.ndarray, "B S"], stack: Any = stack

@@ -14,7 +14,7 @@ from promptscale.config.jobs import TuningJob
 from promptscale.data.prepared import write_rows
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.distributed import multihost
-from promptscale.distributed.mesh import SINGLE_DEVICE, Devices, Layout
+from promptscale.distributed.mesh import SINGLE_DEVICE, Devices, Layout, to_host
 from promptscale.evaluation.dev_set import DevSet
 from promptscale.experiments.announcement import announce
 from promptscale.experiments.evaluator import Evaluator
@@ -86,7 +86,9 @@ class Trained(NamedTuple):
 
     def save(self, run: int, path: Path) -> None:
         """Writes what the method saves of a run, by its number; `path` has no suffix."""
-        self.method.save(jax.tree.map(lambda leaf: leaf[run], self.result.trainable), path)
+        # No program runs here: the primary process calls this alone.
+        trainable = jax.tree.map(lambda leaf: to_host(leaf)[run], self.result.trainable)
+        self.method.save(trainable, path)
 
 
 def run(job: TuningJob, files: Files, layout: Layout = SINGLE_DEVICE) -> None:

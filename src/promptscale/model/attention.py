@@ -59,6 +59,8 @@ def _cudnn(queries: Array, keys: Array) -> bool:
         return False
     # A program that is compiled on a machine without a GPU (benchmarks.memory) is for a newer GPU.
     capability = getattr(jax.devices()[0], "compute_capability", "8.0")
+    if not capability[:1].isdigit():  # a GPU of AMD
+        return False
     positions, head_dim = (queries.shape[2], keys.shape[2]), queries.shape[3]
     fits = head_dim % 8 == 0 and head_dim <= 128 and not any(number % 2 for number in positions)
     return float(capability) >= 8.0 and fits

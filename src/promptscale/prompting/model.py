@@ -127,13 +127,13 @@ class Model:
 
         Raises:
           CheckpointError: a prompt is of another width than the model.
-          ConfigError: prompts vote that are none, or that are chosen.
+          ConfigError: prompts vote that are none, or that are chosen; or `choose` has another
+            length than the inputs, or names a prompt that is not there.
         """
         prompts = [prompts] if isinstance(prompts, Prompt) else list(prompts)
         answerer, encode = self.answerer(prompts, max_output_tokens), self.vocabulary.encode
         if not votes:
-            numbers = itertools.repeat(0) if choose is None else choose
-            return answerer.answers(map(Question, map(encode, inputs), numbers))
+            return answerer.answers(_questions(map(encode, inputs), choose, len(prompts)))
         if choose is not None:
             raise ConfigError("Prompts that vote answer every input; none is chosen.")
         task = _common_task(prompts)
@@ -175,6 +175,23 @@ class Model:
                 prompt.card.sources.checkpoint.location,
                 self.checkpoint,
             )
+
+
+def _questions(
+    inputs: Iterable[Sequence[int]], choose: Iterable[int] | None, prompts: int
+) -> Iterator[Question]:
+    """The inputs, each with the number of its prompt among so many prompts."""
+    if choose is None:
+        yield from map(Question, inputs)
+        return
+    for tokens, number in itertools.zip_longest(inputs, choose):
+        if tokens is None or number is None:
+            raise ConfigError("`choose` must have a number for each input, and no more numbers.")
+        if not 0 <= number < max(prompts, 1):
+            raise ConfigError(
+                f"`choose` names the prompt {number}, but there are {prompts}, numbered from 0."
+            )
+        yield Question(tokens, number)
 
 
 def _common_task(prompts: Sequence[Prompt]) -> Task:

@@ -29,6 +29,12 @@ SCHEMA = pa.DataFrameSchema(
 )
 
 
+def read_all(path: Path) -> pd.DataFrame:
+    """The neighbours of all prompts of a size, from the table of `experiments.interpretability`."""
+    texts = ("size", "task", "initialization", "piece", "label")
+    return pd.read_csv(path, keep_default_na=False, dtype=dict.fromkeys(texts, str))
+
+
 def combine(paths: Sequence[Path], prompt_length: int, path: Path) -> None:
     """Writes the neighbours of several sizes.
 
@@ -37,8 +43,7 @@ def combine(paths: Sequence[Path], prompt_length: int, path: Path) -> None:
       prompt_length: the length of the prompts whose neighbours are written.
       path: the table of `SCHEMA`.
     """
-    frames = [pd.read_csv(file, keep_default_na=False) for file in paths]
-    rows = pd.concat(frames, ignore_index=True)
+    rows = pd.concat([read_all(file) for file in paths], ignore_index=True)
     rows = rows[rows["prompt_length"] == prompt_length]
     rows = rows[rows["seed"] == rows.groupby(["size", "task"])["seed"].transform("min")]
     with atomic_write(path) as partial:

@@ -14,7 +14,7 @@ import pandas as pd
 import pandera.pandas as pa
 
 from promptscale.config.tasks import TASKS
-from promptscale.reporting import csv_schema
+from promptscale.reporting import csv_schema, neighbour_lists
 from promptscale.reporting.csv_schema import at_least_zero, choice, number
 from promptscale.reporting.provenance import provenance
 from promptscale.storage.atomic import atomic_write
@@ -94,7 +94,7 @@ def combine(neighbours: Sequence[Path], summary: pd.DataFrame, path: Path) -> No
       summary: the summary of the same prompts (`neighbours.SCHEMA`), for their origin and label.
       path: the table of `SCHEMA`; it has no rows of a size with a single task.
     """
-    frames = [pd.read_csv(file, keep_default_na=False) for file in neighbours]
+    frames = map(neighbour_lists.read_all, neighbours)
     words = log_odds(counts(pd.concat(frames, ignore_index=True)))
     words = words[words.groupby("size")["task"].transform("nunique") > 1]
     words = words.sort_values(["size", "task", "z"], ascending=[True, True, False])

@@ -4,6 +4,7 @@
 task, and `predictions` has what every run answered to them.
 """
 
+import csv
 from pathlib import Path
 
 import pandas as pd
@@ -61,4 +62,7 @@ def write(name: str, table: pd.DataFrame, path: Path) -> None:
     """Writes the table `name` atomically."""
     with atomic_write(path) as partial:
         columns = list(SCHEMAS[name].columns)
-        table[columns].to_csv(partial, index=False, lineterminator="\n")
+        # All texts are in quotes: a carriage return without them would end the row.
+        table[columns].to_csv(
+            partial, index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC
+        )

@@ -26,7 +26,7 @@ ALIVE_SECONDS = 10.0  # a job without another event says that it is alive
 LARGEST = 2**18  # bytes of an event file; of more, a part of the older lines is left out
 ENDS = ("finished", "failed")
 _LOCAL_SECONDS, _BUCKET_SECONDS = 1.0, 10.0  # between two writes
-_BEGINNINGS = ("started", "job")  # lines that always stay
+_BEGINNINGS = ("started", "job")  # lines that stay longest
 
 
 def event(name: str, **fields: Any) -> dict[str, Event]:
@@ -169,20 +169,32 @@ def _parsed(line: str, place: str) -> Event:
 
 
 def _bounded(lines: list[Event]) -> tuple[list[Event], bytes]:
-    """The lines and their text; if the text is too large, the older half loses details."""
+    """The lines and their text; if the text is too large, the older half loses details.
+
+    The beginnings of the latest attempt stay, however large they are: a job may have many runs.
+    So do the last two lines after them.
+    """
+    latest = [
+        next((line for line in reversed(lines) if line["event"] == name), None)
+        for name in _BEGINNINGS
+    ]
+    limit = max(LARGEST, 2 * sum(len(json.dumps(line)) for line in latest))
     while True:
         content = "".join(f"{json.dumps(line)}\n" for line in lines).encode()
-        if len(content) <= LARGEST:
+        if len(content) <= limit:
             return lines, content
         middle = (len(lines) + 1) // 2
-        lines = _shorter(lines[:middle]) + lines[middle:]
+        older = _shorter(lines[:middle], latest)
+        if len(older) == middle:
+            return lines, content
+        lines = older + lines[middle:]
 
 
-def _shorter(lines: list[Event]) -> list[Event]:
-    """Every second line; if nothing else is left, no line. The beginnings of attempts stay."""
+def _shorter(lines: list[Event], latest: list[Event | None]) -> list[Event]:
+    """Every second line, and all beginnings of attempts; if there are only these, the latest."""
     beginnings = [line for line in lines if line["event"] in _BEGINNINGS]
     if len(beginnings) == len(lines):
-        return []
+        return [line for line in lines if any(line is begun for begun in latest)]
     rest = [line for line in lines if line["event"] not in _BEGINNINGS][1::2]
     return sorted([*beginnings, *rest], key=lambda line: line["time"])
 

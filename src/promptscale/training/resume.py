@@ -57,6 +57,7 @@ class State:
         self._job = job
         self._saves = 0  # the number of saves; its parity selects the next file
         self._newest = ""  # the folder of the newest state's large arrays
+        self._foreign: set[str] = set()  # the files of other settings, whose arrays a save deletes
         self._ownership = Ownership(self._store, f"{name}.owner", location)
         multihost.broadcast_from_primary(self._ownership.acquire)
         weakref.finalize(self, self._ownership.release)
@@ -111,6 +112,9 @@ class State:
             digest = hashlib.sha256(content).digest()
             self._ownership.confirm()
             self._store.write(self._files[self._saves % 2], digest + content)
+            for file in self._foreign - {self._files[self._saves % 2]}:
+                self._store.delete(file)
+            self._foreign.clear()
             if apart:
                 folders = {key.partition("/")[0] for key in self._arrays.keys()}  # noqa: SIM118
                 for outdated in folders - {folder, self._newest}:
@@ -145,6 +149,7 @@ class State:
             if metadata["job"] == self._job:
                 records[int(metadata["saves"])] = file, metadata, tensors
             else:
+                self._foreign.add(file)
                 log.warning("the saved state %s is of other settings and is not used", file)
         return records, damaged
 
