@@ -157,7 +157,7 @@ def main() -> None:
         work, labels = material(given.shared, given.cores)
         results |= labels
         comparisons = list(on_cpu(work))
-    beginnings = tuple(given.only.split(","))
+    beginnings = tuple(filter(None, given.only.split(","))) or ("",)
     chosen = [item for item in comparisons if item.name.startswith(beginnings)]
     others = [] if given.accelerator == "gpu" else ["lifetimes", "dry-runs"]
     others = [name for name in others if name.startswith(beginnings)]
