@@ -53,6 +53,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
         given.minutes = {"cpu": 30, "gpu": 8}[given.accelerator]
     if given.cores is None:
         given.cores = min(2 if given.accelerator == "cpu" else 64, available_cores())
+    given.shared = given.shared.resolve()  # files name others by paths from their own folder
     given.out = given.out or FOLDER / f"{given.accelerator}.json"
     for name, value in (("minutes", given.minutes), ("cores", given.cores)):
         if value < 1:
@@ -65,11 +66,9 @@ def material(shared: Path, cores: int) -> tuple[Material, dict[str, str]]:
     tokens, weights = FOLDER / "superglue", FOLDER / "weights"
     packed = shared / "data/t5_small_flan"
     if packed.is_dir() and not (weights / "config.json").is_file():
-        command = [sys.executable, str(packed / "unpack.py"), str(weights), "float32"]
-        subprocess.run(command, check=True)
+        _prepare(str(packed / "unpack.py"), str(weights), "float32")
     if (shared / "data/superglue").is_dir() and not (tokens / "wsc.jsonl").is_file():
-        command = [sys.executable, "-m", "benchmarks.superglue", str(shared), str(tokens)]
-        subprocess.run(command, check=True)
+        _prepare("-m", "benchmarks.superglue", str(shared), str(tokens))
     real_text, real_weights = tokens.is_dir(), weights.is_dir()
     tasks = superglue.read(tokens) if real_text else superglue.generate()
     labels = {
@@ -79,6 +78,15 @@ def material(shared: Path, cores: int) -> tuple[Material, dict[str, str]]:
         "weights": "a real T5 1.1 Small" if real_weights else "random",
     }
     return Material(tasks, str(weights.resolve()) if real_weights else "", cores), labels
+
+
+def _prepare(*words: str) -> None:
+    """Runs Python with these words; ConfigError if it fails, as it has told what is wrong."""
+    if subprocess.run([sys.executable, *words], check=False).returncode:
+        raise ConfigError(
+            "The inputs could not be prepared (see above); --shared names the folder that has "
+            "them, and with one that does not exist the benchmarks generate theirs."
+        )
 
 
 def machine(cores: int) -> dict[str, Any]:

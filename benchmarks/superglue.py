@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.cases import generated_batch
+from promptscale.errors import PromptscaleError
 
 Examples = list[tuple[list[int], list[int]]]  # the token ids of inputs and targets, with EOS
 
@@ -88,4 +89,7 @@ def sample(examples: Examples, count: int, longest: int = 512) -> dict[str, list
 
 
 if __name__ == "__main__":
-    prepare(*map(Path, sys.argv[1:3]))
+    try:
+        prepare(*map(Path, sys.argv[1:3]))
+    except PromptscaleError as error:
+        sys.exit(str(error))
