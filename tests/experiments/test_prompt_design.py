@@ -1,5 +1,6 @@
 """Prompt design from files to files: what is asked, what is answered, and its score."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from promptscale.config.settings import EvaluationSettings, PromptDesign
 from promptscale.config.tasks import task
 from promptscale.data import prepared
 from promptscale.data.vocabulary import EOS_ID, Vocabulary
-from promptscale.errors import DataError
+from promptscale.errors import CheckpointError, DataError
 from promptscale.evaluation import metrics
+from promptscale.experiments import prompt_design
 from promptscale.experiments.prompt_design import Files, cut, run, separator_ids, text_prompt
 from promptscale.inference import generator
 from promptscale.model import T5
@@ -25,6 +27,28 @@ TASK, SHOTS, SEPARATOR = "boolq", 2, "c"
 TASKS = (TASK, "wic")
 
 
+def design(vocab_size: int = tiny.architecture().vocab_size) -> PromptDesignJob:
+    """A job of two tasks and two seeds, on a model of so many rows in its embedding."""
+    architecture = dataclasses.replace(tiny.architecture(), vocab_size=vocab_size)
+    return PromptDesignJob(
+        origin="generated", label="Miniature", size="tiny", architecture=architecture,
+        checkpoint="span_corruption", tasks=TASKS, seeds=(0, 1),
+        evaluation=EvaluationSettings(decoding="greedy"),
+        settings=PromptDesign(shots=SHOTS, separator=SEPARATOR),
+    )  # fmt: skip
+
+
+def files(folder: Path) -> Files:
+    return Files(
+        checkpoint=str(folder / "checkpoint"),
+        vocabulary=folder / "pieces.model",
+        train={name: folder / name / "train" for name in TASKS},
+        validation={name: folder / name / "validation" for name in TASKS},
+        metrics=folder / "metrics.csv",
+        predictions=folder / "predictions",
+    )
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("prompt_design")
@@ -32,24 +56,21 @@ def finished(tmp_path_factory) -> Path:
     for number, name in enumerate(TASKS):
         tiny.write_task(folder / name, np.random.default_rng(number), dev=10 + 3 * number)
     tiny.write_checkpoint(folder / "checkpoint", tiny.architecture())
-    job = PromptDesignJob(
-        origin="generated", label="Miniature", size="tiny", architecture=tiny.architecture(),
-        checkpoint="span_corruption", tasks=TASKS, seeds=(0, 1),
-        evaluation=EvaluationSettings(decoding="greedy"),
-        settings=PromptDesign(shots=SHOTS, separator=SEPARATOR),
-    )  # fmt: skip
-    run(
-        job,
-        Files(
-            checkpoint=str(folder / "checkpoint"),
-            vocabulary=folder / "pieces.model",
-            train={name: folder / name / "train" for name in TASKS},
-            validation={name: folder / name / "validation" for name in TASKS},
-            metrics=folder / "metrics.csv",
-            predictions=folder / "predictions",
-        ),
-    )
+    run(design(), files(folder))
     return folder
+
+
+def test_a_vocabulary_that_the_embedding_does_not_hold_is_refused(finished):
+    with pytest.raises(CheckpointError, match=r"pieces\.model"):
+        run(design(vocab_size=20), files(finished))
+
+
+def test_ids_that_the_embedding_does_not_hold_are_refused(finished, monkeypatch, tmp_path):
+    monkeypatch.setattr(prompt_design, "check_vocabulary", lambda *_: None)
+    tiny.write_checkpoint(tmp_path / "checkpoint", design(vocab_size=3).architecture)
+    places = {"checkpoint": str(tmp_path / "checkpoint"), "metrics": tmp_path / "metrics.csv"}
+    with pytest.raises(DataError, match="has only 3 rows"):
+        run(design(vocab_size=3), dataclasses.replace(files(finished), **places))
 
 
 def predictions(folder: Path, name: str, seed: int) -> list[str]:
