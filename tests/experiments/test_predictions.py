@@ -34,7 +34,7 @@ def test_all_predictions_are_counted_and_all_runs_answer_the_same_examples(tmp_p
     count = 10 * EXAMPLES + 3
     for run in jobs[0].runs:
         rows = [
-            {"id": str(place), "inputs": f"input, {place}", "targets": "True",
+            {"id": str(place), "inputs": f"input\r{place}", "targets": "True",
              "prediction": said[run.seed], "correct": run.seed == 0}
             for place in range(count)
         ]  # fmt: skip

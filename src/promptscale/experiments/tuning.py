@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -86,9 +86,12 @@ class Trained(NamedTuple):
 
     def save(self, run: int, path: Path) -> None:
         """Writes what the method saves of a run, by its number; `path` has no suffix."""
-        # No program runs here: the primary process calls this alone.
-        trainable = jax.tree.map(lambda leaf: to_host(leaf)[run], self.result.trainable)
-        self.method.save(trainable, path)
+
+        def of_run(leaf: jax.Array) -> Any:
+            # The primary process calls this alone, so no program may run on the arrays of several.
+            return (leaf if leaf.is_fully_addressable else to_host(leaf))[run]
+
+        self.method.save(jax.tree.map(of_run, self.result.trainable), path)
 
 
 def run(job: TuningJob, files: Files, layout: Layout = SINGLE_DEVICE) -> None:
