@@ -5,6 +5,7 @@ replicated, and so is every array whose axis the mesh does not divide. Results d
 only through the order in which sums are rounded. A single device is a mesh of 1 x 1.
 """
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -61,11 +62,12 @@ _OTHER_DECODED_POSITIONS = 2**15  # of other devices
 _LAUNCH_FLOPS = {"cpu": 2.0**32}
 _OTHER_LAUNCH_FLOPS = 2.0**40  # of other devices
 
-# What a device computes in the time that a program takes to compile, roughly. For a GPU a program
-# compiles in some ten seconds, whatever the model's size: it is a number of operations. Elsewhere
-# it is a number of positions, which fits the smallest models on two CPU cores, and XXL on TPUs.
-_COMPILATION_FLOPS = {"gpu": 2.0**51}
-_COMPILATION_POSITIONS = 2.0**17
+# What a device computes in the time that a program takes to compile, roughly. On a CPU and on a GPU
+# a program compiles in some ten seconds whatever the model's width: it is a number of operations.
+# Tiny models compile faster, and TPUs compute fast even with XXL: it is a number of positions.
+_COMPILATION_FLOPS = {"cpu": 2.0**40, "gpu": 2.0**51}
+_COMPILATION_POSITIONS = {"cpu": 2.0**17, "gpu": math.inf}
+_OTHER_COMPILATION_POSITIONS = 2.0**17  # of TPUs
 
 
 class Devices:
@@ -108,9 +110,8 @@ class Devices:
 
     def compilation(self, flops: float) -> float:
         """The positions, of `flops` each, that are computed while a program compiles."""
-        if self._platform in _COMPILATION_FLOPS:
-            return _COMPILATION_FLOPS[self._platform] / flops
-        return _COMPILATION_POSITIONS
+        most = _COMPILATION_POSITIONS.get(self._platform, _OTHER_COMPILATION_POSITIONS)
+        return min(most, _COMPILATION_FLOPS.get(self._platform, math.inf) / flops)
 
     @property
     def data_axis(self) -> int:
