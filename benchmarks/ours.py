@@ -13,7 +13,8 @@ from benchmarks.cases import initial_prompt
 from promptscale.checkpoints.sharded import load_model
 from promptscale.config.settings import Optimizer
 from promptscale.config.sizes import ModelConfig
-from promptscale.data.microbatches import Shapes, StepBatch, Work, step_batch
+from promptscale.data.microbatches import StepBatch, Work, step_batch
+from promptscale.data.shapes import Shapes
 from promptscale.distributed.environment import configure_xla
 from promptscale.distributed.mesh import Devices, Layout
 from promptscale.inference import Requests, generator, input_lengths, request_shapes

@@ -16,7 +16,7 @@ from promptscale.config.accelerators import accelerators
 from promptscale.config.jobs import AnyTuningJob, LanguageModelingJob, PromptDesignJob
 from promptscale.config.lengths import segments
 from promptscale.config.load import load_config
-from promptscale.data.microbatches import Shapes
+from promptscale.data.shapes import Shapes
 from promptscale.planning.flops import forward
 
 STEPS = 4  # that are drawn of each job

@@ -6,7 +6,7 @@ positions, D d_model.
 
 import functools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import Any
 
 import jax
@@ -15,7 +15,8 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from promptscale.config.sizes import ModelConfig
-from promptscale.data.microbatches import Shapes, pad_rows
+from promptscale.data.microbatches import pad_rows
+from promptscale.data.shapes import Shape, Shapes
 from promptscale.distributed.mesh import Devices
 from promptscale.model import T5, DropoutKeys, beam_search, greedy_search
 from promptscale.planning.flops import step_flops
@@ -90,10 +91,11 @@ def request_shapes(
     architecture: ModelConfig,
     prompt_length: int = 0,
     times: int = 1,
+    compiled: Set[Shape] = frozenset(),
 ) -> Shapes:
     """The shapes of micro-batches of requests that are answered `times` times.
 
-    `lengths` are the inputs' (`input_lengths`).
+    `lengths` are the inputs' (`input_lengths`). For `compiled` see `Shapes.fitting`.
     """
     flops = step_flops(architecture, "nothing")
     return Shapes.fitting(
@@ -108,6 +110,7 @@ def request_shapes(
         # Every token that a micro-batch generates reads all weights.
         launch=devices.decoded_positions,
         compilation=devices.compilation(flops(1, 0)),
+        compiled=compiled,
     )
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from promptscale.config.settings import Optimizer
 from promptscale.config.sizes import ModelConfig
-from promptscale.data.microbatches import Rows, Shapes, pad_rows
+from promptscale.data.microbatches import Rows, pad_rows
+from promptscale.data.shapes import Shapes
 from promptscale.distributed.mesh import Devices
 from promptscale.model import T5
 from promptscale.training.methods import ModelTuning, PromptTuning, Start, loss_function
@@ -42,9 +43,12 @@ def batch(step: int, budget: int, *, shared: bool = True) -> list[Rows]:
     """The micro-batches of a step under a token budget; of each run apart if not `shared`."""
     inputs, targets = sequences(step, 14), sequences(step, 4)
     lengths = [np.array([len(row) + 1 for row in side]) for side in (inputs, targets)]
-    shapes = Shapes.fitting(*lengths, rows=10**5, pools=10**5, before=5, budget=budget)
+    pools = 10**5 * (1 if shared else RUNS)
+    shapes = Shapes.fitting(
+        *lengths, rows=10**5 * RUNS * BATCH, pools=pools, before=5, budget=budget, launch=2
+    )
     run, example = np.divmod(np.arange(RUNS * BATCH, dtype=np.int32), BATCH)
-    pools = [np.arange(RUNS * BATCH)] if shared else np.split(np.arange(RUNS * BATCH), RUNS)
+    parts = [np.arange(RUNS * BATCH)] if shared else np.split(np.arange(RUNS * BATCH), RUNS)
     return [
         Rows(
             pad_rows(inputs, pool[cut.rows], cut.inputs_length),
@@ -52,7 +56,7 @@ def batch(step: int, budget: int, *, shared: bool = True) -> list[Rows]:
             run[pool[cut.rows]],
             example[pool[cut.rows]],
         )
-        for pool in pools
+        for pool in parts
         for cut in shapes.cut(lengths[0][pool], lengths[1][pool])
     ]
 

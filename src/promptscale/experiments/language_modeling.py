@@ -26,8 +26,9 @@ from promptscale.config.axes import adaptation_steps
 from promptscale.config.jobs import LanguageModelingJob
 from promptscale.config.sizes import ModelConfig
 from promptscale.data.corpus import read_text
-from promptscale.data.microbatches import Cut, Rows, Shapes, StepBatch
+from promptscale.data.microbatches import Rows, StepBatch, work
 from promptscale.data.objectives import PrefixLM, SpanCorruption
+from promptscale.data.shapes import Cut, Shapes
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.distributed import multihost
 from promptscale.distributed.mesh import SINGLE_DEVICE, Devices, Layout, to_host
@@ -169,7 +170,7 @@ def batches(
         edges = np.cumsum([np.count_nonzero(rows >= 0) for rows in local])[:-1]
         parts = zip(np.split(inputs, edges), np.split(targets, edges), strict=True)
         rows = list(map(micro_batch, parts, local, cuts))
-        return StepBatch(rows, shapes.work(cuts, *lengths, flops))
+        return StepBatch(rows, work(shapes, cuts, *lengths, flops))
 
     def micro_batch(part: tuple[np.ndarray, np.ndarray], places: np.ndarray, cut: Cut) -> Rows:
         def fitted(ids: np.ndarray, length: int) -> np.ndarray:

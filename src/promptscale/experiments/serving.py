@@ -23,8 +23,8 @@ from promptscale import prompts
 from promptscale.checkpoints.sharded import load_model
 from promptscale.config.jobs import PromptTuningJob
 from promptscale.data.batches import pad, padded_length
-from promptscale.data.microbatches import rounded_length
 from promptscale.data.prepared import read
+from promptscale.data.shapes import rounded_length
 from promptscale.distributed import multihost
 from promptscale.distributed.mesh import SINGLE_DEVICE, Devices, Layout
 from promptscale.experiments.task_data import Splits

@@ -10,9 +10,10 @@ from jaxtyping import Int
 
 from promptscale.config.jobs import JobRun, TuningJob
 from promptscale.data.batches import indices, padded_length
-from promptscale.data.microbatches import Lengths, Shapes, StepBatch, Work, step_batch
+from promptscale.data.microbatches import StepBatch, Work, step_batch
 from promptscale.data.packing import PackedBatches
 from promptscale.data.prepared import Examples, Ragged, read
+from promptscale.data.shapes import Lengths, Shapes
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.distributed.mesh import Devices
 from promptscale.evaluation.dev_set import DevSet

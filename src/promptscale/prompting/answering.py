@@ -3,7 +3,6 @@
 Letters: N prompts, M inputs, P prompt length, D d_model.
 """
 
-import dataclasses
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
@@ -12,7 +11,7 @@ import numpy as np
 from jaxtyping import Int
 
 from promptscale.config.settings import EvaluationSettings
-from promptscale.data.microbatches import Shapes, rounded_length, rounded_up
+from promptscale.data.shapes import Shapes
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.distributed.mesh import Devices
 from promptscale.inference import Params, Requests, generator, input_lengths, request_shapes
@@ -36,7 +35,7 @@ class Answerer:
     """Answers questions with several prompts on a frozen model, or without any prompt.
 
     Prompts of the same length answer in the same micro-batches. Programs are compiled for the
-    lengths of the first chunk, and for longer inputs when they come.
+    first chunk, and for later chunks where the programs of the earlier would take longer.
     """
 
     def __init__(
@@ -102,16 +101,15 @@ class Answerer:
         return texts
 
     def _fitting(self, prompt_length: int, lengths: Int[np.ndarray, " M"]) -> Shapes:
-        """The shapes of the first chunk, with a further length where an input is longer."""
-        shapes = self._shapes.get(prompt_length)
-        longest = int(lengths.max())
-        if shapes is None:
-            shapes = request_shapes(lengths, self._devices, self._architecture, prompt_length)
-        elif shapes.inputs[-1] < longest:
-            further = rounded_up([rounded_length(longest)], self._devices.multiple, prompt_length)
-            inputs = (*shapes.inputs, *further)
-            shapes = dataclasses.replace(shapes, inputs=inputs)
-        self._shapes[prompt_length] = shapes
+        """The shapes of a chunk; those of earlier chunks are compiled."""
+        before = self._shapes.get(prompt_length)
+        shapes = self._shapes[prompt_length] = request_shapes(
+            lengths,
+            self._devices,
+            self._architecture,
+            prompt_length,
+            compiled=before.choice if before else frozenset(),
+        )
         return shapes
 
 

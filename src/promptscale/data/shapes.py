@@ -1,0 +1,254 @@
+"""The shapes of micro-batches: how many rows of which lengths pass through a model together.
+
+Rows of similar lengths form a micro-batch. Every shape is a program to compile, so a job has the
+shapes for which padding, launches and compilation together take the least time. The choice is a
+function of the lengths alone, so every host makes the same.
+Letters: M rows of a pool, which are the rows that a step or an evaluation has.
+"""
+
+import dataclasses
+import itertools
+from collections import Counter
+from collections.abc import Iterator, Sequence, Set
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from jaxtyping import Int
+
+Lengths: TypeAlias = Int[np.ndarray, " M"]
+
+_LENGTHS = 16  # different lengths of a job's inputs, and of its targets, at most
+
+# The shapes are chosen by so many pools, and rows of all of them, so that the choice takes a
+# fraction of a second.
+_SAMPLED_POOLS, _SAMPLED_ROWS, _SAMPLED_ROWS_OF_A_POOL = 8, 2**11, 2**12
+
+_ALONE = 2.0**40  # added to the cost of a row that none of the chosen shapes holds
+
+
+class Shape(NamedTuple):
+    """The rows of a micro-batch on each device, and its lengths."""
+
+    rows: int
+    inputs: int
+    targets: int
+
+
+class Cut(NamedTuple):
+    """The rows of a pool that form a micro-batch, and its lengths; -1 stands for an empty row."""
+
+    rows: Int[np.ndarray, " R"]  # empty rows come last
+    inputs_length: int
+    targets_length: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Shapes:
+    """What micro-batches may look like.
+
+    Attributes:
+      choice: the shapes of micro-batches.
+      longest: a single row with the longest input and target. A row that no shape of the choice
+        holds passes alone.
+      before: the number of positions before each input, such as those of a prompt.
+      devices: how many devices share a micro-batch, each with an equal number of rows.
+      launch: the positions that a device computes in the time that it loses with a micro-batch.
+    """
+
+    choice: Set[Shape]
+    longest: Shape
+    before: int
+    devices: int
+    launch: float
+
+    @classmethod
+    def fitting(
+        cls,
+        inputs: Lengths,
+        targets: Lengths,
+        *,
+        rows: int,
+        pools: int,
+        before: int = 0,
+        budget: int,
+        devices: int = 1,
+        multiple: int = 1,
+        launch: float | int = 0,
+        compilation: float | int = 2.0**17,
+        compiled: Set[Shape] = frozenset(),
+    ) -> "Shapes":
+        """The shapes that cost the least for `rows` rows with these distributions of lengths.
+
+        The rows come in `pools` pools of equal sizes. A device may have `budget` positions at a
+        time, but a row always passes. `compilation` is the positions that a device computes in the
+        time that a program takes to compile; programs of the shapes `compiled` are compiled.
+
+        Lengths come from a ladder that all jobs share, so that jobs share compiled programs. The
+        last is that of the longest row. The positions of the encoder and of the decoder are each a
+        multiple of `multiple`.
+        """
+        input_lengths = rounded_up(_cheapest(inputs, rows, compilation), multiple, before)
+        target_lengths = rounded_up(_cheapest(targets, rows, compilation), multiple)
+        size = -(-rows // pools)
+        shapes = {
+            Shape(share, length, target)
+            for share in _row_counts(size / devices)
+            for length in input_lengths
+            for target in target_lengths
+            if share == 1 or share * (before + length + target) <= budget
+        }
+        longest = Shape(1, input_lengths[-1], target_lengths[-1])
+        draw = np.random.default_rng(0).permutation(len(inputs))
+        number = min(pools, _SAMPLED_POOLS, max(1, _SAMPLED_ROWS // size))
+        samples = np.resize(draw, (number, min(size, _SAMPLED_ROWS_OF_A_POOL)))
+        return _without_dear(
+            cls(shapes | compiled, longest, before, devices, float(launch)),
+            [(inputs[sample], targets[sample]) for sample in samples],
+            rows / samples.size,
+            float(compilation),
+            compiled,
+        )
+
+    def cut(self, inputs: Lengths, targets: Lengths) -> Iterator[Cut]:
+        """Cuts a pool with these lengths of inputs and targets, the longest rows first.
+
+        The cut has the least sum of positions and launches. Only the last micro-batch has empty
+        rows.
+        """
+        order, shapes, _ = self.cheapest_cut(inputs, targets)
+        start = 0
+        for shape in shapes:
+            rows = shape.rows * self.devices
+            chosen = order[start : start + rows]
+            empty = np.full(rows - len(chosen), -1)
+            yield Cut(np.concatenate([chosen, empty]), shape.inputs, shape.targets)
+            start += rows
+
+    def cheapest_cut(
+        self, inputs: Lengths, targets: Lengths
+    ) -> tuple[Int[np.ndarray, " M"], list[Shape], float]:
+        """The pool's rows in order, the shapes that they pass in, and the cost in positions."""
+        order = np.lexsort((-targets, -inputs))
+        inputs, targets, size = inputs[order], targets[order], len(order)
+        alone = [self.longest]
+        choices = [(self.devices, *self._costs(alone, inputs, targets, _ALONE), alone)]
+        for share, group in itertools.groupby(sorted(self.choice), lambda shape: shape.rows):
+            shapes, rows = list(group), share * self.devices
+            costs = self._costs(shapes, inputs, _longest_of_next(targets, rows))
+            choices.append((rows, *costs, shapes))
+        least, choice = [0.0] * (size + 1), [0] * size  # from each row to the last
+        for start in range(size - 1, -1, -1):
+            least[start], negative = min(
+                (costs[start] + least[min(start + rows, size)], -number)
+                for number, (rows, costs, *_) in enumerate(choices)
+            )
+            choice[start] = -negative
+        cut, start = [], 0
+        while start < size:
+            rows, _, cheapest, shapes = choices[choice[start]]
+            cut.append(shapes[cheapest[start]])
+            start += rows
+        return order, cut, least[0]
+
+    def _costs(
+        self, shapes: Sequence[Shape], inputs: Lengths, targets: Lengths, further: float = 0.0
+    ) -> tuple[list[float], Int[np.ndarray, " M"]]:
+        """The least cost of a micro-batch of each of these lengths, and the place of its shape."""
+        rows, input_lengths, target_lengths = np.array(shapes).T[:, :, np.newaxis]
+        positions = rows * (self.before + input_lengths + target_lengths)
+        holds = (inputs <= input_lengths) & (targets <= target_lengths)
+        costs = np.where(holds, positions + self.launch + further, np.inf)
+        return costs.min(axis=0).tolist(), costs.argmin(axis=0)
+
+
+def _without_dear(
+    shapes: Shapes,
+    pools: Sequence[tuple[Lengths, Lengths]],
+    weight: float,
+    compilation: float,
+    compiled: Set[Shape],
+) -> Shapes:
+    """Leaves the shapes out that cost more than they save, those that save least first.
+
+    `pools` are samples, of which a row stands for `weight` rows; see `Shapes.fitting`.
+    """
+
+    def cost(shapes: Shapes) -> tuple[float, Counter[Shape]]:
+        """The cost of all rows with these shapes, and how often each is used."""
+        cuts = [shapes.cheapest_cut(*pool) for pool in pools]
+        uses = Counter(shape for _, cut, _ in cuts for shape in cut)
+        new = len(uses.keys() - compiled)
+        return weight * sum(value for *_, value in cuts) + compilation * new, uses
+
+    def saved(shape: Shape) -> tuple[int, Shape]:
+        """The positions that pass in the shape: no fewer than what it saves."""
+        return uses[shape] * shape.rows * (shapes.before + shape.inputs + shape.targets), shape
+
+    least, uses = cost(shapes)
+    shapes = dataclasses.replace(shapes, choice=uses.keys() | compiled)
+    tried = set(compiled)
+    while untried := shapes.choice - tried:
+        dear = min(untried, key=saved)
+        tried.add(dear)
+        fewer = dataclasses.replace(shapes, choice=shapes.choice - {dear})
+        total, uses_of_fewer = cost(fewer)
+        if total <= least:
+            shapes, least, uses = fewer, total, uses_of_fewer
+    return shapes
+
+
+def rounded_up(lengths: Sequence[int], multiple: int, before: int = 0) -> tuple[int, ...]:
+    """The next lengths that make multiples together with `before`, each once."""
+    return tuple(
+        sorted({-(-(before + length) // multiple) * multiple - before for length in lengths})
+    )
+
+
+def rounded_length(length: int) -> int:
+    """The next of 4, 8, 16, 32, 48, ..., 128, 160, 192, 224, 256, 320, ..."""
+    if length <= 8:
+        return 4 if length <= 4 else 8
+    step = max(16, 2 ** (length - 1).bit_length() // 8)
+    return -(-length // step) * step
+
+
+def _row_counts(most: float) -> Iterator[int]:
+    """The numbers 1, 2, 3, 4, 6, 8, 12, 16, ... up to the first that is not below `most`."""
+    rows = 1
+    while True:
+        yield rows
+        if rows >= most:
+            return
+        power = rows.bit_count() == 1  # of two
+        rows = 2 if rows == 1 else rows * 3 // 2 if power else rows * 4 // 3
+
+
+def _longest_of_next(lengths: Lengths, rows: int) -> Lengths:
+    """The longest of the `rows` lengths from each place on."""
+    padded = np.pad(lengths, (0, rows - 1))
+    return np.lib.stride_tricks.sliding_window_view(padded, rows).max(axis=1)
+
+
+def _cheapest(sizes: Lengths, rows: int, compilation: float | int) -> tuple[int, ...]:
+    """The lengths for which the padding and compilation of `rows` rows cost the least.
+
+    The rows have the distribution `sizes`. A row is padded to the next length.
+    """
+    longest = int(sizes.max())
+    rounded = [min(rounded_length(size), longest) for size in sizes.tolist()]
+    lengths, counts = np.unique(rounded, return_counts=True)
+    before = np.concatenate([[0], np.cumsum(counts)]) * (rows / len(sizes))
+    cost = np.full((_LENGTHS + 1, len(lengths) + 1), np.inf)  # of the first lengths, by number
+    cost[0, 0] = 0.0
+    previous = np.zeros(cost.shape, int)
+    for number in range(1, _LENGTHS + 1):
+        for end in range(1, len(lengths) + 1):
+            padded = (before[end] - before[:end]) * lengths[end - 1]
+            costs = cost[number - 1, :end] + padded + compilation
+            previous[number, end] = costs.argmin()
+            cost[number, end] = costs.min()
+    number, end, chosen = int(cost[:, -1].argmin()), len(lengths), []
+    while number:
+        chosen.append(int(lengths[end - 1]))
+        number, end = number - 1, previous[number, end]
+    return tuple(chosen[::-1])
