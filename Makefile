@@ -57,11 +57,13 @@ real-cpu: real-input
 
 # Compiling takes longer than training here, so jobs share the GPU: each takes some 5 GB of its memory.
 GPU_JOBS ?= 6
+REAL_GPU = XLA_PYTHON_CLIENT_PREALLOCATE=false \
+  $(BIN)/snakemake --profile profiles/gpu --resources gpu=$(GPU_JOBS) --config environment=gpu
 real-gpu: real-input
-	XLA_PYTHON_CLIENT_PREALLOCATE=false \
-	  $(BIN)/snakemake --profile profiles/gpu --resources gpu=$(GPU_JOBS) --configfile config/real_gpu.yaml \
-	  --config environment=gpu "data={$(REAL_DATA), $(REAL_SQUAD)}" -- all
+	$(REAL_GPU) "data={$(REAL_DATA), $(REAL_SQUAD)}" --configfile config/real_gpu.yaml -- all
+	$(REAL_GPU) "data={$(REAL_DATA)}" --configfile config/real_tasks_gpu.yaml -- all
 	@$(BIN)/promptscale status --config config/real_gpu.yaml
+	@$(BIN)/promptscale status --config config/real_tasks_gpu.yaml
 
 check: lint ## lint, then the quick tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"

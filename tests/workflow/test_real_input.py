@@ -84,7 +84,7 @@ def test_the_articles_of_xquad_have_the_numbers_of_questions_that_the_script_sta
     assert (len(articles), sum(counts[:35]), sum(counts[35:])) == (48, 901, 289)
 
 
-@pytest.mark.parametrize("name", ["real", "real_tasks"])
+@pytest.mark.parametrize("name", ["real", "real_tasks", "real_gpu", "real_tasks_gpu"])
 def test_substitutes_are_below_the_shared_folder_or_prepared(name, shared):
     data = yaml.safe_load((REPOSITORY / f"config/{name}.yaml").read_text())["data"]
     for path in data["substitutes"].values():

@@ -304,7 +304,7 @@ def test_the_miniature_plans_what_the_plan_says(tmp_path):
     assert planned(tmp_path, "--configfile", str(config), "--", "all") == jobs(load_config(config))
 
 
-@pytest.mark.parametrize("name", ["real", "real_tasks"])
+@pytest.mark.parametrize("name", ["real", "real_tasks", "real_gpu", "real_tasks_gpu"])
 def test_the_trials_on_real_input_plan_what_the_plan_says(name, shared, tmp_path):
     config = yaml.safe_load((REPOSITORY / f"config/{name}.yaml").read_text())
     vocabulary = shared / "data/prompt-tuning/test_data/t5_vocab"
