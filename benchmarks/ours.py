@@ -1,7 +1,7 @@
 """promptscale's training steps and decoding: the only file that calls them for the benchmarks."""
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -112,17 +112,22 @@ def micro_batches(
         ]
         for batch in case["batches"]
     ]
-    lengths = {
-        side: np.array([len(ids) + 1 for batch in steps for run in batch for ids in run[side]])
-        for side in ("inputs", "targets")
-    }
+    runs = range(len(steps[0]))
+    groups = [runs] if method.shared else [range(run, run + 1) for run in runs]
+
+    def lengths(batch: Sequence[Any], group: Sequence[int], side: str) -> np.ndarray:
+        return np.array([len(ids) + 1 for run in group for ids in batch[run][side]])
+
+    pools = [
+        (lengths(batch, group, "inputs"), lengths(batch, group, "targets"))
+        for batch in steps
+        for group in groups
+    ]
     prompted = method is PromptTuning
     flops = step_flops(architecture, "inputs" if prompted else "weights")
     shapes = Shapes.fitting(
-        lengths["inputs"],
-        lengths["targets"],
-        rows=MANY,
-        pools=MANY,
+        pools,
+        number=MANY,
         before=case["prompt_length"] if prompted else 0,
         budget=devices.token_budget(architecture.d_model),
         devices=devices.data_axis,
@@ -131,14 +136,13 @@ def micro_batches(
         compilation=devices.compilation(flops(1, 0)),
     )
     for batch in steps:
-        numbers = range(len(batch))
         parts = []
-        for pool in [numbers] if method.shared else [range(run, run + 1) for run in numbers]:
-            sizes = [len(batch[run]["inputs"]) for run in pool]
+        for group in groups:
+            sizes = [len(batch[run]["inputs"]) for run in group]
             inputs, targets = (
-                [ids for run in pool for ids in batch[run][side]] for side in ("inputs", "targets")
+                [ids for run in group for ids in batch[run][side]] for side in ("inputs", "targets")
             )
-            run_of_row = np.repeat(np.asarray(pool, np.int32), sizes)
+            run_of_row = np.repeat(np.asarray(group, np.int32), sizes)
             place = np.concatenate([np.arange(size, dtype=np.int32) for size in sizes])
             parts.append(step_batch(shapes, devices, inputs, targets, run_of_row, place, flops))
         work = functools.reduce(Work.plus, (part.work for part in parts))

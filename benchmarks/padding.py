@@ -20,7 +20,8 @@ from promptscale.data.shapes import Shapes
 from promptscale.planning.flops import forward
 
 STEPS = 4  # that are drawn of each job
-LAUNCH_FLOPS = 2.0**40  # of a TPU, as in `promptscale.distributed.mesh`
+# Those of a TPU, as in `promptscale.distributed.mesh`.
+LAUNCH_FLOPS, MULTIPLE = 2.0**40, 8
 
 Pool = tuple[np.ndarray, np.ndarray]  # lengths of the inputs and of the targets of a step's rows
 
@@ -76,11 +77,11 @@ def main() -> None:
                 size = len(pools[0][0]) // len(job.runs)
                 groups = [slice(i * size, (i + 1) * size) for i in range(len(job.runs))]
         shapes = Shapes.fitting(
-            *map(np.concatenate, zip(*pools, strict=True)),
-            rows=settings.steps * len(pools[0][0]),
-            pools=settings.steps * len(groups),
+            [(inputs[group], targets[group]) for inputs, targets in pools for group in groups],
+            number=settings.steps * len(groups),
             before=before,
             budget=hardware.token_budget or 2**13,
+            multiple=MULTIPLE,
             devices=machine.devices // min(hardware.model_axis, machine.devices),
             launch=LAUNCH_FLOPS / forward(job.architecture, 1, 0).step(gradient),
         )

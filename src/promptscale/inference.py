@@ -91,18 +91,19 @@ def request_shapes(
     architecture: ModelConfig,
     prompt_length: int = 0,
     times: int = 1,
+    longest: int = 0,
     compiled: Set[Shape] = frozenset(),
 ) -> Shapes:
     """The shapes of micro-batches of requests that are answered `times` times.
 
-    `lengths` are the inputs' (`input_lengths`). For `compiled` see `Shapes.fitting`.
+    `lengths` are the inputs' (`input_lengths`). The longest shape has an input of `longest`
+    positions, by default those of the longest input. For `compiled` see `Shapes.fitting`.
     """
     flops = step_flops(architecture, "nothing")
     return Shapes.fitting(
-        lengths,
-        np.zeros_like(lengths),
-        rows=times * len(lengths),
-        pools=times,
+        [(lengths, np.zeros_like(lengths))],
+        number=times,
+        longest=(longest or int(lengths.max()), 0),
         before=prompt_length,
         budget=devices.decoded_positions,
         devices=devices.data_axis,
@@ -144,7 +145,7 @@ def generator(
     as its limit; the other ids are 0. `place` is the sharding of the ids.
     """
     search = {"beam": beam_search, "greedy": greedy_search}[decoding]
-    shapes: set[tuple[int, ...]] = set()  # of inputs, for which there is a program
+    compiled: set[Any] = set()  # the shapes of prompts and inputs for which there is a program
 
     @functools.partial(jax.jit, out_shardings=place)
     def program(
@@ -159,8 +160,9 @@ def generator(
         return search(model, params, encoded, mask, length, limits)
 
     def generate(params: Any, prompts: Any, run: Any, inputs: Any, limits: Any) -> Array:
-        if inputs.shape not in shapes:
-            shapes.add(inputs.shape)
+        shapes = jax.tree.map(jnp.shape, (prompts, inputs))
+        if shapes not in compiled:
+            compiled.add(shapes)
             name = f"answers to {inputs.shape} inputs"
             log.info("compiling: %s", name, extra=event("compiling", program=name))
         return program(params, prompts, run, inputs, limits)

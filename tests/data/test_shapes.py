@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from promptscale.config.lengths import lengths
 from promptscale.config.tasks import SUPER_GLUE
-from promptscale.data.shapes import Shape, Shapes, rounded_length
+from promptscale.data.shapes import SAMPLED_ROWS, Shape, Shapes, rounded_length
 
 MANY = 10**9  # pools of a training for which compilation costs nothing
 
@@ -18,16 +18,16 @@ MANY = 10**9  # pools of a training for which compilation costs nothing
     budget=st.integers(1, 2000),
     before=st.integers(0, 20),
     devices=st.integers(1, 4),
-    pools=st.sampled_from([1, 3, MANY]),
+    number=st.sampled_from([1, 3, MANY]),
 )
 @settings(deadline=None)
-def test_every_row_passes_once_within_the_budget(sizes, others, budget, before, devices, pools):
+def test_every_row_passes_once_within_the_budget(sizes, others, budget, before, devices, number):
     """Also rows of a pool that the shapes were not chosen by."""
     inputs, targets = np.array(sizes).T
     fitted = np.array([*sizes, *others]).T
     shapes = Shapes.fitting(
-        *fitted, rows=pools * len(fitted[0]), pools=pools, before=before, budget=budget,
-        devices=devices,
+        [tuple(fitted)], number=number, longest=tuple(fitted.max(axis=1).tolist()),
+        before=before, budget=budget, devices=devices,
     )  # fmt: skip
     cuts = list(shapes.cut(inputs, targets))
     assert sorted(row for cut in cuts for row in cut.rows if row >= 0) == list(range(len(sizes)))
@@ -41,7 +41,7 @@ def test_every_row_passes_once_within_the_budget(sizes, others, budget, before, 
         assert share == 1 or share * (before + cut.inputs_length + cut.targets_length) <= budget
         assert inputs[chosen].max() <= cut.inputs_length
         assert targets[chosen].max() <= cut.targets_length <= fitted[1].max()
-    if pools == MANY and not others:
+    if number == MANY and not others:
         assert len(cuts[-1].rows) - np.count_nonzero(cuts[-1].rows >= 0) < devices
 
 
@@ -65,16 +65,19 @@ def padding(tasks, runs: int, steps: int = MANY) -> tuple[float, int]:
         places = (np.arange(len(parts)) + 0.5) / len(parts)
         return np.minimum(np.interp(draw.random(size), places, parts), 512).astype(int)
 
-    inputs = np.concatenate([sample(task, 4000) for task in tasks])
-    targets = np.full(len(inputs), 4)
+    def pool() -> tuple[np.ndarray, np.ndarray]:
+        inputs = np.concatenate([sample(task, 32 * runs) for task in tasks])
+        return inputs, np.full(len(inputs), 4)
+
+    known = [pool() for _ in range(1 + SAMPLED_ROWS // (32 * runs * len(tasks)))]
     shapes = Shapes.fitting(
-        inputs, targets, rows=steps * 32 * runs, pools=steps, before=100, budget=2**11, launch=32
+        known, number=steps, longest=(512, 4), before=100, budget=2**11, launch=32
     )
     real, computed, programs = 0, 0, set()
     for _ in range(40):
-        pool = np.concatenate([sample(task, 32 * runs) for task in tasks])
-        real += int(pool.sum()) + 100 * len(pool)
-        for cut in shapes.cut(pool, np.full(len(pool), 4)):
+        inputs, targets = pool()
+        real += int(inputs.sum()) + 100 * len(inputs)
+        for cut in shapes.cut(inputs, targets):
             computed += len(cut.rows) * (100 + cut.inputs_length)
             programs.add((len(cut.rows), cut.inputs_length))
     return real / computed, len(programs)
@@ -91,8 +94,8 @@ def test_nine_of_ten_positions_are_real_on_superglues_lengths(tasks):
 def test_lengths_make_multiples_together_with_the_prompt():
     """The ladder's lengths, and the longest, which is on no ladder."""
     inputs, targets = np.array([3, 30, 60, 97] * 50), np.array([2, 4, 5, 9] * 50)
-    settings = {"rows": 200 * MANY, "pools": MANY, "before": 101, "budget": 2**11}
-    shapes, plain = (Shapes.fitting(inputs, targets, multiple=n, **settings) for n in (8, 1))
+    settings = {"number": MANY, "longest": (97, 9), "before": 101, "budget": 2**11}
+    shapes, plain = (Shapes.fitting([(inputs, targets)], multiple=n, **settings) for n in (8, 1))
     assert all((101 + length) % 8 == 0 for _, length, _ in shapes.choice)
     assert all(length % 8 == 0 for *_, length in shapes.choice)
     assert plain.longest.inputs == 97 <= shapes.longest.inputs < 97 + 8
@@ -108,9 +111,9 @@ def test_a_program_is_compiled_where_it_saves_more_than_it_costs():
     """85 rows of 12 positions, of which 64 fit into a micro-batch: 21 rows are left."""
     lengths = np.full(85, 8), np.full(85, 4)
 
-    def rows(pools: int, *compiled: int) -> list[int]:
+    def rows(number: int, *compiled: int) -> list[int]:
         shapes = Shapes.fitting(
-            *lengths, rows=85 * pools, pools=pools, budget=64 * 12, launch=60, compilation=1000,
+            [lengths], number=number, longest=(8, 4), budget=64 * 12, launch=60, compilation=1000,
             compiled={Shape(rows, 8, 4) for rows in compiled},
         )  # fmt: skip
         return [len(cut.rows) for cut in shapes.cut(*lengths)]
@@ -123,5 +126,5 @@ def test_a_program_is_compiled_where_it_saves_more_than_it_costs():
 def test_three_runs_of_thirty_two_rows_fill_a_micro_batch():
     """Rows are not powers of two alone: 96 rows are three quarters of 128."""
     lengths = np.full(96, 8), np.full(96, 4)
-    shapes = Shapes.fitting(*lengths, rows=96, pools=1, budget=2**20)
+    shapes = Shapes.fitting([lengths], number=1, longest=(8, 4), budget=2**20)
     assert shapes.choice == {(96, 8, 4)}

@@ -180,3 +180,19 @@ def test_worked_examples_stand_in_a_row_each_ended(data):
     end = vocabulary.encode(".")
     assert text_prompt(examples, 0, 3, vocabulary, ".") == [100, 20, 30, *end] * 3
     assert cut("True . question", ".") == "True" and cut("True", ".") == "True"
+
+
+def test_shapes_are_chosen_by_rows_as_runs_have_them(tmp_path):
+    """A small dataset of long examples has as many rows in a step as a large one of short."""
+    vocabulary = Vocabulary(tiny.write_vocabulary(tmp_path, WORDS, 40))
+    for task, count, length in (("boolq", 4000, 10), ("cb", 10, 60)):
+        rows = [{"id": str(i), "inputs": "a", "targets": "True", "label": 1} for i in range(count)]
+        inputs = prepared.Ragged.pack([[20] * length for _ in rows])
+        targets = prepared.Ragged.pack([[30] for _ in rows])
+        prepared.write(tmp_path / task / "train", inputs, targets, rows)
+    changes = {"steps": 10**5, "max_input_length": 64, "evaluate_every": 1000}
+    job = grid.prompt_jobs(configured(ablations={}, prompt_tuning=changes), "prompt_length")[0]
+    train = {task: tmp_path / task / "train" for task in ("boolq", "cb")}
+    micro_batches = batches(job, train, vocabulary, Devices(), shared=True)(0).rows
+    long = [rows for rows in micro_batches if rows.inputs.shape[1] > 60]
+    assert len(long) == 1 and len(long[0].inputs) == 24  # three runs of eight rows

@@ -98,6 +98,9 @@ def test_evaluations_of_text_prompts_are_counted_by_runs():
     job = line(101.0, "job", runs=["a", "b", "c", "d"], steps=0)
     score = line(110.0, "scores", step=0, run=0, scores={"cb": {"score": 50.0}})
     assert job_progress([STARTED, job, score], 111.0).done == 0.25
+    failed = line(112.0, "failed", error="E")
+    again = [line(120.0, "started"), line(121.0, "job", runs=["a", "b", "c", "d"], steps=0)]
+    assert job_progress([STARTED, job, score, failed, *again], 122.0).done == 0.0
 
 
 def test_times_in_words():

@@ -78,6 +78,15 @@ def test_without_files_everything_waits_and_the_plan_is_left(config):
     assert grid_status(priced, NOW).basis == "plan"
 
 
+def test_a_job_whose_outputs_were_deleted_is_left_whole(config):
+    planned = costs.estimate(config).total
+    job = of_kind(config, "prompt_tuning")[0]
+    record(config, job, (0.0, "started", {}), (3600.0, "finished", {}))
+    status = grid_status(config, NOW)
+    assert len(status.of("waiting")) == len(status.jobs)
+    assert status.left.hours == pytest.approx(planned.hours)
+
+
 def test_what_is_drawn_from_published_results_is_not_done(config):
     """Figures without the table of runs were drawn from the runs of others."""
     job = of_kind(config, "results")[0]

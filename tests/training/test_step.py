@@ -43,12 +43,10 @@ def batch(step: int, budget: int, *, shared: bool = True) -> list[Rows]:
     """The micro-batches of a step under a token budget; of each run apart if not `shared`."""
     inputs, targets = sequences(step, 14), sequences(step, 4)
     lengths = [np.array([len(row) + 1 for row in side]) for side in (inputs, targets)]
-    pools = 10**5 * (1 if shared else RUNS)
-    shapes = Shapes.fitting(
-        *lengths, rows=10**5 * RUNS * BATCH, pools=pools, before=5, budget=budget, launch=2
-    )
     run, example = np.divmod(np.arange(RUNS * BATCH, dtype=np.int32), BATCH)
     parts = [np.arange(RUNS * BATCH)] if shared else np.split(np.arange(RUNS * BATCH), RUNS)
+    pools = [(lengths[0][part], lengths[1][part]) for part in parts]
+    shapes = Shapes.fitting(pools, number=10**5, longest=(14, 4), before=5, budget=budget, launch=2)
     return [
         Rows(
             pad_rows(inputs, pool[cut.rows], cut.inputs_length),

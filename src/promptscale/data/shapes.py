@@ -1,8 +1,8 @@
 """The shapes of micro-batches: how many rows of which lengths pass through a model together.
 
-Rows of similar lengths form a micro-batch. Every shape is a program to compile, so a job has the
-shapes for which padding, launches and compilation together take the least time. The choice is a
-function of the lengths alone, so every host makes the same.
+Rows of similar lengths form a micro-batch. Every shape is a program to compile, so a job has few
+shapes: those for which padding, launches and compilation together take little time. The choice is
+a function of lengths and of numbers that all hosts know, so every host makes the same.
 Letters: M rows of a pool, which are the rows that a step or an evaluation has.
 """
 
@@ -16,13 +16,17 @@ import numpy as np
 from jaxtyping import Int
 
 Lengths: TypeAlias = Int[np.ndarray, " M"]
+# The lengths of the inputs and of the targets of a pool's rows.
+Pool: TypeAlias = tuple[Int[np.ndarray, " _"], Int[np.ndarray, " _"]]
 
 _LENGTHS = 16  # different lengths of a job's inputs, and of its targets, at most
 
-# The shapes are chosen by so many pools, and rows of all of them, so that the choice takes a
-# fraction of a second.
-_SAMPLED_POOLS, _SAMPLED_ROWS, _SAMPLED_ROWS_OF_A_POOL = 8, 2**11, 2**12
+# The choice looks at about so many rows, so that it takes a fraction of a second. Lengths are
+# chosen by twice as many, which the caller gives.
+_SAMPLED_ROWS = 2**11
+SAMPLED_ROWS = 2 * _SAMPLED_ROWS
 
+_EXCHANGED = 8  # so few shapes are exchanged for others; with more, the gain is small
 _ALONE = 2.0**40  # added to the cost of a row that none of the chosen shapes holds
 
 
@@ -64,11 +68,10 @@ class Shapes:
     @classmethod
     def fitting(
         cls,
-        inputs: Lengths,
-        targets: Lengths,
+        pools: Sequence[Pool],
         *,
-        rows: int,
-        pools: int,
+        number: int,
+        longest: tuple[int, int] | None = None,
         before: int = 0,
         budget: int,
         devices: int = 1,
@@ -77,34 +80,49 @@ class Shapes:
         compilation: float | int = 2.0**17,
         compiled: Set[Shape] = frozenset(),
     ) -> "Shapes":
-        """The shapes that cost the least for `rows` rows with these distributions of lengths.
+        """Shapes that cost little for `number` pools.
 
-        The rows come in `pools` pools of equal sizes. A device may have `budget` positions at a
-        time, but a row always passes. `compilation` is the positions that a device computes in the
-        time that a program takes to compile; programs of the shapes `compiled` are compiled.
+        The shapes that the cheapest cuts would use are left out or exchanged as long as that makes
+        padding, launches and compilation together cheaper. There may be better shapes.
 
-        Lengths come from a ladder that all jobs share, so that jobs share compiled programs. The
-        last is that of the longest row. The positions of the encoder and of the decoder are each a
-        multiple of `multiple`.
+        Args:
+          pools: some of the pools, with about `SAMPLED_ROWS` rows in all, or all pools.
+          number: how many pools there are.
+          longest: the lengths of the longest input and target of all pools; by default those of
+            `pools`.
+          before: see `Shapes`.
+          budget: the positions that a device may have at a time; a row always passes.
+          devices: see `Shapes`.
+          multiple: the positions of the encoder and of the decoder are multiples of this. Where it
+            is 1, lengths come from a ladder that all jobs share, but for the longest, so that jobs
+            share compiled programs.
+          launch: see `Shapes`.
+          compilation: the positions that a device computes while a program compiles.
+          compiled: shapes whose programs are compiled.
         """
-        input_lengths = rounded_up(_cheapest(inputs, rows, compilation), multiple, before)
-        target_lengths = rounded_up(_cheapest(targets, rows, compilation), multiple)
-        size = -(-rows // pools)
+        sizes = [len(inputs) for inputs, _ in pools]
+        rows = number * sum(sizes) / len(pools)
+        inputs, targets = map(np.concatenate, zip(*pools, strict=True))
+        most = longest or (int(inputs.max()), int(targets.max()))
+        input_lengths, target_lengths = (
+            _ladder(side, length, rows, float(compilation))
+            for side, length in zip((inputs, targets), most, strict=True)
+        )
+        input_lengths = rounded_up(input_lengths, multiple, before)
+        target_lengths = rounded_up(target_lengths, multiple)
         shapes = {
             Shape(share, length, target)
-            for share in _row_counts(size / devices)
+            for share in _row_counts(max(sizes) / devices)
             for length in input_lengths
             for target in target_lengths
             if share == 1 or share * (before + length + target) <= budget
         }
-        longest = Shape(1, input_lengths[-1], target_lengths[-1])
-        draw = np.random.default_rng(0).permutation(len(inputs))
-        number = min(pools, _SAMPLED_POOLS, max(1, _SAMPLED_ROWS // size))
-        samples = np.resize(draw, (number, min(size, _SAMPLED_ROWS_OF_A_POOL)))
-        return _without_dear(
-            cls(shapes | compiled, longest, before, devices, float(launch)),
-            [(inputs[sample], targets[sample]) for sample in samples],
-            rows / samples.size,
+        alone = Shape(1, input_lengths[-1], target_lengths[-1])
+        sample = _sampled(pools)
+        return _cheaper(
+            cls(shapes | compiled, alone, before, devices, float(launch)),
+            sample,
+            rows / sum(len(inputs) for inputs, _ in sample),
             float(compilation),
             compiled,
         )
@@ -112,8 +130,8 @@ class Shapes:
     def cut(self, inputs: Lengths, targets: Lengths) -> Iterator[Cut]:
         """Cuts a pool with these lengths of inputs and targets, the longest rows first.
 
-        The cut has the least sum of positions and launches. Only the last micro-batch has empty
-        rows.
+        Of all cuts of the rows in this order, it has the least sum of positions and launches. Only
+        the last micro-batch has empty rows.
         """
         order, shapes, _ = self.cheapest_cut(inputs, targets)
         start = 0
@@ -161,21 +179,35 @@ class Shapes:
         return costs.min(axis=0).tolist(), costs.argmin(axis=0)
 
 
-def _without_dear(
+def _sampled(pools: Sequence[Pool]) -> list[Pool]:
+    """Some pools, with at most `SAMPLED_ROWS` rows of each."""
+    draw, sample, rows = np.random.default_rng(0), [], 0
+    for place in draw.permutation(len(pools)).tolist():
+        inputs, targets = pools[place]
+        chosen = draw.permutation(len(inputs))[:SAMPLED_ROWS]
+        sample.append((inputs[chosen], targets[chosen]))
+        rows += len(chosen)
+        if rows >= _SAMPLED_ROWS:
+            break
+    return sample
+
+
+def _cheaper(
     shapes: Shapes,
-    pools: Sequence[tuple[Lengths, Lengths]],
+    pools: Sequence[Pool],
     weight: float,
     compilation: float,
     compiled: Set[Shape],
 ) -> Shapes:
-    """Leaves the shapes out that cost more than they save, those that save least first.
+    """Leaves out or exchanges shapes as long as that is cheaper, those that save least first.
 
     `pools` are samples, of which a row stands for `weight` rows; see `Shapes.fitting`.
     """
 
-    def cost(shapes: Shapes) -> tuple[float, Counter[Shape]]:
+    def cost(choice: Set[Shape]) -> tuple[float, Counter[Shape]]:
         """The cost of all rows with these shapes, and how often each is used."""
-        cuts = [shapes.cheapest_cut(*pool) for pool in pools]
+        of_choice = dataclasses.replace(shapes, choice=choice)
+        cuts = [of_choice.cheapest_cut(*pool) for pool in pools]
         uses = Counter(shape for _, cut, _ in cuts for shape in cut)
         new = len(uses.keys() - compiled)
         return weight * sum(value for *_, value in cuts) + compilation * new, uses
@@ -184,17 +216,21 @@ def _without_dear(
         """The positions that pass in the shape: no fewer than what it saves."""
         return uses[shape] * shape.rows * (shapes.before + shape.inputs + shape.targets), shape
 
-    least, uses = cost(shapes)
-    shapes = dataclasses.replace(shapes, choice=uses.keys() | compiled)
-    tried = set(compiled)
-    while untried := shapes.choice - tried:
+    least, uses = cost(shapes.choice)
+    choice, tried = uses.keys() | compiled, set(compiled)
+    while untried := choice - tried:
         dear = min(untried, key=saved)
         tried.add(dear)
-        fewer = dataclasses.replace(shapes, choice=shapes.choice - {dear})
-        total, uses_of_fewer = cost(fewer)
-        if total <= least:
-            shapes, least, uses = fewer, total, uses_of_fewer
-    return shapes
+        fewer, uses_of_fewer = cost(choice - {dear})
+        if fewer <= least:
+            choice, least, uses = choice - {dear}, fewer, uses_of_fewer
+    for shape in sorted(choice - compiled) if len(choice) <= _EXCHANGED else ():
+        others = [other for other in shapes.choice - choice if other[1:] == shape[1:]]
+        for other in sorted(others):
+            exchanged, _ = cost(choice - {shape} | {other})
+            if exchanged < least:
+                choice, shape, least = choice - {shape} | {other}, other, exchanged
+    return dataclasses.replace(shapes, choice=choice)
 
 
 def rounded_up(lengths: Sequence[int], multiple: int, before: int = 0) -> tuple[int, ...]:
@@ -229,14 +265,18 @@ def _longest_of_next(lengths: Lengths, rows: int) -> Lengths:
     return np.lib.stride_tricks.sliding_window_view(padded, rows).max(axis=1)
 
 
-def _cheapest(sizes: Lengths, rows: int, compilation: float | int) -> tuple[int, ...]:
+def _ladder(sizes: Lengths, longest: int, rows: float, compilation: float) -> tuple[int, ...]:
     """The lengths for which the padding and compilation of `rows` rows cost the least.
 
-    The rows have the distribution `sizes`. A row is padded to the next length.
+    The rows have the distribution `sizes`. A row is padded to the next length; the last is
+    `longest`.
     """
-    longest = int(sizes.max())
-    rounded = [min(rounded_length(size), longest) for size in sizes.tolist()]
-    lengths, counts = np.unique(rounded, return_counts=True)
+    different, numbers = np.unique(sizes, return_counts=True)
+    counts_of = Counter({longest: 0})
+    for size, count in zip(different.tolist(), numbers.tolist(), strict=True):
+        counts_of[min(rounded_length(size), longest)] += count
+    lengths = sorted(counts_of)
+    counts = [counts_of[length] for length in lengths]
     before = np.concatenate([[0], np.cumsum(counts)]) * (rows / len(sizes))
     cost = np.full((_LENGTHS + 1, len(lengths) + 1), np.inf)  # of the first lengths, by number
     cost[0, 0] = 0.0
@@ -249,6 +289,6 @@ def _cheapest(sizes: Lengths, rows: int, compilation: float | int) -> tuple[int,
             cost[number, end] = costs.min()
     number, end, chosen = int(cost[:, -1].argmin()), len(lengths), []
     while number:
-        chosen.append(int(lengths[end - 1]))
+        chosen.append(lengths[end - 1])
         number, end = number - 1, previous[number, end]
     return tuple(chosen[::-1])

@@ -1,13 +1,14 @@
 """Predictions and dev scores of the runs of a tuning job."""
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import jax
 import numpy as np
 
 from promptscale.config.jobs import TuningJob
+from promptscale.data.shapes import Shape
 from promptscale.distributed.mesh import Devices
 from promptscale.evaluation.dev_set import DevSet
 from promptscale.inference import Generate, Requests, input_lengths, request_shapes
@@ -37,6 +38,7 @@ class Evaluator:
         self._job, self._method, self._frozen = job, method, frozen
         self._generate, self._dev, self._devices = generate, dev, devices
         self._evaluations = -(-job.settings.steps // job.settings.evaluate_every)
+        self._compiled: Set[Shape] = frozenset()  # the shapes of earlier requests
         # The requests of the selecting tasks stay on the devices between evaluations.
         self._requests = functools.lru_cache(maxsize=len(job.runs))(self._make_requests)
 
@@ -85,17 +87,19 @@ class Evaluator:
         pairs = [(run, self._dev[task]) for run, names in enumerate(tasks) for task in names]
         sizes = [len(dev.rows) for _, dev in pairs]
         inputs = [ids for _, dev in pairs for ids in dev.inputs]
-        lengths = input_lengths(inputs)
+        shapes = request_shapes(
+            input_lengths(inputs),
+            self._devices,
+            self._job.architecture,
+            self._job.prompt_length,
+            times,
+            compiled=self._compiled,
+        )
+        self._compiled |= shapes.choice
         return Requests(
             inputs,
             np.repeat([run for run, _ in pairs], sizes),
             np.repeat([dev.limit for _, dev in pairs], sizes),
             self._devices,
-            request_shapes(
-                lengths,
-                self._devices,
-                self._job.architecture,
-                self._job.prompt_length,
-                times,
-            ),
+            shapes,
         )

@@ -28,7 +28,7 @@ from promptscale.config.sizes import ModelConfig
 from promptscale.data.corpus import read_text
 from promptscale.data.microbatches import Rows, StepBatch, work
 from promptscale.data.objectives import PrefixLM, SpanCorruption
-from promptscale.data.shapes import Cut, Shapes
+from promptscale.data.shapes import SAMPLED_ROWS, Cut, Shapes
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.distributed import multihost
 from promptscale.distributed.mesh import SINGLE_DEVICE, Devices, Layout, to_host
@@ -150,10 +150,11 @@ def batches(
     """
     longest = (stream.inputs_length, stream.targets_length)
     flops = step_flops(architecture, "weights")
+    sampled_steps = range(min(steps, 1 + SAMPLED_ROWS // stream.batch_size))
     shapes = Shapes.fitting(
-        *map(np.append, stream.lengths(0), longest),
-        rows=steps * stream.batch_size,
-        pools=steps,
+        [stream.lengths(step) for step in sampled_steps],
+        number=steps,
+        longest=longest,
         budget=devices.token_budget(architecture.d_model),
         devices=devices.data_axis,
         multiple=devices.multiple,

@@ -13,7 +13,7 @@ from promptscale.data.batches import indices, padded_length
 from promptscale.data.microbatches import StepBatch, Work, step_batch
 from promptscale.data.packing import PackedBatches
 from promptscale.data.prepared import Examples, Ragged, read
-from promptscale.data.shapes import Lengths, Shapes
+from promptscale.data.shapes import SAMPLED_ROWS, Lengths, Pool, Shapes
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.distributed.mesh import Devices
 from promptscale.evaluation.dev_set import DevSet
@@ -44,10 +44,22 @@ def batches(
     ]
     chosen = [_chosen(job, *fields) for fields in zip(job.runs, lengths, longest, strict=True)]
     flops = step_flops(job.architecture, job.gradient)
+
+    def lengths_of(step: int, pool: Sequence[int]) -> Pool:
+        """The lengths of a pool's rows in a step."""
+        parts = [[side[chosen[run](step)] for side in lengths[run]] for run in pool]
+        inputs, targets = map(np.concatenate, zip(*parts, strict=True))
+        return inputs, targets
+
+    rows = sum(len(indices_of(0)) for indices_of in chosen)
+    sampled_steps = range(min(settings.steps, 1 + SAMPLED_ROWS // rows))
+    inputs, targets = (
+        max(int(side.max()) for side in sides) for sides in zip(*lengths, strict=True)
+    )
     shapes = Shapes.fitting(
-        *map(np.concatenate, zip(*lengths, strict=True)),
-        rows=settings.steps * sum(len(indices_of(0)) for indices_of in chosen),
-        pools=settings.steps * len(pools),
+        [lengths_of(step, pool) for step in sampled_steps for pool in pools],
+        number=settings.steps * len(pools),
+        longest=(inputs, targets),
         before=job.prompt_length,
         budget=devices.token_budget(job.architecture.d_model),
         devices=devices.data_axis,

@@ -93,7 +93,8 @@ def job_progress(events: Sequence[Event], now: float) -> JobProgress | None:
     }
     taken = [line["step"] for line in last if line["event"] in _STEPS]
     step, steps = taken[-1] if taken else 0, known.get("steps") or 0
-    done = step / steps if steps else len(scores) / max(len(known.get("runs", ())), 1)
+    scored = {line["run"] for line in last if line["event"] == "scores"}
+    done = step / steps if steps else len(scored) / max(len(known.get("runs", ())), 1)
     return JobProgress(
         state="lost" if lost else "running" if running else end["event"],
         attempts=len(attempts),

@@ -261,7 +261,9 @@ def _left(config: Config, statuses: Sequence[JobStatus]) -> tuple[Amount, Basis]
     left = Amount()
     for status in statuses:
         if status.state != "done" and status.job.name in estimates:
-            share = 1.0 - status.progress.done if status.progress else 1.0
+            # A job whose outputs were deleted waits, although its last attempt was finished.
+            progress = None if status.state == "waiting" else status.progress
+            share = 1.0 - progress.done if progress else 1.0
             left += _corrected(estimates[status.job.name], status.job, finished, share)
     if finished:
         return left, "finished jobs"

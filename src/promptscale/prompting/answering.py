@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Int
 
 from promptscale.config.settings import EvaluationSettings
-from promptscale.data.shapes import Shapes
+from promptscale.data.shapes import Shapes, rounded_length
 from promptscale.data.vocabulary import Vocabulary
 from promptscale.distributed.mesh import Devices
 from promptscale.inference import Params, Requests, generator, input_lengths, request_shapes
@@ -35,7 +35,8 @@ class Answerer:
     """Answers questions with several prompts on a frozen model, or without any prompt.
 
     Prompts of the same length answer in the same micro-batches. Programs are compiled for the
-    first chunk, and for later chunks where the programs of the earlier would take longer.
+    first chunk, and for a later chunk where the programs of the earlier chunks do not hold its
+    longest input, or would take longer.
     """
 
     def __init__(
@@ -108,6 +109,7 @@ class Answerer:
             self._devices,
             self._architecture,
             prompt_length,
+            longest=rounded_length(int(lengths.max())),
             compiled=before.choice if before else frozenset(),
         )
         return shapes

@@ -27,10 +27,10 @@ def by_size(context: Context, scores: pd.DataFrame, curve: str) -> pd.DataFrame:
       ResultsError: no rows, several origins or labels, no task or no seed in common, or a seed that
         lacks a task.
     """
+    scores = runs_table.in_domain(scores)
     if scores.empty:
         raise ResultsError("The results have no run of the configurations that this figure shows.")
     source = provenance(scores)
-    scores = runs_table.in_domain(scores)
     tasks = _common_tasks(scores, curve)
     scores = scores[scores["eval_task"].isin(tasks)]
     scores = scores[scores["seed"].isin(_common(scores, [curve, "size"], "seed"))]

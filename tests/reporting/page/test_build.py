@@ -174,6 +174,26 @@ def test_results_without_predictions_say_so(tmp_path):
     assert "These results have no lists of neighbours." in text
 
 
+@pytest.mark.parametrize(
+    ("table", "cell", "other", "words"),
+    [
+        ("predictions", '.*/20/1","boolq","2".*\n', "", "lacks the answer of the run prompt_tuning"),
+        ("outcomes", "prompt_tuning/mini-xxl/boolq/20/0", "x", "the run x on boolq"),
+        ("claims", "1.5", "abc", "line 2: value is 'abc'; it must be a number"),
+        ("claims", "value", "values", "lacks the column 'value'"),
+    ],
+)
+def test_tables_that_do_not_agree_are_a_sentence(tmp_path, table, cell, other, words):
+    page = make_page(tmp_path)
+    path = page.context.tables.get(table, page.sources.claims)
+    text = path.read_text()
+    assert re.search(cell, text)
+    path.write_text(re.sub(cell, other, text, count=1))
+    context = Context(page.context.tables, page.context.default)
+    with pytest.raises(ResultsError, match=re.escape(words)):
+        write_page(context, page.sources, page.path)
+
+
 def test_a_missing_table_is_named_and_leaves_no_page(tmp_path):
     page = make_page(tmp_path)
     page.path.unlink()

@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from promptscale.errors import ResultsError
 from promptscale.reporting import neighbour_lists, predictions
 from promptscale.reporting.context import Context
 from promptscale.reporting.page.run_labels import run_labels
@@ -20,6 +21,8 @@ def answers(context: Context) -> dict[str, Any]:
       `counts` of outcomes (`predictions.OUTCOMES`), and for every example the place of its answer
       in `texts` and the place of its outcome. Examples are missing where the tables of texts are
       missing; the result is empty without the outcomes.
+    Raises:
+      ResultsError: a table is not well-formed, or two tables are not of the same runs.
     """
     if "outcomes" not in context.tables:
         return {}
@@ -30,6 +33,12 @@ def answers(context: Context) -> dict[str, Any]:
     order = list(predictions.OUTCOMES)
     labels = run_labels(context)
     rows: list[Any] = counts.to_dict("records")
+    for row in rows:
+        if (row["run"], row["eval_task"]) not in labels:
+            raise ResultsError(
+                f"{context.path('outcomes')} has the run {row['run']} on {row['eval_task']}, which "
+                f"{context.path('runs')} lacks; make both tables of the same runs."
+            )
     # The page shows the first run.
     for row in sorted(rows, key=lambda row: labels[row["run"], row["eval_task"]].place):
         label = labels[row["run"], row["eval_task"]]
@@ -51,10 +60,14 @@ def answers(context: Context) -> dict[str, Any]:
         answered = given[given["eval_task"] == task]
         places, texts = pd.factorize(answered["prediction"].str.slice(0, _LONGEST))
         answered = answered.assign(place=places)
-        by_run = {run: part.set_index("id") for run, part in answered.groupby("run")}
         for run in tasks[str(task)]["runs"]:
-            part = by_run[run["name"]].loc[chosen["id"]]
-            run["answers"] = part["place"].tolist()
+            part = answered[answered["run"] == run["name"]].set_index("id").reindex(chosen["id"])
+            if part["outcome"].isna().any():
+                raise ResultsError(
+                    f"{context.path('predictions')} lacks the answer of the run {run['name']} to "
+                    f"the example {part.index[part['outcome'].isna()][0]} of {task}; make it again."
+                )
+            run["answers"] = part["place"].astype(int).tolist()
             run["outcomes"] = part["outcome"].map(order.index).tolist()
         tasks[str(task)] |= {"examples": shown, "texts": texts.tolist()}
     return tasks

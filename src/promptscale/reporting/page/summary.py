@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
+import pandera.pandas as pa
 from markdown_it import MarkdownIt
 
 from promptscale.config import axes
@@ -13,6 +14,7 @@ from promptscale.errors import ResultsError
 from promptscale.reporting import csv_schema, runs_table
 from promptscale.reporting.claims import HOLDS
 from promptscale.reporting.context import Context
+from promptscale.reporting.csv_schema import number
 from promptscale.storage.text_files import read_lines
 
 # Where the page shows what a claim of a section is about.
@@ -20,6 +22,8 @@ _EVIDENCE = {
     "3.1": ("Figure 1", "figure1"), "3.2": ("Figure 3", "figure3a"), "4": ("Figure 4", "figure4"),
     "5": ("Table 1", "table1"), "6": ("Table 3", "table3"), "7": ("the neighbours", "neighbours"),
 }  # fmt: skip
+
+_NUMBERS = pa.DataFrameSchema({name: number("") for name in ("value", "low", "high")})
 
 
 class Document(NamedTuple):
@@ -48,11 +52,16 @@ def claims(path: Path, anchors: Sequence[str]) -> list[dict[str, Any]]:
     """The claims with their verdicts: the columns of `claims.csv` as texts for people.
 
     `anchors` are the parts of the page that a claim can refer to.
+
+    Raises:
+      ResultsError: the file is missing or not well-formed.
     """
     listed: list[dict[str, Any]] = []
-    records: list[Any] = csv_schema.read_texts(path, "verdict").to_dict("records")
-    for row in records:
-        value, low, high = (float(row[name] or "nan") for name in ("value", "low", "high"))
+    needed = ("claim", "section", "statement", "statistic", "n", "verdict")
+    table = csv_schema.read_texts(path, *needed, *_NUMBERS.columns)
+    numbers = csv_schema.conform(table[list(_NUMBERS.columns)], _NUMBERS, str(path))
+    records: list[Any] = table.to_dict("records")
+    for row, (value, low, high) in zip(records, numbers.to_numpy().tolist(), strict=True):
         shown = "–" if pd.isna(value) else f"{value:.3g}"
         interval = f"[{low:.3g}, {high:.3g}]" if low < high else ""
         evidence = _EVIDENCE.get(row["section"], ("", ""))
