@@ -190,6 +190,19 @@ def test_the_longest_path_goes_through_the_chain_of_adaptations():
     assert longest == pytest.approx(max(sum(chain) + last, multitask))
 
 
+def test_the_search_is_priced_beside_what_all_runs():
+    """Its trials differ in batch and steps, so its price is no multiple of the grid's."""
+    config = load_config(PAPER)
+    estimate = costs.estimate(config)
+    jobs = grid.search_jobs(config)
+    priced = sum(costs.job_cost(config, job).accelerator_hours for job in jobs)
+    assert estimate.search.jobs == len(jobs) > 0
+    assert estimate.search.accelerator_hours == pytest.approx(priced)
+    without = config.model_copy(update={"hyperparameter_search": None})
+    assert costs.estimate(without).search == costs.Cost()
+    assert costs.estimate(without).total == estimate.total
+
+
 def test_a_budget_refuses_in_a_sentence():
     config = load_config(PAPER)
     prompts = grid.prompt_jobs(config)

@@ -35,7 +35,9 @@ def parameters(
 
 
 def check(
-    config: Annotated[Path, typer.Argument(help="A configuration file, such as config/real.yaml.")],
+    config: Annotated[
+        Path, typer.Argument(help="A configuration file, such as config/paper.yaml.")
+    ],
 ) -> None:
     """Check that a configuration is valid and that its local files exist."""
     settings = load_config(config)
@@ -97,6 +99,11 @@ def _print_cost(cost: Estimate, budget: float) -> None:
         print("  the models are too small for a price by FLOPs; `promptscale status` estimates the")
         print("  time of a run once a training is done")
     print(f"  the longest chain of jobs takes {cost.longest_path_hours:,.1f} hours")
+    if cost.search.jobs:
+        print(
+            f"  the target hyperparameter_search comes on top: {cost.search.jobs:,} jobs, "
+            f"{cost.search.accelerator_hours:,.0f} chip-hours, {cost.search.usd:,.0f} USD"
+        )
     print(f"  `budget.accelerator_hours` is {budget:,.0f}")
     print("  GB state: saved states if all jobs run at the same time; deleted when a job is done")
     print("  EFLOP: by the mean lengths of real examples (lengths.yaml), with the share of padding")

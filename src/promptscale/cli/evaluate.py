@@ -19,7 +19,10 @@ def evaluate(
     checkpoint: Checkpoint,
     vocabulary: VocabularyFile,
     prompt: Annotated[
-        str, typer.Option(help="A folder of `tune`, or a .npy file; without it the model answers.")
+        str,
+        typer.Option(
+            help="A folder of `tune`, a .npy file, or a PEFT or T5X prompt; by default none."
+        ),
     ] = "",
     task: Annotated[
         str, typer.Option(help="A task of the paper, such as sst2; by default the prompt's own.")

@@ -24,7 +24,9 @@ def predict(
     ] = Path("-"),
     prompt: Annotated[
         list[str] | None,
-        typer.Option(help="A folder of `tune`, or a .npy file; NAME=PATH names it. Repeatable."),
+        typer.Option(
+            help="A folder of `tune`, a .npy file, or a PEFT or T5X prompt; NAME=PATH names it."
+        ),
     ] = None,
     template: InputTemplate = "",
     prompt_column: Annotated[
@@ -36,7 +38,8 @@ def predict(
         int | None, typer.Option(min=1, help="The limit of an answer; by default the card's.")
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print a JSON object per answer: input, prompt, answer.")
+        bool,
+        typer.Option("--json", help="Print a JSON object per answer: input, prompt, prediction."),
     ] = False,
 ) -> None:
     """Answer each row of a table; several prompts may answer in the same batch.

@@ -24,7 +24,10 @@ def scores(
 
     files = sorted(runs.rglob("metrics.csv")) if runs.is_dir() else [runs]
     if not files:
-        raise ResultsError(f"No job in the folder {runs} has a metrics.csv.")
+        raise ResultsError(
+            f"No job in the folder {runs} has a metrics.csv. Name the folder `runs` of results, or "
+            "a table such as the runs.csv.gz of published results."
+        )
     selected = runs_table.selected_scores(pd.concat(map(runs_table.read_runs, files)))
     caption = provenance.caption(selected)  # refuses results of several origins or labels
     setting = runs_table.setting_columns(selected)

@@ -90,7 +90,10 @@ def read_mapping(path: Path) -> Mapping[Any, Any]:
     try:
         content = yaml.load(path.read_text(encoding="utf-8-sig"), _Loader)
     except OSError as error:
-        raise ConfigError(f"The configuration {path} cannot be read: {error.strerror}.") from error
+        advice = "" if path.is_absolute() else f" Relative paths start at {Path.cwd()}."
+        raise ConfigError(
+            f"The configuration {path} cannot be read: {error.strerror}.{advice}"
+        ) from error
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise ConfigError(f"The configuration {path} is not UTF-8 in line {line}.") from error

@@ -145,6 +145,6 @@ class LanguageModeling(LmAdaptation):
 
 
 class EvaluationSettings(Strict):
-    """Free generation and exact match (section 3, paper_and_released_code 6)."""
+    """Free generation and exact match (section 3; docs/deviations.md, 6)."""
 
     decoding: Literal["beam", "greedy"] = "beam"  # beam: T5X's default, a single beam

@@ -72,7 +72,8 @@ class Estimate:
     """The cost of a configuration.
 
     Attributes:
-      by_kind: the cost by kind of job.
+      by_kind: the cost of the target `all` by kind of job.
+      search: the cost of the target `hyperparameter_search`, which `all` leaves out.
       utilization: by kind of job, the shares of the peak behind its hours, such as `0.35 assumed`.
       longest_path_hours: the hours that everything takes with as many slices as there are jobs.
       accelerators: the accelerator types that are used.
@@ -81,6 +82,7 @@ class Estimate:
     """
 
     by_kind: Mapping[str, Cost]
+    search: Cost
     utilization: Mapping[str, tuple[str, ...]]
     longest_path_hours: float
     accelerators: tuple[str, ...]
@@ -89,7 +91,7 @@ class Estimate:
 
     @property
     def total(self) -> Cost:
-        """The cost of all jobs."""
+        """The cost of the target `all`."""
         return sum(self.by_kind.values(), Cost())
 
 
@@ -178,11 +180,18 @@ def estimate(config: Config, accelerator: str = "") -> Estimate:
     if trained and config.data.corpus.startswith("c4/en") and not config.data.generated:
         share = config.data.corpus_shards_used / config.data.corpus_shards
         by_kind["prepared_text"] = Cost(stored_bytes=share * _C4_BYTES)
+    search = sum((job_cost(config, job, accelerator) for job in grid.search_jobs(config)), Cost())
     assumed = () if accelerator else tuple(x for x in config.sizes if x not in config.hardware)
     used = {accelerator or _machine(config, size) for size in config.sizes}
     unpriced = (name for name in used if accelerators()[name].usd_per_hour is None)
     return Estimate(
-        by_kind, utilization, max(paths), tuple(sorted(used)), tuple(sorted(unpriced)), assumed
+        by_kind,
+        search,
+        utilization,
+        max(paths),
+        tuple(sorted(used)),
+        tuple(sorted(unpriced)),
+        assumed,
     )
 
 

@@ -177,7 +177,7 @@ def test_results_without_predictions_say_so(tmp_path):
 @pytest.mark.parametrize(
     ("table", "cell", "other", "words"),
     [
-        ("predictions", '.*/20/1","boolq","2".*\n', "", "lacks the answer of the run prompt_tuning"),
+        ("predictions", '.*/20/1","boolq","2".*\n', "", "lacks the answer of the run"),
         ("outcomes", "prompt_tuning/mini-xxl/boolq/20/0", "x", "the run x on boolq"),
         ("claims", "1.5", "abc", "line 2: value is 'abc'; it must be a number"),
         ("claims", "value", "values", "lacks the column 'value'"),
