@@ -161,6 +161,17 @@ def test_a_stream_is_answered_chunk_by_chunk(model, monkeypatch):
     assert answers == list(model.predict(texts, prompt, max_output_tokens=6))
 
 
+def test_a_later_chunk_uses_the_programs_of_an_earlier_chunk(model, monkeypatch, caplog):
+    """Each is announced: a program is for the lengths of the prompts, too."""
+    monkeypatch.setattr("promptscale.prompting.answering.CHUNK", 18)
+    caplog.set_level("INFO")
+    choose, texts = [0] * 9 + [1] * 9, TEXTS * 2
+    prompts = some_prompts([3, 5])
+    list(model.predict(texts * 2, prompts, choose=choose * 2, max_output_tokens=2))
+    announced = [text for text in caplog.messages if text.startswith("compiling: answers to")]
+    assert len(announced) == 2
+
+
 def test_votes_are_those_of_an_ensemble(model, monkeypatch):
     """Two of three prompts agree; the vote of different answers is the first."""
     answers = {"x": ["a", "b", "b"], "y": ["c", "d", "e"]}

@@ -8,6 +8,7 @@ import pytest
 from promptscale.config.tasks import MRQA, SUPER_GLUE, TASKS
 from promptscale.errors import ResultsError
 from promptscale.reporting import runs_table
+from promptscale.reporting.comparisons import by_size
 from promptscale.reporting.context import Context
 from promptscale.reporting.neighbours import write as write_neighbours
 from promptscale.reporting.runs_table import columns
@@ -24,7 +25,7 @@ from promptscale.reporting.tables import (
 )
 from promptscale.reporting.tables.registry import BUILDERS, write_table
 from promptscale.reporting.tables.table import Table, latex, markdown, write
-from tests.reporting.conftest import MINIATURE, PAPER, made
+from tests.reporting.conftest import MINIATURE, PAPER, made, run_rows
 
 COUNTS = """\
 task,split,examples,label,count
@@ -360,6 +361,13 @@ def test_the_claims_see_the_default_length_and_the_table_sees_all(tmp_path, sett
     context = Context.of({"interpretability": path}, setting, {})
     assert context.neighbours["prompt_length"].tolist() == [20]
     assert [record["Prompt Length"] for record in neighbours.build(context).records] == [20, 40]
+
+
+def test_scores_of_other_domains_alone_are_a_sentence():
+    rows = run_rows("prompt_tuning", "mini-small", "squad", 0, 50.0, eval_tasks=("drop",))
+    context = made(pd.DataFrame(rows, columns=columns()))
+    with pytest.raises(ResultsError, match="no run of the configurations"):
+        by_size(context, context.scores.assign(curve="prompts"), "curve")
 
 
 def test_scores_of_all_settings_by_size(make_runs):
