@@ -128,3 +128,11 @@ def test_three_runs_of_thirty_two_rows_fill_a_micro_batch():
     lengths = np.full(96, 8), np.full(96, 4)
     shapes = Shapes.fitting([lengths], number=1, longest=(8, 4), budget=2**20)
     assert shapes.choice == {(96, 8, 4)}
+
+
+def test_inputs_of_a_padded_length_are_sorted_by_their_targets():
+    """Rows of two target lengths, whose inputs take turns, pass in two micro-batches."""
+    inputs, targets = np.arange(33, 49), np.array([4, 64] * 8)
+    shapes = Shapes.fitting([(inputs, targets)], number=MANY, budget=2**20, launch=1)
+    cuts = list(shapes.cut(inputs, targets))
+    assert sorted((len(cut.rows), cut.targets_length) for cut in cuts) == [(8, 4), (8, 64)]

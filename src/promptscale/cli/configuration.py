@@ -102,7 +102,8 @@ def _print_cost(cost: Estimate, budget: float) -> None:
     if cost.search.jobs:
         print(
             f"  the target hyperparameter_search comes on top: {cost.search.jobs:,} jobs, "
-            f"{cost.search.accelerator_hours:,.0f} chip-hours, {cost.search.usd:,.0f} USD"
+            f"{cost.search.accelerator_hours:,.0f} chip-hours"
+            + (f", {cost.search.usd:,.0f} USD" if cost.search.usd else "")
         )
     print(f"  `budget.accelerator_hours` is {budget:,.0f}")
     print("  GB state: saved states if all jobs run at the same time; deleted when a job is done")

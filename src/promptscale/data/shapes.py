@@ -146,8 +146,11 @@ class Shapes:
         self, inputs: Lengths, targets: Lengths
     ) -> tuple[Int[np.ndarray, " M"], list[Shape], float]:
         """The pool's rows in order, the shapes that they pass in, and the cost in positions."""
-        order = np.lexsort((-targets, -inputs))
-        inputs, targets, size = inputs[order], targets[order], len(order)
+        # Inputs of the same padded length are sorted by their targets.
+        ladder = np.array(sorted({shape.inputs for shape in (*self.choice, self.longest)}))
+        padded = ladder[np.searchsorted(ladder, inputs)]
+        order = np.lexsort((-targets, -padded))
+        inputs, targets, size = padded[order], targets[order], len(order)
         alone = [self.longest]
         choices = [(self.devices, *self._costs(alone, inputs, targets, _ALONE), alone)]
         for share, group in itertools.groupby(sorted(self.choice), lambda shape: shape.rows):
