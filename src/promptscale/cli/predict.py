@@ -25,7 +25,8 @@ def predict(
     prompt: Annotated[
         list[str] | None,
         typer.Option(
-            help="A folder of `tune`, a .npy file, or a PEFT or T5X prompt; NAME=PATH names it."
+            help="A folder of `tune`, a .npy file, or a PEFT or T5X prompt; NAME=PATH names it. "
+            "Repeatable."
         ),
     ] = None,
     template: InputTemplate = "",

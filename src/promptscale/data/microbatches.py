@@ -1,7 +1,7 @@
 """The micro-batches of a step: rows of similar lengths, padded, on the devices.
 
-All rows of all runs of a step form a pool, which `promptscale.data.shapes` cuts. What passes
-together is a function of the lengths alone, known to every host.
+All rows of all runs of a step form a pool, which `promptscale.data.shapes` cuts. Every host knows
+the lengths of all rows, and so what passes together.
 Letters: M rows of the pool, R rows and S, T positions of a micro-batch.
 """
 

@@ -108,8 +108,8 @@ class Shapes:
             _ladder(side, length, rows, float(compilation))
             for side, length in zip((inputs, targets), most, strict=True)
         )
-        input_lengths = rounded_up(input_lengths, multiple, before)
-        target_lengths = rounded_up(target_lengths, multiple)
+        input_lengths = _rounded_up(input_lengths, multiple, before)
+        target_lengths = _rounded_up(target_lengths, multiple)
         shapes = {
             Shape(share, length, target)
             for share in _row_counts(max(sizes) / devices)
@@ -236,7 +236,7 @@ def _cheaper(
     return dataclasses.replace(shapes, choice=choice)
 
 
-def rounded_up(lengths: Sequence[int], multiple: int, before: int = 0) -> tuple[int, ...]:
+def _rounded_up(lengths: Sequence[int], multiple: int, before: int = 0) -> tuple[int, ...]:
     """The next lengths that make multiples together with `before`, each once."""
     return tuple(
         sorted({-(-(before + length) // multiple) * multiple - before for length in lengths})
